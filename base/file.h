@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace sherd {
+
+// A whole file as text.
+Result<std::string> ReadFile(const std::string& path);
+
+// Replaces `path` by `text` so that a reader, or a crash at any moment, sees the old file or the new one: written beside it,
+// fsynced, renamed, the folder fsynced.
+Status WriteFileAtomically(const std::string& path, std::string_view text);
+
+// Makes a folder and those above it. No error when it is there.
+Status MakeDirectory(const std::string& path);
+// Removes a file, or a folder with all it holds. No error when it is not there.
+Status RemoveTree(const std::string& path);
+
+// The folder of a path ("." for a bare name); `path` itself when it is absolute, else folder/path.
+std::string DirectoryOf(const std::string& path);
+std::string JoinPath(const std::string& folder, const std::string& path);
+
+// A new file that is written from front to end, through a buffer. Thread-compatible.
+class FileWriter {
+ public:
+  // Overwrites what is there.
+  static Result<std::unique_ptr<FileWriter>> Create(const std::string& path);
+  ~FileWriter();
+
+  Status Append(std::span<const std::byte> bytes);
+  // Writes what is buffered, fsyncs and closes. Without it the file is incomplete.
+  Status Finish();
+  std::uint64_t size() const { return size_; }
+  // CRC32C of all bytes so far.
+  std::uint32_t crc() const { return crc_; }
+
+ private:
+  FileWriter(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  Status Flush();
+
+  const std::string path_;
+  int descriptor_;
+  std::vector<std::byte> buffer_;
+  std::uint64_t size_ = 0;
+  std::uint32_t crc_ = 0;
+};
+
+// A file that is read at any offset. Thread-safe.
+class FileReader {
+ public:
+  static Result<std::unique_ptr<FileReader>> Open(const std::string& path);
+  ~FileReader();
+
+  // Fills `bytes`, or fails when the file ends before.
+  Status ReadAt(std::uint64_t offset, std::span<std::byte> bytes) const;
+  std::uint64_t size() const { return size_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  FileReader(std::string path, int descriptor, std::uint64_t size)
+      : path_(std::move(path)), descriptor_(descriptor), size_(size) {}
+
+  const std::string path_;
+  const int descriptor_;
+  const std::uint64_t size_;
+};
+
+}  // namespace sherd

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "net/mailbox.h"
+
+namespace sherd {
+
+struct RequesterOptions {
+  std::chrono::milliseconds retry_after{5000};   // a request without an answer is sent again, unchanged
+  std::chrono::milliseconds give_up_after{60000};  // and fails after this
+};
+
+// Requests that wait for their answers, over a mailbox that it shares with its owner. Every request is safe to repeat
+// (pulls change nothing; what changes something carries a sequence number), so a lost message costs a retry and nothing
+// else. Confined to the mailbox's thread.
+class Requester {
+ public:
+  struct Reply {
+    std::uint64_t request;
+    Peer from;
+    Message message;
+  };
+
+  Requester(Mailbox* mailbox, RequesterOptions options) : mailbox_(mailbox), options_(options) {}
+
+  // Sends `message` (its header's request number is filled in and returned). `what` says in an error what was waited for
+  // and from whom: "pull of clock 17 from shard 2 (server 1 at tcp://…)".
+  std::uint64_t Send(const Peer& to, Message message, std::string what);
+  // Is this the answer to a request that still waits? Then it is taken off the list; an answer that asks to try again
+  // (UNAVAILABLE, OUT_OF_ORDER) leaves it there and returns nothing.
+  std::optional<Reply> Match(Envelope envelope);
+  // Sends again what is due, oldest first. Unavailable, naming who did not answer, once a request has waited too long.
+  Status Tick();
+  // When Tick is due next.
+  Deadline next_tick() const;
+  std::size_t waiting() const { return waiting_.size(); }
+
+  // Send, then receive until the answer is there. Envelopes of others that arrive meanwhile are dropped: for owners that
+  // use the mailbox for nothing else. An answer that is not OK is an error with its text.
+  Result<Message> Call(const Peer& to, Message message, std::string what);
+
+ private:
+  struct Waiting {
+    Peer to;
+    Message message;
+    std::string what;
+    Deadline first_sent, last_sent;
+  };
+
+  Mailbox* const mailbox_;
+  const RequesterOptions options_;
+  std::uint64_t last_request_ = 0;
+  std::map<std::uint64_t, Waiting> waiting_;  // by request number, that is by age
+};
+
+// The error that an answer's code and text stand for; success for OK.
+Status StatusOf(const proto::Header& reply);
+
+}  // namespace sherd

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "net/mailbox.h"
+#include "proto/job.pb.h"
+#include "proto/model_spec.pb.h"
+
+namespace sherd {
+
+struct ServerOptions {
+  std::uint64_t job = 0;        // fingerprint; messages of other jobs are refused
+  std::uint32_t index = 0;      // of this server among the servers
+  std::uint32_t servers = 1;
+  std::uint32_t shards_per_server = 1;
+  std::uint32_t incarnation = 1;
+  proto::ModelSpec model;
+  proto::Train train;           // consistency and seed
+  std::string scheduler_endpoint;
+  std::vector<std::string> bind_endpoints;  // one a shard
+  double request_timeout_seconds = 60;
+  double heartbeat_seconds = 3;
+};
+
+// A server process: one thread and one mailbox for each of its shards, and the calling thread for registration and
+// heartbeats. Returns when the scheduler says stop, or with the reason why it can not go on (the scheduler is gone).
+Status RunServer(Network* network, const ServerOptions& options);
+
+}  // namespace sherd

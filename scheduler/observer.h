@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/checkpoint.pb.h"
+#include "proto/wire.pb.h"
+
+namespace sherd {
+
+// How training stands, a few times a second.
+struct ProgressReport {
+  std::uint32_t epoch = 0, epochs = 0;       // epoch counts from 1 here
+  double epoch_share = 0;                    // of the epoch's input, 0..1
+  std::uint64_t rows = 0;                    // trained in all
+  double seconds = 0;                        // since training began
+  double rows_per_second = 0;                // over the last seconds
+  double loss = 0;                           // mean a row, before it was trained on, over the last seconds
+  double auc = 0;                            // of the same rows, by histogram; NaN when unknown
+  std::uint64_t staleness = 0;               // the largest lately, clocks
+  double seconds_left = 0;
+  std::uint64_t bad_rows = 0;
+};
+
+// Metric names are those of the metrics file: "auc", "log_loss", "accuracy", "calibration", "rmse", "hr@10", "ndcg@10",
+// "mrr", "group_auc", "auc_error" (bound, when by histogram).
+using Metrics = std::map<std::string, double>;
+
+struct EvaluationReport {
+  proto::Chunk::Set set;
+  std::uint32_t epoch = 0;  // from 1; 0: not part of training
+  std::uint64_t rows = 0;
+  double seconds = 0;
+  Metrics metrics;
+  bool best = false;        // so far, by the job's metric
+};
+
+struct DoneReport {
+  std::uint64_t rows = 0;
+  double seconds = 0;
+  std::uint32_t epochs = 0;
+  std::uint32_t best_epoch = 0;  // from 1; 0: none was chosen
+  Metrics eval, test;            // of the final weights; empty when there is no such set
+  std::string checkpoint;        // folder of the final checkpoint; empty: none
+  std::uint64_t bad_rows = 0, read_rows = 0;
+  std::vector<proto::BadRow> bad_kinds;
+  std::uint64_t bytes_on_wire = 0;
+};
+
+// Whoever shows or writes down what happens. Called on the scheduler's thread; must not block.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void OnStart(std::uint32_t servers, std::uint32_t workers) {}
+  virtual void OnProgress(const ProgressReport& report) {}
+  virtual void OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) {}
+  virtual void OnEvaluation(const EvaluationReport& report) {}
+  virtual void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {}
+  virtual void OnBadRow(const proto::BadRow& row) {}  // the first of each kind
+  virtual void OnMessage(const std::string& text) {}  // worth a line: early stop, restored epoch, abandoned cut
+  virtual void OnDone(const DoneReport& report) {}
+};
+
+}  // namespace sherd

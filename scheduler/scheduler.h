@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "net/mailbox.h"
+#include "proto/checkpoint.pb.h"
+#include "proto/job.pb.h"
+#include "scheduler/observer.h"
+
+namespace sherd {
+
+// Cuts the input into chunks. Implemented over worker/data by launch, so that the scheduler knows no file format.
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  virtual bool Has(proto::Chunk::Set set) = 0;
+  virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) = 0;
+};
+
+// Takes predictions in the order of the input, one float a row; NaN stands for a bad row.
+class PredictionSink {
+ public:
+  virtual ~PredictionSink() = default;
+  virtual Status Write(std::span<const float> predictions) = 0;
+};
+
+struct SchedulerOptions {
+  enum class Mode { kTrain, kEvaluate, kPredict };
+  Mode mode = Mode::kTrain;
+  std::uint64_t job_id = 0;
+  proto::Job job;                   // paths resolved, flags applied
+  proto::ModelSpec model;
+  proto::Statistics statistics;
+  std::uint32_t servers = 1, workers = 1, spares = 0;
+  std::string bind_endpoint;
+  std::string simd;
+  // Folder of a checkpoint to begin from (resume, evaluate, predict) with its manifest; empty: from nothing.
+  std::string from_checkpoint;
+  proto::Manifest manifest;
+  // Where checkpoints go: the job's folder, or a private one that is removed at the end when the job keeps none.
+  std::string checkpoint_dir;
+  bool keep_checkpoints = true;
+  std::string job_text;
+};
+
+// The one that knows how the job stands: members, chunks, clocks, evaluations, checkpoints, the end. One thread, one mailbox.
+class Scheduler {
+ public:
+  Scheduler(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
+            PredictionSink* predictions = nullptr);
+  ~Scheduler();
+
+  // Binds; the endpoint is what servers and workers are given. Before Run.
+  Result<std::string> Bind();
+  // Runs the job to its end. A failure's text says what happened and to whom.
+  Status Run();
+  // Ask for an orderly end with a checkpoint. Async-signal-safe; called from any thread.
+  void RequestStop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sherd
