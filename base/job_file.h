@@ -19,6 +19,15 @@ std::vector<std::string> FindRuleViolations(const proto::Job& job);
 
 std::string JobToText(const proto::Job& job);
 
+// Sets the field at a path ("train.batch_size", "data.train") by text, as flags do: a number, an enum's name in any
+// case, a string; a comma list replaces a repeated field. The path must be one of proto/job.proto. Invalid says what is
+// wrong with the value and not which field it is: "0 is outside 1..1048576".
+Status SetJobField(proto::Job* job, const std::string& path, const std::string& value);
+
+// What a person should look at when the fingerprints differ: the parts of features, tables and model that are not the
+// same, one a line: `model.embedding_dim: 16 there, 32 here`.
+std::vector<std::string> ModelDifferences(const proto::Job& there, const proto::Job& here);
+
 // A hash of what must not change between a checkpoint and the job that resumes it: features, tables and model. Learning
 // rates, epochs, files and the cluster may.
 std::uint64_t ModelFingerprint(const proto::Job& job);
