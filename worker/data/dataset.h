@@ -21,11 +21,12 @@ struct ReadCounts {
   std::vector<proto::BadRow> kinds;
 };
 
-// Reads the minibatches of one chunk, in order. Confined to one thread.
+// Reads the minibatches of one chunk, in order. Confined to one thread; must not outlive its dataset.
 class ChunkReader {
  public:
   virtual ~ChunkReader() = default;
-  // Fills `minibatch`; false at the end of the chunk. Bad rows are left out and counted.
+  // Fills `minibatch`; false at the end of the chunk. Bad rows are left out and counted. Predicting, a chunk without a good
+  // row is one minibatch with rows = 0, whose source_rows_read tells how many bad ones there were.
   virtual Result<bool> Next(Minibatch* minibatch) = 0;
 };
 
@@ -57,6 +58,10 @@ class Dataset {
   // Minibatches of a chunk from `first_minibatch` on (the ones before are skipped, and are the same as ever).
   virtual Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
                                                     std::uint32_t first_minibatch) = 0;
+
+  // The most rows that any minibatch can have: train.batch_size for plain rows; candidate lists stand whole in a minibatch
+  // and are read max(train.batch_size, 2048, longest list) rows at a time. What a model must be built for.
+  virtual std::uint32_t max_rows() const = 0;
 
   virtual ReadCounts counts() const = 0;  // thread-safe
   // The first `rows` rows of each set are decoded and thrown away: what `sherd check` does.
