@@ -13,8 +13,8 @@ namespace sherd {
 using Clock = std::chrono::steady_clock;
 using Deadline = Clock::time_point;
 
-// Opaque name of the other end of a connection, valid within one mailbox. One that connected to us is known from its first
-// message on.
+// Opaque name of the other end of a connection, valid within one mailbox. One that connected to us is known from its
+// first message on.
 using Peer = std::string;
 
 struct Envelope {
@@ -22,8 +22,8 @@ struct Envelope {
   Message message;
 };
 
-// The one door between a thread and the network: it may be bound to an address that others connect to, and connected to any
-// number of peers. Messages between two ends arrive in order or not at all. Confined to one thread, but for Wake().
+// The one door between a thread and the network: it may be bound to an address that others connect to, and connected to
+// any number of peers. Messages between two ends arrive in order or not at all. Confined to one thread, but for Wake().
 class Mailbox {
  public:
   virtual ~Mailbox() = default;
@@ -37,8 +37,8 @@ class Mailbox {
 
   // Queues the message; never blocks. Unavailable: the peer is gone, or its queue is full.
   virtual Status Send(const Peer& to, Message message) = 0;
-  // The next message whose header is well-formed and of this job, or nothing at the deadline or when woken. Malformed ones
-  // are answered with INVALID where they have an answerable header, counted and dropped.
+  // The next message whose header is well-formed and of this job, or nothing at the deadline or when woken. Malformed
+  // ones are answered with INVALID where they have an answerable header, counted and dropped.
   virtual std::optional<Envelope> Receive(Deadline deadline) = 0;
   // Makes a Receive that is waiting, or the next one, return at once. Thread-safe.
   virtual void Wake() = 0;

@@ -11,20 +11,22 @@
 
 namespace sherd {
 
-// Bytes that are sent or were received, kept alive by `owner` for as long as anyone holds the frame. Copying a frame copies
-// no bytes, so a request can be kept for a retry while it is being sent. Bytes of a frame never change once it is made.
+// Bytes that are sent or were received, kept alive by `owner` for as long as anyone holds the frame. Copying a frame
+// copies no bytes, so a request can be kept for a retry while it is being sent. Bytes of a frame never change once it
+// is made.
 class Frame {
  public:
   Frame() = default;
   // The bytes stay owned by `owner`: a buffer of a pool, a received message.
-  Frame(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) : bytes_(bytes), owner_(std::move(owner)) {}
+  Frame(std::span<const std::byte> bytes, std::shared_ptr<const void> owner)
+      : bytes_(bytes), owner_(std::move(owner)) {}
   // Takes the string over.
   static Frame Of(std::string bytes);
 
   std::span<const std::byte> bytes() const { return bytes_; }
   std::size_t size() const { return bytes_.size(); }
-  // The frame as an array of T, of count size() / sizeof(T). Received frames may begin at any address where the transport
-  // gives no alignment; the mailbox copies those, so that this is always aligned for 8-byte elements.
+  // The frame as an array of T, of count size() / sizeof(T). Received frames may begin at any address where the
+  // transport gives no alignment; the mailbox copies those, so that this is always aligned for 8-byte elements.
   template <typename T>
   std::span<const T> As() const {
     return {reinterpret_cast<const T*>(bytes_.data()), bytes_.size() / sizeof(T)};

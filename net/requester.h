@@ -11,7 +11,7 @@
 namespace sherd {
 
 struct RequesterOptions {
-  std::chrono::milliseconds retry_after{5000};   // a request without an answer is sent again, unchanged
+  std::chrono::milliseconds retry_after{5000};     // a request without an answer is sent again, unchanged
   std::chrono::milliseconds give_up_after{60000};  // and fails after this
 };
 
@@ -28,20 +28,22 @@ class Requester {
 
   Requester(Mailbox* mailbox, RequesterOptions options) : mailbox_(mailbox), options_(options) {}
 
-  // Sends `message` (its header's request number is filled in and returned). `what` says in an error what was waited for
-  // and from whom: "pull of clock 17 from shard 2 (server 1 at tcp://…)".
+  // Sends `message` (its header's request number is filled in and returned). `what` says in an error what was waited
+  // for and from whom: "pull of clock 17 from shard 2 (server 1 at tcp://…)".
   std::uint64_t Send(const Peer& to, Message message, std::string what);
   // Is this the answer to a request that still waits? Then it is taken off the list; an answer that asks to try again
-  // (UNAVAILABLE, OUT_OF_ORDER) leaves it there and returns nothing.
+  // (UNAVAILABLE, OUT_OF_ORDER) leaves it there, to be sent again soon, and returns nothing.
   std::optional<Reply> Match(Envelope envelope);
-  // Sends again what is due, oldest first. Unavailable, naming who did not answer, once a request has waited too long.
+  // Sends again what is due, oldest first. Unavailable, naming who did not answer, once a request has waited too long
+  // (it is off the list then); Invalid when one can never be sent.
   Status Tick();
   // When Tick is due next.
   Deadline next_tick() const;
   std::size_t waiting() const { return waiting_.size(); }
 
-  // Send, then receive until the answer is there. Envelopes of others that arrive meanwhile are dropped: for owners that
-  // use the mailbox for nothing else. An answer that is not OK is an error with its text.
+  // Send, then receive until the answer is there. Envelopes of others that arrive meanwhile are dropped: for owners
+  // that use the mailbox for nothing else. An answer that is not OK is an error with its text. A Wake does not end it,
+  // but is kept for the owner's next Receive.
   Result<Message> Call(const Peer& to, Message message, std::string what);
 
  private:
@@ -49,8 +51,13 @@ class Requester {
     Peer to;
     Message message;
     std::string what;
-    Deadline first_sent, last_sent;
+    Deadline first_sent, due;  // due: to be sent again
+    Status trouble;            // of the last sending, or what the peer answered instead of an answer
   };
+
+  void SendNow(Waiting* waiting);
+  void Hasten(const Waiting& refused, const proto::Header& reply);
+  Status GivenUp(const Waiting& waiting) const;
 
   Mailbox* const mailbox_;
   const RequesterOptions options_;

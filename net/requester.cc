@@ -1,0 +1,135 @@
+#include "net/requester.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sherd {
+namespace {
+
+std::string Seconds(std::chrono::milliseconds time) {
+  const auto tenths = time.count() / 100;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+}  // namespace
+
+std::uint64_t Requester::Send(const Peer& to, Message message, std::string what) {
+  const std::uint64_t request = ++last_request_;
+  message.header.set_request(request);
+  const Deadline now = Clock::now();
+  Waiting& waiting =
+      waiting_.emplace(request, Waiting{to, std::move(message), std::move(what), now, now, Status()}).first->second;
+  SendNow(&waiting);
+  return request;
+}
+
+void Requester::SendNow(Waiting* waiting) {
+  waiting->due = Clock::now() + options_.retry_after;
+  waiting->trouble = mailbox_->Send(waiting->to, waiting->message);
+}
+
+std::optional<Requester::Reply> Requester::Match(Envelope envelope) {
+  const proto::Header& header = envelope.message.header;
+  if (!header.reply()) return std::nullopt;
+  const auto found = waiting_.find(header.request());
+  if (found == waiting_.end()) return std::nullopt;
+  Waiting& waiting = found->second;
+  if (envelope.from != waiting.to || header.kind() != waiting.message.header.kind()) return std::nullopt;
+  if (header.code() == proto::UNAVAILABLE || header.code() == proto::OUT_OF_ORDER) {
+    waiting.trouble = StatusOf(header);
+    Hasten(waiting, header);
+    return std::nullopt;
+  }
+  waiting_.erase(found);
+  const std::uint64_t request = header.request();
+  return Reply{request, std::move(envelope.from), std::move(envelope.message)};
+}
+
+// A peer that asks for a message again need not wait for the whole of retry_after. After a gap everything from the
+// missing number on was dropped there, so all of it is due, in order.
+void Requester::Hasten(const Waiting& refused, const proto::Header& reply) {
+  const Deadline soon = Clock::now() + options_.retry_after / 10;
+  const auto& ours = refused.message.header;
+  for (auto& [request, waiting] : waiting_) {
+    const auto& header = waiting.message.header;
+    const bool missing = reply.code() == proto::OUT_OF_ORDER && waiting.to == refused.to &&
+                         header.shard() == ours.shard() && header.sequence() >= reply.sequence();
+    if (missing || &waiting == &refused) waiting.due = std::min(waiting.due, soon);
+  }
+}
+
+Status Requester::Tick() {
+  const Deadline now = Clock::now();
+  for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
+    Waiting& waiting = it->second;
+    const bool hopeless = !waiting.trouble.ok() && waiting.trouble.code() == ErrorCode::kInvalid;
+    if (hopeless || now >= waiting.first_sent + options_.give_up_after) {
+      const Status status = hopeless ? waiting.trouble.Annotate(waiting.what) : GivenUp(waiting);
+      waiting_.erase(it);
+      return status;
+    }
+    if (now >= waiting.due) SendNow(&waiting);
+  }
+  return {};
+}
+
+Status Requester::GivenUp(const Waiting& waiting) const {
+  std::string text = waiting.what + ": no answer within " + Seconds(options_.give_up_after);
+  if (!waiting.trouble.ok()) text += " (" + waiting.trouble.text() + ")";
+  return Status::Unavailable(std::move(text));
+}
+
+Deadline Requester::next_tick() const {
+  Deadline next = Deadline::max();
+  for (const auto& [request, waiting] : waiting_) {
+    const bool hopeless = !waiting.trouble.ok() && waiting.trouble.code() == ErrorCode::kInvalid;
+    next = std::min({next, hopeless ? waiting.first_sent : waiting.due, waiting.first_sent + options_.give_up_after});
+  }
+  return next;
+}
+
+Result<Message> Requester::Call(const Peer& to, Message message, std::string what) {
+  const std::uint64_t request = Send(to, std::move(message), what);
+  bool woken = false;
+  const auto call = [&]() -> Result<Message> {
+    while (true) {
+      RETURN_IF_ERROR(Tick());
+      const Deadline deadline = next_tick();
+      std::optional<Envelope> envelope = mailbox_->Receive(deadline);
+      if (!envelope) {
+        woken |= Clock::now() < deadline;
+        continue;
+      }
+      std::optional<Reply> reply = Match(std::move(*envelope));
+      if (!reply || reply->request != request) continue;
+      const Status status = StatusOf(reply->message.header);
+      if (!status.ok()) return status.Annotate(what);
+      return std::move(reply->message);
+    }
+  };
+  Result<Message> result = call();
+  waiting_.erase(request);
+  if (woken) mailbox_->Wake();  // it was meant for the owner
+  return result;
+}
+
+Status StatusOf(const proto::Header& reply) {
+  const std::string text = reply.text().empty() ? KindName(reply.kind()) + " was refused" : reply.text();
+  switch (reply.code()) {
+    case proto::OK:
+      return {};
+    case proto::INVALID:
+      return Status::Invalid(text);
+    case proto::STALE:
+      return Status::Unavailable("stale: " + text);
+    case proto::OUT_OF_ORDER:
+      return Status::Unavailable("out of order: " + text);
+    case proto::FAILED:
+      return {ErrorCode::kIo, text};
+    case proto::UNAVAILABLE:
+      return Status::Unavailable(text);
+  }
+  return Status::Invalid(text);
+}
+
+}  // namespace sherd
