@@ -6,29 +6,30 @@
 
 namespace sherd {
 
-// The rows of one table that a minibatch looks up, as views of memory that the pipeline owns. An occurrence is one key of
-// one field of one row of the minibatch; it refers to a unique row that was pulled once.
+// The rows of one table that a minibatch looks up, as views of memory that the pipeline owns. An occurrence is one key
+// of one field of one row of the minibatch; it refers to a unique row that was pulled once.
 template <typename T>
 struct TableBatch {
   std::span<const std::uint32_t> unique;  // [occurrences], row-major over (row, field): which unique row it is
-  // CSR: the occurrences of (row, field) are [offset[row * fields + field], offset[row * fields + field + 1]). Empty: each
-  // (row, field) has exactly one.
+  // CSR: the occurrences of (row, field) are [offset[row * fields + field], offset[row * fields + field + 1]). Empty:
+  // each (row, field) has exactly one.
   std::span<const std::uint32_t> offset;
-  std::span<const float> weight;         // [occurrences]; empty: all 1
-  std::span<const T* const> values;      // [unique rows], each of the table's floats in all segments
-  std::span<T* const> gradients;         // [unique rows]; Backward writes the sum over the minibatch's rows, all segments
+  std::span<const float> weight;     // [occurrences]; empty: all 1
+  std::span<const T* const> values;  // [unique rows], each of the table's floats in all segments
+  std::span<T* const> gradients;     // [unique rows]; Backward writes the sum over the minibatch's rows, all segments
 };
 
 // What a model sees of a minibatch. Labels and weights are empty when only predictions are wanted.
 template <typename T>
 struct Batch {
   std::uint32_t rows = 0;
-  std::span<const float> labels;           // [rows]
-  std::span<const float> weights;          // [rows]; empty: all 1
-  std::span<const float> numbers;          // [rows, numbers], row-major
-  std::span<const std::uint64_t> row_ids;  // [rows]: names of the rows in the data, for masks that must not depend on the run
+  std::span<const float> labels;   // [rows]
+  std::span<const float> weights;  // [rows]; empty: all 1
+  std::span<const float> numbers;  // [rows, numbers], row-major
+  std::span<const std::uint64_t>
+      row_ids;  // [rows]: names of the rows in the data, for masks that must not depend on the run
   std::uint64_t epoch = 0;
-  std::vector<TableBatch<T>> tables;       // by table id
+  std::vector<TableBatch<T>> tables;  // by table id
 };
 
 }  // namespace sherd

@@ -9,16 +9,16 @@
 
 namespace sherd {
 
-// The job's features after "C1..C26" is expanded, and where each goes: keyed features into a table's fields, numbers into
-// the number columns. Data and models both go by this, so that a minibatch's columns are the model's. Immutable.
+// The job's features after "C1..C26" is expanded, and where each goes: keyed features into a table's fields, numbers
+// into the number columns. Data and models both go by this, so that a minibatch's columns are the model's. Immutable.
 struct FeatureLayout {
   struct FeatureColumn {
-    std::string name;           // also the field name in the key's hash
-    std::string column;         // of the input; empty for crosses
+    std::string name;    // also the field name in the key's hash
+    std::string column;  // of the input; empty for crosses
     const proto::Feature* config;
-    int table = -1;             // index in tables; -1: a number
-    int field = -1;             // position among the table's fields, or among the numbers
-    std::vector<int> crossed;   // crosses: indexes of the features that are combined
+    int table = -1;            // index in tables; -1: a number
+    int field = -1;            // position among the table's fields, or among the numbers
+    std::vector<int> crossed;  // crosses: indexes of the features that are combined
   };
   struct TableFields {
     std::string name;

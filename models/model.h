@@ -12,8 +12,8 @@
 namespace sherd {
 
 // A network built once from a job, for minibatches of up to `max_rows` rows: parameters in one flat array laid out by
-// DenseLayout, activations in one arena, no allocation after it is built. T is float in training, double in gradient checks.
-// Confined to one thread; several models may run side by side.
+// DenseLayout, activations in one arena, no allocation after it is built. T is float in training, double in gradient
+// checks. Confined to one thread; several models may run side by side.
 template <typename T>
 class Model {
  public:
@@ -22,8 +22,8 @@ class Model {
   virtual const proto::ModelSpec& spec() const = 0;
   // The flat arrays, DenseLayout::size() elements. The owner fills the parameters before Forward.
   virtual std::span<T> parameters() = 0;
-  // Of the sum of the rows' losses, written by Backward. Tensors with a MovingAverage optimizer hold the batch's statistic
-  // times its rows: dividing by the rows of the clock is the server's work in both cases.
+  // Of the sum of the rows' losses, written by Backward. Tensors with a MovingAverage optimizer hold the batch's
+  // statistic times its rows: dividing by the rows of the clock is the server's work in both cases.
   virtual std::span<T> gradients() = 0;
 
   enum class Mode { kTrain, kEvaluate };  // dropout and batch statistics, or running statistics
@@ -33,7 +33,8 @@ class Model {
   virtual double Loss(const Batch<T>& batch) = 0;
   // After Forward in kTrain and Loss: fills gradients() and the gradients of the batch's tables.
   virtual void Backward(const Batch<T>& batch) = 0;
-  // The first layer whose output holds a NaN or Inf, by name; empty if none does. For reporting a loss that is not finite.
+  // The first layer whose output holds a NaN or Inf, by name; empty if none does. For reporting a loss that is not
+  // finite.
   virtual std::string FindNonFinite() const = 0;
 };
 

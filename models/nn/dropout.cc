@@ -1,0 +1,74 @@
+#include "models/nn/dropout.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/hash.h"
+
+namespace sherd::nn {
+namespace {
+
+template <typename T>
+class DropoutLayer : public Layer<T> {
+ public:
+  DropoutLayer(Activation<T>* x, Activation<T>* y, Activation<T>* mask, std::uint64_t layer, std::uint32_t drop)
+      : Layer<T>({x}, y), mask_(mask), layer_(layer), drop_(drop) {}
+
+  void Forward(const Step<T>& step) override {
+    const auto &x = this->input(), &y = this->output();
+    if (step.training) FillMask(step);
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      const T *in = x.data + r * x.stride, *mask = mask_->data + r * mask_->stride;
+      T* out = y.data + r * y.stride;
+      for (std::uint32_t c = 0; c < x.cols; ++c) out[c] = step.training ? in[c] * mask[c] : in[c];
+    }
+  }
+
+  void Backward(const Step<T>& step) override {
+    if (this->write() == Write::kNone) return;
+    const auto &x = this->input(), &y = this->output();
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      const T *dy = y.gradient + r * y.stride, *mask = mask_->data + r * mask_->stride;
+      T* dx = x.gradient + r * x.stride;
+      for (std::uint32_t c = 0; c < x.cols; ++c)
+        dx[c] = this->write() == Write::kAdd ? dx[c] + dy[c] * mask[c] : dy[c] * mask[c];
+    }
+  }
+
+ private:
+  void FillMask(const Step<T>& step) {
+    const Batch<T>& batch = *step.batch;
+    CHECK_EQ(batch.row_ids.size(), step.rows) << "dropout needs the rows' ids";
+    std::array<std::uint64_t, 256> row_hash;
+    for (std::uint32_t first = 0; first < step.rows; first += row_hash.size()) {
+      const std::uint32_t rows = std::min<std::uint32_t>(row_hash.size(), step.rows - first);
+      for (std::uint32_t r = 0; r < rows; ++r)
+        row_hash[r] = Mix(step.seed, batch.epoch, batch.row_ids[first + r], layer_);
+      Matrix<T> mask = mask_->values(rows);
+      mask.data += first * mask.stride;
+      step.kernels->dropout_mask(row_hash.data(), drop_, mask);
+    }
+  }
+
+  Activation<T>* const mask_;  // [rows, cols]: 0 or the scale
+  const std::uint64_t layer_;  // hash of the name
+  const std::uint32_t drop_;   // probability * 65536
+};
+
+}  // namespace
+
+template <typename T>
+Activation<T>* Dropout(Graph<T>* graph, const std::string& name, Activation<T>* x, double probability) {
+  const auto drop = static_cast<std::uint32_t>(std::lround(std::min(probability * 65536, 65535.0)));
+  if (drop == 0) return x;
+  Activation<T>* y = graph->NewActivation(name, x->cols);
+  return graph->Add(std::make_unique<DropoutLayer<T>>(x, y, graph->NewScratch(x->cols), HashBytes(name), drop));
+}
+
+template Activation<float>* Dropout(Graph<float>*, const std::string&, Activation<float>*, double);
+template Activation<double>* Dropout(Graph<double>*, const std::string&, Activation<double>*, double);
+
+}  // namespace sherd::nn

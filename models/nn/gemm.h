@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sherd::nn {
+
+enum class Transpose { kNo, kYes };
+enum class Accumulate { kNo, kYes };
+
+// C = op(A) op(B), or C += it: C [m, n], op(A) [m, k], op(B) [k, n], all row-major, row r of A at A + r * lda. m, n or
+// k may be 0. float: oneDNN's sgemm with the instructions of CurrentSimd(), single-threaded (it sets the calling
+// thread's number of OpenMP threads to 1), so that the order of each sum is fixed. double: plain loops, for gradient
+// checks.
+void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size_t n, std::size_t k, const float* a,
+          std::size_t lda, const float* b, std::size_t ldb, Accumulate accumulate, float* c, std::size_t ldc);
+void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size_t n, std::size_t k, const double* a,
+          std::size_t lda, const double* b, std::size_t ldb, Accumulate accumulate, double* c, std::size_t ldc);
+
+}  // namespace sherd::nn

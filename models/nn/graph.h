@@ -1,0 +1,148 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "models/batch.h"
+#include "models/nn/kernels.h"
+#include "proto/model_spec.pb.h"
+
+namespace sherd::nn {
+
+// A matrix that layers hand on, [batch rows, cols], with the gradient of the loss by it in the same shape. Memory
+// belongs to the graph and is there once it is built. An activation may be a range of another one's columns: so
+// concatenation copies nothing, its parts' producers write into it.
+template <typename T>
+struct Activation {
+  std::string name;
+  std::uint32_t cols = 0;
+  bool needs_gradient = true;
+  Activation* whole = nullptr;  // set: these are columns [first, first + cols) of it
+  std::uint32_t first = 0;
+
+  T* data = nullptr;
+  T* gradient = nullptr;
+  std::size_t stride = 0;
+
+  Matrix<T> values(std::uint32_t rows) const { return {data, stride, rows, cols}; }
+  Matrix<T> gradients(std::uint32_t rows) const { return {gradient, stride, rows, cols}; }
+};
+
+// A tensor of the flat parameter array, [rows, cols], and its gradient at the same place of the gradient array.
+template <typename T>
+struct Parameter {
+  int tensor = 0;  // index in ModelSpec.tensor
+  std::uint32_t rows = 0, cols = 0;
+  T* data = nullptr;
+  T* gradient = nullptr;
+
+  std::size_t size() const { return std::size_t{rows} * cols; }
+};
+
+// What layers compute on at one time.
+template <typename T>
+struct Step {
+  const Batch<T>* batch;
+  std::uint32_t rows;
+  bool training;
+  std::uint64_t seed;
+  const Kernels<T>* kernels;
+};
+
+// How Backward passes a gradient on: the first writer assigns, later ones add, so nothing is cleared beforehand.
+enum class Write { kNone, kAssign, kAdd };
+
+// A layer computes its output from its inputs and, going back, the gradients of its inputs and parameters from that of
+// its output, which it may destroy. It must assign the whole of each parameter's gradient, and obey write(i) for input
+// i.
+template <typename T>
+class Layer {
+ public:
+  using Inputs = std::vector<Activation<T>*>;
+
+  Layer(Inputs inputs, Activation<T>* output) : inputs_(std::move(inputs)), output_(output) {}
+  virtual ~Layer() = default;
+
+  virtual void Forward(const Step<T>& step) = 0;
+  virtual void Backward(const Step<T>& step) = 0;
+
+ protected:
+  const Activation<T>& input(int i = 0) const { return *inputs_[i]; }
+  const Activation<T>& output() const { return *output_; }
+  int input_count() const { return static_cast<int>(inputs_.size()); }
+  Write write(int i = 0) const { return writes_[i]; }
+
+ private:
+  template <typename>
+  friend class Graph;
+  struct Columns {
+    const Activation<T>* activation;
+    std::uint32_t first, count;
+  };
+
+  const Inputs inputs_;
+  Activation<T>* const output_;
+  std::vector<Write> writes_;   // by input
+  std::vector<Columns> clear_;  // gradients that nobody has written, and this layer adds to or reads
+};
+
+// A network, declared layer by layer and then built once: parameters in one flat array laid out by DenseLayout,
+// activations and their gradients in one arena. Nothing is allocated after Build. Confined to one thread.
+template <typename T>
+class Graph {
+ public:
+  Graph() = default;
+  Graph(const Graph&) = delete;
+
+  // ---- declaring: before Build. What these return stays the graph's.
+  Activation<T>* NewActivation(const std::string& name, std::uint32_t cols);
+  // Memory of a layer's own, without a gradient.
+  Activation<T>* NewScratch(std::uint32_t cols);
+  // In the flat array in the order of these calls. One layer owns a parameter.
+  Parameter<T>* NewParameter(const proto::TensorSpec& tensor);
+  // Layers run in the order they are added, each after those that make its inputs. Returns its output.
+  Activation<T>* Add(std::unique_ptr<Layer<T>> layer);
+  // The inputs side by side, [rows, sum of their cols].
+  Activation<T>* Concat(const std::string& name, const std::vector<Activation<T>*>& inputs);
+
+  // Tables are the model's to fill in; tensors come by NewParameter.
+  proto::ModelSpec& spec() { return spec_; }
+  const proto::ModelSpec& spec() const { return spec_; }
+  // Bytes that Build takes for so many rows.
+  std::uint64_t ArenaBytes(std::uint32_t max_rows) const;
+  void Build(Activation<T>* output, std::uint32_t max_rows);
+
+  // ---- running: after Build
+  std::uint32_t max_rows() const { return max_rows_; }
+  std::span<T> parameters() { return parameters_.span(); }
+  std::span<T> gradients() { return gradients_.span(); }
+  void Forward(const Step<T>& step);
+  // After the gradient of the output was written. Fills gradients() and those of the batch's tables.
+  void Backward(const Step<T>& step);
+  // The name of the first layer whose output in the first `rows` rows holds a NaN or Inf, with the mark "(its
+  // parameters)" when they do; empty: none.
+  std::string FindNonFinite(std::uint32_t rows) const;
+
+ private:
+  void PlaceActivations();
+  void PlaceParameters();
+  void PlanGradients(const Activation<T>* output);
+  void PlanLayer(Layer<T>* layer, std::vector<std::vector<bool>>* written) const;
+  bool HasNonFiniteParameters(const std::string& layer) const;
+
+  proto::ModelSpec spec_;
+  std::vector<std::unique_ptr<Activation<T>>> activations_;
+  std::vector<std::unique_ptr<Parameter<T>>> tensors_;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  std::uint32_t max_rows_ = 0;
+  AlignedBuffer<T> parameters_, gradients_, arena_;
+};
+
+extern template class Graph<float>;
+extern template class Graph<double>;
+
+}  // namespace sherd::nn

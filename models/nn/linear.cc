@@ -1,0 +1,68 @@
+#include "models/nn/linear.h"
+
+#include "models/nn/gemm.h"
+
+namespace sherd::nn {
+namespace {
+
+template <typename T>
+class LinearLayer : public Layer<T> {
+ public:
+  LinearLayer(Activation<T>* x, Activation<T>* y, Parameter<T>* weight, Parameter<T>* bias, Nonlinearity f)
+      : Layer<T>({x}, y), weight_(weight), bias_(bias), nonlinearity_(f) {}
+
+  void Forward(const Step<T>& step) override {
+    const auto &x = this->input(), &y = this->output();
+    Gemm(Transpose::kNo, Transpose::kNo, step.rows, y.cols, x.cols, x.data, x.stride, weight_->data, weight_->cols,
+         Accumulate::kNo, y.data, y.stride);
+    step.kernels->bias_activation(y.values(step.rows), bias_ == nullptr ? nullptr : bias_->data, nonlinearity_);
+  }
+
+  // dz = dy f'(z); db = sum of dz; dW = x^T dz; dx = dz W^T.
+  void Backward(const Step<T>& step) override {
+    const auto &x = this->input(), &y = this->output();
+    step.kernels->activation_gradient(y.data, y.gradients(step.rows), bias_ == nullptr ? nullptr : bias_->gradient,
+                                      nonlinearity_);
+    Gemm(Transpose::kYes, Transpose::kNo, x.cols, y.cols, step.rows, x.data, x.stride, y.gradient, y.stride,
+         Accumulate::kNo, weight_->gradient, weight_->cols);
+    if (this->write() == Write::kNone) return;
+    Gemm(Transpose::kNo, Transpose::kYes, step.rows, x.cols, y.cols, y.gradient, y.stride, weight_->data, weight_->cols,
+         this->write() == Write::kAdd ? Accumulate::kYes : Accumulate::kNo, x.gradient, x.stride);
+  }
+
+ private:
+  Parameter<T>* const weight_;  // [in, units]
+  Parameter<T>* const bias_;    // [1, units], or null
+  const Nonlinearity nonlinearity_;
+};
+
+}  // namespace
+
+template <typename T>
+Activation<T>* Linear(Graph<T>* graph, const std::string& name, Activation<T>* x, const LinearOptions& options) {
+  proto::TensorSpec weight;
+  weight.set_name(name + ".weight");
+  weight.set_rows(x->cols);
+  weight.set_cols(options.units);
+  *weight.mutable_optimizer() = options.weight_optimizer;
+  weight.mutable_initializer()->set_kind(proto::Initializer::XAVIER);
+  weight.mutable_initializer()->set_scale(1);
+  Parameter<T>* w = graph->NewParameter(weight);
+  Parameter<T>* b = nullptr;
+  if (options.bias) {
+    proto::TensorSpec bias;
+    bias.set_name(name + ".bias");
+    bias.set_rows(1);
+    bias.set_cols(options.units);
+    *bias.mutable_optimizer() = options.bias_optimizer;
+    bias.mutable_initializer()->set_kind(proto::Initializer::ZERO);
+    b = graph->NewParameter(bias);
+  }
+  Activation<T>* y = graph->NewActivation(name, options.units);
+  return graph->Add(std::make_unique<LinearLayer<T>>(x, y, w, b, options.nonlinearity));
+}
+
+template Activation<float>* Linear(Graph<float>*, const std::string&, Activation<float>*, const LinearOptions&);
+template Activation<double>* Linear(Graph<double>*, const std::string&, Activation<double>*, const LinearOptions&);
+
+}  // namespace sherd::nn
