@@ -1,0 +1,149 @@
+#include "worker/communicator.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sherd {
+namespace {
+
+constexpr std::chrono::milliseconds kLongestWait(1000);  // should a wake be lost, no more than this is
+constexpr std::size_t kEvaluationsInFlight = 4;          // nothing they pull changes
+
+}  // namespace
+
+Communicator::Communicator(PipelineState* state, Mailbox* mailbox, PsClient::Options options,
+                           const ParameterLayout* layout, std::uint32_t max_in_flight)
+    : state_(state), mailbox_(mailbox), max_in_flight_(max_in_flight), client_(mailbox, std::move(options), layout) {
+  CHECK_GE(max_in_flight, 1u);
+  CHECK_LT(max_in_flight, PipelineState::kMaxInFlight);
+}
+
+Status Communicator::Run() {
+  RETURN_IF_ERROR(client_.Connect());
+  while (!state_->made.closed()) {
+    AnswerCut();
+    SendComputed();
+    StartPulls();
+    PassOnPulled();
+    SettleAcknowledged();
+    waiting_ = client_.waiting();
+    flying_ = in_flight_;
+    if (auto envelope = mailbox_->Receive(std::min(client_.next_tick(), Clock::now() + kLongestWait))) {
+      RETURN_IF_ERROR(client_.Handle(std::move(*envelope)));
+    }
+    RETURN_IF_ERROR(client_.Tick());
+  }
+  return {};
+}
+
+std::size_t Communicator::MaxInFlight() const {
+  return next_->is(proto::Task::EVALUATE) ? std::max<std::size_t>(max_in_flight_, kEvaluationsInFlight)
+                                          : max_in_flight_;
+}
+
+void Communicator::StartPulls() {
+  while (true) {
+    if (next_ == nullptr) {
+      std::optional<WorkPtr> made = state_->made.TryPop();
+      if (!made) return;
+      next_ = std::move(*made);
+    }
+    if (in_flight_ >= MaxInFlight()) return;
+    if (next_->has_rows()) client_.Pull(next_);
+    pulling_.push_back(std::exchange(next_, nullptr));
+    ++in_flight_;
+  }
+}
+
+void Communicator::PassOnPulled() {
+  while (!pulling_.empty() && pulling_.front()->unanswered == 0) {
+    if (!state_->pulled.Push(std::move(pulling_.front()))) return;
+    pulling_.pop_front();
+  }
+}
+
+void Communicator::SendComputed() {
+  while (std::optional<WorkPtr> work = state_->computed.TryPop()) {
+    --in_flight_;
+    Send(*work);
+    AnswerCut();
+  }
+}
+
+void Communicator::Send(const WorkPtr& work) {
+  switch (work->task->kind()) {
+    case proto::Task::TRAIN:
+      if (work->has_rows()) client_.Push(work);
+      state_->report.Pushed(*work);
+      clock_ = work->clock;
+      pushed_.push_back(work);
+      return;
+    case proto::Task::END_EPOCH:
+      client_.Retire(work);
+      state_->report.RetireSent();
+      pushed_.push_back(work);
+      return;
+    default:
+      return;
+  }
+}
+
+void Communicator::SettleAcknowledged() {
+  bool retired = false;
+  while (!pushed_.empty() && pushed_.front()->unanswered == 0) {
+    const Work& work = *pushed_.front();
+    if (work.is(proto::Task::END_EPOCH)) {
+      state_->report.Retired();
+      retired = true;
+    } else {
+      state_->report.Acknowledged(work);
+    }
+    pushed_.pop_front();
+  }
+  if (retired) state_->Notify();
+}
+
+void Communicator::AnswerCut() {
+  const std::optional<proto::Command> command = state_->cut();
+  if (!command || command->cut() == answered_cut_) return;
+  const TrainingReport::Stand stand = state_->report.stand();
+  const std::uint64_t clock = stand.next_clock;
+  if (!stand.active) {
+    // Retiring stands for a mark at the shards.
+    answered_cut_ = command->cut();
+    SendCutPosition(*command, clock, false);
+    return;
+  }
+  const bool past = clock > command->cut_clock();
+  if (past && !command->cut_any_clock()) {
+    if (late_cut_ == command->cut() && late_clock_ == command->cut_clock()) return;
+    late_cut_ = command->cut();
+    late_clock_ = command->cut_clock();
+    SendCutPosition(*command, clock, true);
+    return;
+  }
+  // Without work the clock asked for may never come.
+  if (clock < command->cut_clock() && !(stand.idle && command->cut_any_clock())) return;
+  answered_cut_ = command->cut();
+  client_.Mark(command->cut(), stand.epoch, clock);
+  SendCutPosition(*command, clock, false);
+}
+
+void Communicator::SendCutPosition(const proto::Command& command, std::uint64_t clock, bool late) {
+  proto::CutPosition position;
+  position.set_cut(command.cut());
+  position.set_clock(clock);
+  if (late) {
+    position.set_late(true);
+  } else {
+    for (proto::ChunkPosition& chunk : state_->report.PushedPositions()) *position.add_position() = std::move(chunk);
+  }
+  state_->Post(MakeControl(proto::CUT_POSITION, position));
+}
+
+std::string Communicator::Doing() const {
+  return "clock " + std::to_string(clock_) + ": " + std::to_string(flying_) + " minibatches in flight, " +
+         std::to_string(waiting_) + " requests to shards unanswered";
+}
+
+}  // namespace sherd

@@ -1,0 +1,117 @@
+#include "worker/evaluator.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace sherd {
+namespace {
+
+// The frame takes the vector over and leaves an empty one.
+template <typename T>
+Frame TakeFrame(std::vector<T>* values) {
+  auto owner = std::make_shared<std::vector<T>>(std::move(*values));
+  values->clear();
+  return {std::as_bytes(std::span<const T>(*owner)), owner};
+}
+
+}  // namespace
+
+void ListRanker::Add(std::span<const float> scores, std::span<const std::uint64_t> names) {
+  CHECK_EQ(scores.size(), names.size());
+  if (scores.empty()) return;
+  candidates_.clear();
+  for (std::size_t i = 1; i < scores.size(); ++i) {
+    if (names[i] != names[0]) candidates_.emplace_back(names[i], scores[i]);
+  }
+  const auto same_name = [](const auto& a, const auto& b) { return a.first == b.first; };
+  std::stable_sort(candidates_.begin(), candidates_.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  candidates_.erase(std::unique(candidates_.begin(), candidates_.end(), same_name), candidates_.end());
+  std::uint64_t higher = 0, equal = 0;
+  for (const auto& [name, score] : candidates_) {
+    if (score == scores[0]) {
+      ++equal;
+    } else if (!(score < scores[0])) {
+      ++higher;
+    }
+  }
+  const std::uint64_t rank = higher + equal / 2;
+  ++sums_.lists;
+  sums_.reciprocal_ranks += 1.0 / static_cast<double>(rank + 1);
+  if (rank >= at_) return;
+  sums_.hits += 1;
+  sums_.ndcg += 1.0 / std::log2(static_cast<double>(rank + 2));
+}
+
+Evaluator::Evaluator(const proto::Job& job, bool predict) : predict_(predict), ranker_(job.evaluation().at()) {
+  // p / (p + (1 - p) / rate) multiplies the odds by the rate.
+  if (job.model().loss() == proto::Model::LOG_LOSS)
+    logit_shift_ = static_cast<float>(std::log(job.data().negative_rate()));
+}
+
+void Evaluator::Add(const Work& work, std::span<const float> scores) {
+  const Minibatch& minibatch = work.minibatch;
+  bad_rows_ += work.bad_rows;
+  rows_ += predict_ ? 0 : minibatch.rows + work.bad_rows;
+  if (predict_) {
+    AddPredictions(minibatch, scores);
+  } else if (!minibatch.list_offsets.empty()) {
+    AddLists(minibatch, scores);
+  } else {
+    AddRows(minibatch, scores);
+  }
+}
+
+void Evaluator::AddPredictions(const Minibatch& minibatch, std::span<const float> scores) {
+  if (minibatch.source_rows_read > scores_.size()) {
+    scores_.resize(minibatch.source_rows_read, std::numeric_limits<float>::quiet_NaN());
+  }
+  rows_ = scores_.size();
+  for (std::size_t row = 0; row < scores.size(); ++row) {
+    CHECK_LT(minibatch.source_rows[row], scores_.size());
+    scores_[minibatch.source_rows[row]] = scores[row] + logit_shift_;
+  }
+}
+
+void Evaluator::AddLists(const Minibatch& minibatch, std::span<const float> scores) {
+  const std::span<const std::uint64_t> names = minibatch.candidates;
+  for (std::size_t list = 0; list + 1 < minibatch.list_offsets.size(); ++list) {
+    const std::uint32_t begin = minibatch.list_offsets[list], count = minibatch.list_offsets[list + 1] - begin;
+    ranker_.Add(scores.subspan(begin, count), names.subspan(begin, count));
+  }
+}
+
+void Evaluator::AddRows(const Minibatch& minibatch, std::span<const float> scores) {
+  for (float score : scores) scores_.push_back(score + logit_shift_);
+  labels_.insert(labels_.end(), minibatch.labels.begin(), minibatch.labels.end());
+  weights_.insert(weights_.end(), minibatch.weights.begin(), minibatch.weights.end());
+  groups_.insert(groups_.end(), minibatch.groups.begin(), minibatch.groups.end());
+}
+
+Message Evaluator::Finish(const Work& last) {
+  proto::EvalResult result;
+  result.set_evaluation(last.task->evaluation());
+  result.set_chunk(last.task->chunk().id());
+  result.set_rows(std::exchange(rows_, 0));
+  result.set_bad_rows(std::exchange(bad_rows_, 0));
+  const ListSums& sums = ranker_.sums();
+  if (sums.lists > 0) {
+    result.set_lists(sums.lists);
+    result.set_hit_sum(sums.hits);
+    result.set_ndcg_sum(sums.ndcg);
+    result.set_reciprocal_rank_sum(sums.reciprocal_ranks);
+  }
+  ranker_.Clear();
+  Message message = MakeControl(proto::EVAL_RESULT, result);
+  message.frames.push_back(TakeFrame(&scores_));
+  message.frames.push_back(TakeFrame(&labels_));
+  message.frames.push_back(TakeFrame(&weights_));
+  message.frames.push_back(TakeFrame(&groups_));
+  return message;
+}
+
+}  // namespace sherd

@@ -1,0 +1,97 @@
+#include "worker/heartbeat.h"
+
+#include <chrono>
+#include <utility>
+
+#include "net/requester.h"
+
+namespace sherd {
+namespace {
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+}  // namespace
+
+void FillHeader(const WorkerOptions& options, proto::Header* header) {
+  header->set_version(1);
+  header->set_job(options.job_id);
+  header->set_role(proto::WORKER);
+  header->set_index(options.index);
+  header->set_incarnation(options.incarnation);
+}
+
+Heartbeat::Heartbeat(Network* network, const WorkerOptions* options, std::function<void()> notify)
+    : options_(options), mailbox_(network->Open()), notify_(std::move(notify)), thread_([this] {
+        Status status = Run();
+        if (status.ok()) return;
+        {
+          std::lock_guard lock(mutex_);
+          status_ = std::move(status);
+        }
+        notify_();
+      }) {}
+
+Heartbeat::~Heartbeat() {
+  stopping_ = true;
+  mailbox_->Wake();
+  thread_.join();
+}
+
+void Heartbeat::SetDoing(std::string doing) {
+  std::lock_guard lock(mutex_);
+  doing_ = std::move(doing);
+}
+
+std::optional<proto::Command> Heartbeat::TakeCommand() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(command_, std::nullopt);
+}
+
+Status Heartbeat::status() const {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+Message Heartbeat::MakeMessage() const {
+  proto::Heartbeat body;
+  {
+    std::lock_guard lock(mutex_);
+    body.set_doing(doing_);
+  }
+  Message message = MakeControl(proto::HEARTBEAT, body);
+  FillHeader(*options_, &message.header);
+  return message;
+}
+
+Status Heartbeat::Run() {
+  ASSIGN_OR_RETURN(const Peer scheduler, mailbox_->Connect(options_->scheduler_endpoint));
+  const std::chrono::milliseconds interval = Milliseconds(options_->heartbeat_seconds);
+  Requester requester(mailbox_.get(),
+                      {.retry_after = interval, .give_up_after = Milliseconds(options_->request_timeout_seconds)});
+  Deadline next_beat = Clock::now();
+  while (!stopping_) {
+    if (requester.waiting() == 0 && Clock::now() >= next_beat) {
+      next_beat = Clock::now() + interval;
+      requester.Send(scheduler, MakeMessage(), "heartbeat to the scheduler at " + options_->scheduler_endpoint);
+    }
+    const Deadline deadline = requester.waiting() == 0 ? next_beat : requester.next_tick();
+    if (std::optional<Envelope> envelope = mailbox_->Receive(deadline)) {
+      if (std::optional<Requester::Reply> reply = requester.Match(std::move(*envelope))) {
+        RETURN_IF_ERROR(StatusOf(reply->message.header).Annotate("heartbeat"));
+        proto::Command command;
+        RETURN_IF_ERROR(ParseBody(reply->message, &command).Annotate("answer to a heartbeat"));
+        {
+          std::lock_guard lock(mutex_);
+          command_ = std::move(command);
+        }
+        notify_();
+      }
+    }
+    RETURN_IF_ERROR(requester.Tick());
+  }
+  return {};
+}
+
+}  // namespace sherd

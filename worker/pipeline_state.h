@@ -1,0 +1,92 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/status.h"
+#include "net/message.h"
+#include "proto/wire.pb.h"
+#include "worker/training_report.h"
+#include "worker/work.h"
+
+namespace sherd {
+
+// What the stages of a pipeline and its owner share: the queues between them, the report, what the owner is to send to
+// the scheduler, and the first error. Thread-safe.
+class PipelineState {
+ public:
+  static constexpr std::size_t kWaitingTasks = 256;  // the owner gives far fewer
+  static constexpr std::size_t kMadeAhead = 4;       // minibatches read before their pull
+  static constexpr std::size_t kMaxInFlight = 128;   // what the communicator keeps below, so its pushes never block
+
+  // `notify` is called, on any stage's thread, when there is something for the owner.
+  explicit PipelineState(std::function<void()> notify)
+      : tasks(kWaitingTasks),
+        made(kMadeAhead),
+        pulled(kMaxInFlight),
+        computed(kMaxInFlight),
+        notify_(std::move(notify)) {}
+
+  BoundedQueue<std::shared_ptr<const proto::Task>> tasks;  // owner -> reader
+  BoundedQueue<WorkPtr> made;                              // reader -> communicator
+  BoundedQueue<WorkPtr> pulled;                            // communicator -> compute
+  BoundedQueue<WorkPtr> computed;                          // compute -> communicator
+  TrainingReport report;
+
+  void Notify() const { notify_(); }
+
+  // Ends all stages; the first error is kept.
+  void Stop(Status error) {
+    {
+      std::lock_guard lock(mutex_);
+      if (status_.ok()) status_ = std::move(error);
+    }
+    tasks.Close();
+    made.Close();
+    pulled.Close();
+    computed.Close();
+    notify_();
+  }
+  Status status() const {
+    std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+  // Messages for the scheduler.
+  void Post(Message message) {
+    {
+      std::lock_guard lock(mutex_);
+      messages_.push_back(std::move(message));
+    }
+    notify_();
+  }
+  std::vector<Message> TakeMessages() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(messages_, {});
+  }
+
+  // The cut that the scheduler asks for; it may say so many times.
+  void AskForCut(const proto::Command& command) {
+    std::lock_guard lock(mutex_);
+    cut_ = command;
+  }
+  std::optional<proto::Command> cut() const {
+    std::lock_guard lock(mutex_);
+    return cut_;
+  }
+
+ private:
+  const std::function<void()> notify_;
+  mutable std::mutex mutex_;
+  Status status_;
+  std::vector<Message> messages_;
+  std::optional<proto::Command> cut_;
+};
+
+}  // namespace sherd

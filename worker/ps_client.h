@@ -1,0 +1,78 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/status.h"
+#include "net/mailbox.h"
+#include "net/requester.h"
+#include "proto/wire.pb.h"
+#include "worker/parameter_layout.h"
+#include "worker/work.h"
+
+namespace sherd {
+
+// A worker's side of the conversation with the shards (docs/wire_format.md): one request a shard for each pull and each
+// push, whose frames are views of the work's own memory and keep it alive until they are sent. Every error names the
+// shard, its endpoint and the clock. Confined to the mailbox's thread.
+class PsClient {
+ public:
+  struct Options {
+    std::uint64_t job_id = 0;
+    std::uint32_t index = 0;  // of the worker
+    std::uint32_t incarnation = 1;
+    proto::ShardMap map;
+    double request_timeout_seconds = 60;
+    std::chrono::milliseconds retry_after{5000};
+  };
+
+  // All must outlive the client.
+  PsClient(Mailbox* mailbox, Options options, const ParameterLayout* layout);
+
+  Status Connect();
+
+  // Asks every shard for the values of the work's keys and its dense blocks. Answered when work->unanswered is 0 again:
+  // then work->values are there, with the sizes that the layout says, and work->staleness.
+  void Pull(const WorkPtr& work);
+  // Sends the work's gradients to every shard. Acknowledged when work->unanswered is 0 again.
+  void Push(const WorkPtr& work);
+  // Tells every shard that this worker pushes no more in the work's epoch. Acknowledged like a push.
+  void Retire(const WorkPtr& work);
+  // Puts a mark into the push stream of every shard.
+  void Mark(std::uint32_t cut, std::uint32_t epoch, std::uint64_t clock);
+
+  // Takes a received message: an answer that is malformed or says no is an error, one that nobody waits for is ignored.
+  Status Handle(Envelope envelope);
+  // Repeats what was not answered; Unavailable when a shard did not for too long.
+  Status Tick() { return requester_.Tick(); }
+  Deadline next_tick() const { return requester_.next_tick(); }
+  std::size_t waiting() const { return requester_.waiting(); }
+
+ private:
+  struct Pending {
+    proto::Kind kind;
+    std::uint32_t shard;
+    std::uint64_t clock;
+    WorkPtr work;  // none for a mark
+  };
+
+  Message MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const;
+  // Of the shard's part of the work: sections, and the frames that the kind has.
+  void AddSections(const WorkPtr& work, std::uint32_t shard, Message* message) const;
+  void Send(Message message, WorkPtr work);
+  Status TakeValues(Message message, std::uint32_t shard, Work* work) const;
+  std::string Describe(proto::Kind kind, std::uint32_t shard, std::uint64_t clock) const;
+
+  const Options options_;
+  Mailbox* const mailbox_;
+  const ParameterLayout* const layout_;
+  Requester requester_;
+  std::vector<Peer> shards_;
+  std::vector<std::uint64_t> sequence_;                 // by shard: the last one used
+  std::unordered_map<std::uint64_t, Pending> pending_;  // by request
+};
+
+}  // namespace sherd

@@ -1,0 +1,133 @@
+#include "worker/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+namespace sherd {
+
+Status Trainer::Prepare(std::uint32_t max_rows) {
+  if (model_ != nullptr && max_rows <= max_rows_) return {};
+  ASSIGN_OR_RETURN(model_, make_model_(max_rows));
+  max_rows_ = max_rows;
+  return {};
+}
+
+Status Trainer::Bind(Work* work) {
+  const Minibatch& minibatch = work->minibatch;
+  RETURN_IF_ERROR(Prepare(minibatch.rows));
+  batch_.rows = minibatch.rows;
+  batch_.labels = minibatch.labels;
+  batch_.weights = minibatch.weights;
+  batch_.numbers = minibatch.numbers;
+  batch_.row_ids = minibatch.row_ids;
+  batch_.epoch = minibatch.epoch;
+  batch_.tables.resize(work->keys.size());
+  pointers_.resize(work->keys.size());
+  work->gradients.resize(work->keys.size());
+  frames_taken_.assign(layout_->shards, 0);
+  for (std::uint32_t table = 0; table < work->keys.size(); ++table) BindTable(table, work);
+  CopyDenseBlocks(*work);
+  return {};
+}
+
+void Trainer::BindTable(std::uint32_t table, Work* work) {
+  const UniqueKeys& unique = work->keys[table];
+  const std::size_t floats = layout_->row_floats[table];
+  Pointers& pointers = pointers_[table];
+  pointers.values.resize(unique.keys.size());
+  for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
+    const std::uint32_t begin = unique.shard_begin[shard], end = unique.shard_begin[shard + 1];
+    if (begin == end) continue;
+    const float* row = work->values[shard][frames_taken_[shard]++].As<float>().data();
+    for (std::uint32_t i = begin; i < end; ++i, row += floats) pointers.values[i] = row;
+  }
+  pointers.gradients.clear();
+  if (work->is(proto::Task::TRAIN)) {
+    AlignedBuffer<float>& gradients = work->gradients[table];
+    gradients.Resize(unique.keys.size() * floats);
+    for (std::size_t i = 0; i < unique.keys.size(); ++i) pointers.gradients.push_back(gradients.data() + i * floats);
+  }
+  const TableKeys& occurrences = work->minibatch.tables[table];
+  batch_.tables[table] = {.unique = unique.inverse.span(),
+                          .offset = occurrences.offsets,
+                          .weight = occurrences.weights,
+                          .values = pointers.values,
+                          .gradients = pointers.gradients};
+}
+
+void Trainer::CopyDenseBlocks(const Work& work) {
+  const std::span<float> parameters = model_->parameters();
+  for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
+    if (layout_->dense_floats[shard] == 0) continue;
+    const float* from = work.values[shard].back().As<float>().data();
+    for (std::uint32_t block : layout_->blocks[shard]) {
+      const DenseBlock& place = layout_->dense.blocks()[block];
+      std::memcpy(parameters.data() + place.offset, from, place.length * sizeof(float));
+      from += place.length;
+    }
+  }
+}
+
+void Trainer::TakeDenseGradients(Work* work) {
+  const std::span<const float> gradients = model_->gradients();
+  work->dense_gradients.resize(layout_->shards);
+  for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
+    work->dense_gradients[shard].Resize(layout_->dense_floats[shard]);
+    float* to = work->dense_gradients[shard].data();
+    for (std::uint32_t block : layout_->blocks[shard]) {
+      const DenseBlock& place = layout_->dense.blocks()[block];
+      std::memcpy(to, gradients.data() + place.offset, place.length * sizeof(float));
+      to += place.length;
+    }
+  }
+}
+
+void Trainer::CountLogits(std::span<const float> logits, Work* work) const {
+  work->positive.fill(0);
+  work->negative.fill(0);
+  if (job_->model().loss() != proto::Model::LOG_LOSS) return;
+  constexpr float kBinsAUnit = kLogitBins / 16.0f;
+  for (std::uint32_t row = 0; row < work->minibatch.rows; ++row) {
+    const float place = (std::clamp(logits[row], -8.0f, 8.0f) + 8) * kBinsAUnit;
+    const std::size_t bin = std::min<std::size_t>(static_cast<std::size_t>(place), kLogitBins - 1);
+    ++(work->minibatch.labels[row] > 0.5f ? work->positive : work->negative)[bin];
+  }
+}
+
+Status Trainer::Train(Work* work) {
+  RETURN_IF_ERROR(Bind(work));
+  const std::span<const float> logits = model_->Forward(batch_, Model<float>::Mode::kTrain);
+  work->loss_sum = model_->Loss(batch_);
+  if (!std::isfinite(work->loss_sum)) return NotFinite("the loss is " + std::to_string(work->loss_sum), *work);
+  CountLogits(logits, work);
+  model_->Backward(batch_);
+  TakeDenseGradients(work);
+  for (std::vector<Frame>& frames : work->values) frames.clear();
+  return {};
+}
+
+Result<std::span<const float>> Trainer::Predict(Work* work) {
+  RETURN_IF_ERROR(Bind(work));
+  const std::span<const float> logits = model_->Forward(batch_, Model<float>::Mode::kEvaluate);
+  for (float logit : logits.first(work->minibatch.rows)) {
+    if (!std::isfinite(logit)) return NotFinite("a prediction is " + std::to_string(logit), *work);
+  }
+  for (std::vector<Frame>& frames : work->values) frames.clear();
+  return logits.first(work->minibatch.rows);
+}
+
+Status Trainer::NotFinite(const std::string& what, const Work& work) const {
+  const Minibatch& minibatch = work.minibatch;
+  const std::string part = model_->FindNonFinite();
+  return Status::BadData(what + " at rows " + std::to_string(minibatch.first_source) + " to " +
+                         std::to_string(minibatch.last_source) + " of " +
+                         dataset_->FileName(work.task->chunk().set(), minibatch.file) + " (epoch " +
+                         std::to_string(minibatch.epoch + 1) + ", chunk " + std::to_string(minibatch.chunk) +
+                         ", minibatch " + std::to_string(minibatch.index) + "); " +
+                         (part.empty() ? "no layer's output holds a NaN or Inf, so labels or row weights do"
+                                       : "the first part of the model that is not finite is " + part));
+}
+
+}  // namespace sherd

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "proto/wire.pb.h"
+#include "worker/work.h"
+
+namespace sherd {
+
+// Where a worker stands in the epoch: which chunks were leased to it, what of them it has pushed and what every shard
+// has acknowledged; and what the next PROGRESS says. Thread-safe.
+class TrainingReport {
+ public:
+  // A TRAIN or END_EPOCH task arrived. The first one of an epoch begins the epoch at its start_clock.
+  void Lease(const proto::Task& task);
+  // In the order of the clocks.
+  void Pushed(const Work& work);
+  void Acknowledged(const Work& work);
+  // RETIRE was sent: no push of this epoch follows.
+  void RetireSent();
+  // All shards have acknowledged the work's RETIRE and all that came before.
+  void Retired();
+
+  struct Stand {
+    bool active = false;   // an epoch is begun, and RETIRE is not sent
+    bool idle = false;     // all leased chunks are pushed to their ends
+    bool retired = false;  // from the epoch, on every shard
+    std::uint32_t epoch = 0;
+    std::uint64_t next_clock = 0;    // of the next push
+    std::uint64_t acknowledged = 0;  // clocks that every shard has acknowledged
+  };
+  Stand stand() const;
+
+  // Of every chunk of the epoch that was leased: what is pushed.
+  std::vector<proto::ChunkPosition> PushedPositions() const;
+  // What was acknowledged since the last call, with the positions of the chunks that moved on.
+  proto::Progress Take();
+
+ private:
+  struct Position {
+    proto::Chunk chunk;
+    std::uint32_t pushed = 0, acknowledged = 0;  // minibatches
+    bool pushed_done = false, acknowledged_done = false;
+    bool moved = false;
+  };
+
+  mutable std::mutex mutex_;
+  Stand stand_;
+  bool begun_ = false;                        // the epoch in stand_ is one
+  std::map<std::uint64_t, Position> chunks_;  // by id
+  std::size_t open_chunks_ = 0;               // not pushed to their ends
+  proto::Progress progress_;
+  std::array<std::uint32_t, kLogitBins> positive_{}, negative_{};
+  bool has_logits_ = false;
+};
+
+}  // namespace sherd

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "net/message.h"
+#include "proto/wire.pb.h"
+#include "worker/data/minibatch.h"
+#include "worker/unique_keys.h"
+
+namespace sherd {
+
+inline constexpr std::size_t kLogitBins = 256;  // over [-8, 8], the outer ones open
+
+// What travels through the pipeline: a minibatch with everything that a later stage needs of it. Each part is written
+// by one stage before the work is handed on. A work without rows carries the end of a chunk, or of the epoch, in its
+// place in the order.
+struct Work {
+  // From the reader.
+  std::shared_ptr<const proto::Task> task;
+  Minibatch minibatch;
+  bool ends_chunk = false;
+  std::uint64_t read_rows = 0, bad_rows = 0;  // since the work before this one
+  std::uint64_t clock = 0;                    // training: of the worker
+  float learning_rate_scale = 1;
+  std::vector<UniqueKeys> keys;  // by table
+
+  // From the communicator. Frames by shard: one for each table that has keys there, then the dense one if the shard has
+  // any.
+  std::vector<std::vector<Frame>> values;
+  std::uint32_t unanswered = 0;  // shards that have not answered the request under way
+  std::uint64_t staleness = 0;   // the largest over the shards, clocks
+
+  // From the trainer. Sums over the minibatch's rows.
+  std::vector<AlignedBuffer<float>> gradients;        // by table: [unique keys, floats of a row]
+  std::vector<AlignedBuffer<float>> dense_gradients;  // by shard: its blocks in ascending number, no padding
+  double loss_sum = 0;
+  std::array<std::uint32_t, kLogitBins> positive, negative;  // logits of the rows by label; empty with squared error
+
+  bool is(proto::Task::Kind kind) const { return task->kind() == kind; }
+  bool has_rows() const { return minibatch.rows > 0; }
+};
+
+using WorkPtr = std::shared_ptr<Work>;
+
+// Works are used again, with all their buffers, once nobody holds them: neither a stage nor a frame that is still on
+// its way to a shard. Thread-safe; works may outlive their pool.
+class WorkPool {
+ public:
+  WorkPool() : free_(std::make_shared<FreeList>()) {}
+
+  // With the reader's part cleared; the minibatch is its reader's to clear.
+  WorkPtr Take();
+
+ private:
+  struct FreeList {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Work>> works;
+  };
+
+  std::shared_ptr<FreeList> free_;
+};
+
+}  // namespace sherd

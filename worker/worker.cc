@@ -1,0 +1,104 @@
+#include "worker/worker.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "base/simd.h"
+#include "models/feature_layout.h"
+#include "models/model.h"
+#include "net/requester.h"
+#include "worker/data/dataset.h"
+#include "worker/heartbeat.h"
+#include "worker/pipeline.h"
+#include "worker/task_loop.h"
+
+namespace sherd {
+namespace {
+
+constexpr std::chrono::milliseconds kTellFailure(5000);  // how long a failing worker waits to be heard
+
+Result<proto::Welcome> Register(Mailbox* mailbox, const Peer& scheduler, const WorkerOptions& options) {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  proto::Register body;
+  body.set_host(host);
+  body.set_pid(static_cast<std::uint32_t>(getpid()));
+  Message message = MakeControl(proto::REGISTER, body);
+  FillHeader(options, &message.header);
+  const std::chrono::milliseconds give_up(static_cast<std::int64_t>(options.request_timeout_seconds * 1000));
+  Requester requester(mailbox, {.retry_after = std::chrono::milliseconds(1000), .give_up_after = give_up});
+  ASSIGN_OR_RETURN(
+      const Message answer,
+      requester.Call(scheduler, std::move(message), "registration at the scheduler at " + options.scheduler_endpoint));
+  proto::Welcome welcome;
+  RETURN_IF_ERROR(ParseBody(answer, &welcome).Annotate("answer to registration"));
+  if (welcome.map().endpoint().empty()) return Status::BadData("the scheduler's answer to registration names no shard");
+  return welcome;
+}
+
+PsClient::Options ClientOptions(const WorkerOptions& options, const proto::Welcome& welcome) {
+  return {.job_id = options.job_id,
+          .index = options.index,
+          .incarnation = options.incarnation,
+          .map = welcome.map(),
+          .request_timeout_seconds = options.request_timeout_seconds};
+}
+
+// From registration to the end. What it makes is gone, its threads ended, when it returns.
+Status DoTasks(Network* network, const WorkerOptions& options) {
+  const std::unique_ptr<Mailbox> mailbox = network->Open();
+  ASSIGN_OR_RETURN(const Peer scheduler, mailbox->Connect(options.scheduler_endpoint));
+  ASSIGN_OR_RETURN(const proto::Welcome welcome, Register(mailbox.get(), scheduler, options));
+  if (welcome.has_simd() && !welcome.simd().empty()) RETURN_IF_ERROR(UseSimd(welcome.simd()));
+
+  const auto notify = [&mailbox] { mailbox->Wake(); };
+  Heartbeat heartbeat(network, &options, notify);
+  heartbeat.SetDoing("opening the data");
+  ASSIGN_OR_RETURN(const FeatureLayout features, FeatureLayout::Make(options.job));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                   Dataset::Open(options.job, features, {.predict = options.predict}));
+  dataset->SetStatistics(welcome.statistics());
+  ASSIGN_OR_RETURN(const proto::ModelSpec spec, DescribeModel(options.job));
+  const ParameterLayout layout(spec, static_cast<std::uint32_t>(welcome.map().endpoint_size()));
+
+  Pipeline pipeline({.job = &options.job,
+                     .dataset = dataset.get(),
+                     .network = network,
+                     .layout = &layout,
+                     .make_model = [&](std::uint32_t rows) { return MakeModel<float>(options.job, rows); },
+                     .client = ClientOptions(options, welcome),
+                     .predict = options.predict,
+                     .notify = notify});
+  return TaskLoop(&options, mailbox.get(), scheduler, dataset.get(), &pipeline, &heartbeat).Run();
+}
+
+void TellFailure(Network* network, const WorkerOptions& options, const Status& failure) {
+  const std::unique_ptr<Mailbox> mailbox = network->Open();
+  const Result<Peer> scheduler = mailbox->Connect(options.scheduler_endpoint);
+  if (!scheduler.ok()) return;
+  proto::Failure body;
+  body.set_text(failure.text());
+  body.set_exit_code(1);
+  Message message = MakeControl(proto::FAILURE, body);
+  FillHeader(options, &message.header);
+  Requester requester(mailbox.get(), {.retry_after = kTellFailure / 5, .give_up_after = kTellFailure});
+  if (Result<Message> told = requester.Call(*scheduler, std::move(message), "report of a failure"); !told.ok()) {
+    LOG(WARNING) << "the scheduler could not be told: " << told.status().text();
+  }
+}
+
+}  // namespace
+
+Status RunWorker(Network* network, const WorkerOptions& options) {
+  Status status = DoTasks(network, options);
+  if (status.ok() || status.code() == ErrorCode::kStopped) return {};
+  status = status.Annotate("worker " + std::to_string(options.index));
+  LOG(WARNING) << status.text();
+  TellFailure(network, options, status);
+  return status;
+}
+
+}  // namespace sherd
