@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "ps/optimizer/row_optimizer.h"
+
+namespace sherd {
+
+// finite[r] = 1 where all `floats` of row r (at values + r * floats) are finite, else 0. Returns how many rows are.
+std::size_t FindFiniteRows(const float* values, std::size_t rows, std::size_t floats, std::uint8_t* finite);
+
+// means[r * dim + i] = clip(gradient / divisor + l2 * weight), for each row of the batch.
+void PrepareGradients(const RowBatch& batch, float divisor, const GradientRules& rules, float* means);
+
+// The sum of the squares, in double over eight fixed lanes.
+double SumOfSquares(std::span<const float> values);
+
+// sum[i] += values[i].
+void AddTo(std::span<const float> values, float* sum);
+
+}  // namespace sherd
