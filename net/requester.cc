@@ -25,7 +25,8 @@ std::uint64_t Requester::Send(const Peer& to, Message message, std::string what)
 
 void Requester::SendNow(Waiting* waiting) {
   waiting->due = Clock::now() + options_.retry_after;
-  waiting->trouble = mailbox_->Send(waiting->to, waiting->message);
+  Status status = mailbox_->Send(waiting->to, waiting->message);
+  if (!status.ok()) waiting->trouble = std::move(status);
 }
 
 std::optional<Requester::Reply> Requester::Match(Envelope envelope) {

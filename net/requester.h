@@ -52,7 +52,7 @@ class Requester {
     Message message;
     std::string what;
     Deadline first_sent, due;  // due: to be sent again
-    Status trouble;            // of the last sending, or what the peer answered instead of an answer
+    Status trouble;            // the last there was: in sending it, or what the peer answered instead of an answer
   };
 
   void SendNow(Waiting* waiting);

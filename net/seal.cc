@@ -20,7 +20,8 @@ std::optional<Fault> FindFault(const WireRules& rules, Checksums checksums, cons
                                      std::to_string(kWireVersion) + ": all ranks must run the same build"};
   }
   if (header.job() != rules.job) return Fault{proto::INVALID, "message of another job"};
-  if (header.kind() == proto::KIND_UNSET) return Fault{proto::INVALID, "unknown kind of message"};
+  // A reply repeats its request's kind, known or not.
+  if (header.kind() == proto::KIND_UNSET && !header.reply()) return Fault{proto::INVALID, "unknown kind of message"};
   if (header.crc().empty() && checksums == Checksums::kNone) return std::nullopt;
   if (static_cast<std::size_t>(header.crc_size()) != frames.size()) {
     return Fault{proto::INVALID,
