@@ -25,13 +25,14 @@ struct ReadCounts {
 class ChunkReader {
  public:
   virtual ~ChunkReader() = default;
-  // Fills `minibatch`; false at the end of the chunk. Bad rows are left out and counted. Predicting, a chunk without a good
-  // row is one minibatch with rows = 0, whose source_rows_read tells how many bad ones there were.
+  // Fills `minibatch`; false at the end of the chunk. Bad rows are left out and counted. Predicting, a chunk without a
+  // good row is one minibatch with rows = 0, whose source_rows_read tells how many bad ones there were.
   virtual Result<bool> Next(Minibatch* minibatch) = 0;
 };
 
-// The input files of a job and the way from their bytes to minibatches. Files are found and opened when it is made: missing,
-// empty and unreadable ones are errors then. Thread-compatible; readers of one dataset may run on different threads.
+// The input files of a job and the way from their bytes to minibatches. Files are found and opened when it is made:
+// missing, empty and unreadable ones are errors then. Thread-compatible; readers of one dataset may run on different
+// threads.
 class Dataset {
  public:
   struct Options {
@@ -53,14 +54,15 @@ class Dataset {
   virtual bool Has(proto::Chunk::Set set) const = 0;
   // The chunks of a set in dealing order, for so many workers. Training: permuted by (seed, epoch). Evaluation: in file
   // order.
-  virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) = 0;
+  virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch,
+                                                   std::uint32_t workers) = 0;
 
   // Minibatches of a chunk from `first_minibatch` on (the ones before are skipped, and are the same as ever).
   virtual Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
                                                     std::uint32_t first_minibatch) = 0;
 
-  // The most rows that any minibatch can have: train.batch_size for plain rows; candidate lists stand whole in a minibatch
-  // and are read max(train.batch_size, 2048, longest list) rows at a time. What a model must be built for.
+  // The most rows that any minibatch can have: train.batch_size for plain rows; candidate lists stand whole in a
+  // minibatch and are read max(train.batch_size, 2048, longest list) rows at a time. What a model must be built for.
   virtual std::uint32_t max_rows() const = 0;
 
   virtual ReadCounts counts() const = 0;  // thread-safe

@@ -1,0 +1,272 @@
+#include "worker/data/feature_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "worker/data/number_text.h"
+
+namespace sherd {
+namespace {
+
+constexpr int kSmall = 1024;  // integers below have their bucket and logarithm in a table
+
+// The index of x in a table of small integers, or -1.
+int SmallIndex(double x) {
+  if (!(x >= 0 && x < kSmall)) return -1;
+  const int i = static_cast<int>(x);
+  return i == x ? i : -1;
+}
+
+Result<const proto::ColumnStatistics*> Find(const proto::Statistics& statistics, const std::string& feature) {
+  for (const proto::ColumnStatistics& one : statistics.column()) {
+    if (one.name() == feature) return &one;
+  }
+  return Status::Invalid("feature " + feature + ": needs statistics of the training rows, which are not there");
+}
+
+}  // namespace
+
+Key CategoricalKey(std::uint64_t field_hash, bool token_is_key, std::string_view token) {
+  std::uint64_t key;
+  if (token_is_key && ParseKey(token, &key)) return key;
+  return TokenKey(field_hash, token);
+}
+
+std::int64_t LogBucket(double x) {
+  constexpr double kLowest = -0x1p62;  // what is far below would not fit an integer
+  if (x <= 2) return static_cast<std::int64_t>(std::floor(std::max(x, kLowest)));
+  const double log = std::log(x);
+  return static_cast<std::int64_t>(std::floor(log * log));
+}
+
+Result<FeatureEncoder> FeatureEncoder::Make(const FeatureLayout& layout, const Schema& schema,
+                                            const proto::Statistics& statistics) {
+  FeatureEncoder encoder;
+  encoder.MakeSmallTables();
+  encoder.key_of_.resize(layout.features.size());
+  for (const FeatureLayout::TableFields& table : layout.tables) {
+    encoder.tables_.emplace_back().features.resize(table.features.size());
+  }
+  for (const int feature : layout.numbers) {
+    RETURN_IF_ERROR(encoder.AddNumber(layout.features[feature], schema.feature_column[feature], statistics));
+  }
+  for (const bool cross : {false, true}) {
+    for (std::size_t i = 0; i < layout.features.size(); ++i) {
+      const proto::Feature& config = *layout.features[i].config;
+      if (config.has_number() || config.has_cross() != cross) continue;
+      RETURN_IF_ERROR(encoder.AddKeyed(layout, schema, static_cast<int>(i), statistics));
+    }
+  }
+  return encoder;
+}
+
+void FeatureEncoder::MakeSmallTables() {
+  for (int i = 0; i < kSmall; ++i) {
+    bucket_.push_back(LogBucket(i));
+    log1p_.push_back(std::log(1.0 + i));
+  }
+}
+
+Status FeatureEncoder::AddNumber(const FeatureLayout::FeatureColumn& feature, int column,
+                                 const proto::Statistics& statistics) {
+  const proto::Number& config = feature.config->number();
+  NumberFeature number = {column, config.transform(), 0, config.scale(), static_cast<float>(config.missing())};
+  if (config.transform() == proto::Number::STANDARDIZE || config.transform() == proto::Number::MIN_MAX) {
+    ASSIGN_OR_RETURN(const proto::ColumnStatistics* known, Find(statistics, feature.name));
+    const bool standardize = config.transform() == proto::Number::STANDARDIZE;
+    const double spread = standardize ? known->deviation() : known->max() - known->min();
+    number.offset = standardize ? known->mean() : known->min();
+    number.factor = spread > 0 ? config.scale() / spread : 0;  // a column of one value tells nothing
+  }
+  numbers_.push_back(number);
+  return {};
+}
+
+Status FeatureEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schema, int feature,
+                                const proto::Statistics& statistics) {
+  const FeatureLayout::FeatureColumn& place = layout.features[feature];
+  const proto::Feature& config = *place.config;
+  const proto::Categorical& categorical = config.categorical();
+  KeyedFeature keyed = {Kind::kToken,
+                        feature,
+                        schema.feature_column[feature],
+                        HashBytes(place.name),
+                        categorical.token_is_key(),
+                        categorical.pooling() == proto::Categorical::MEAN,
+                        false,
+                        categorical.separator(),
+                        {},
+                        place.crossed};
+  if (config.has_cross()) {
+    keyed.kind = Kind::kCross;
+  } else if (config.has_bucket()) {
+    const bool by_edges = config.bucket().has_quantiles() || config.bucket().edge_size() > 0;
+    keyed.kind = by_edges ? Kind::kEdgeBucket : Kind::kLogBucket;
+    keyed.edges.assign(config.bucket().edge().begin(), config.bucket().edge().end());
+    if (config.bucket().has_quantiles()) {
+      ASSIGN_OR_RETURN(const proto::ColumnStatistics* known, Find(statistics, place.name));
+      keyed.edges.assign(known->quantile_edge().begin(), known->quantile_edge().end());
+    }
+  } else if (keyed.column < 0) {
+    keyed.kind = Kind::kOccurrences;
+  } else if (!keyed.separator.empty()) {
+    keyed.kind = Kind::kTokens;
+  } else {
+    keyed.valued = schema.columns[keyed.column].valued;
+  }
+  Table& table = tables_[place.table];
+  const bool listed = keyed.kind == Kind::kTokens || keyed.kind == Kind::kOccurrences;
+  table.listed |= listed;
+  table.weighted |= keyed.valued || keyed.kind == Kind::kOccurrences || (listed && keyed.mean);
+  table.features[place.field] = static_cast<int>(keyed_.size());
+  keyed_.push_back(std::move(keyed));
+  return {};
+}
+
+void FeatureEncoder::Begin(std::uint32_t max_rows, Minibatch* minibatch) const {
+  minibatch->tables.resize(tables_.size());
+  minibatch->numbers.resize(std::size_t{max_rows} * numbers_.size());
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    const std::size_t occurrences = std::size_t{max_rows} * tables_[t].features.size();
+    TableKeys& keys = minibatch->tables[t];
+    keys.offsets.clear();
+    keys.weights.clear();
+    if (tables_[t].listed) {
+      keys.keys.clear();
+      keys.offsets.push_back(0);
+      continue;
+    }
+    keys.keys.resize(occurrences);
+    if (tables_[t].weighted) keys.weights.assign(occurrences, 1.0f);
+  }
+}
+
+void FeatureEncoder::Add(const Row& row, Minibatch* minibatch) {
+  const std::uint32_t index = minibatch->rows;
+  for (const KeyedFeature& feature : keyed_) {
+    if (feature.kind < Kind::kTokens) key_of_[feature.feature] = SingleKey(feature, row);
+  }
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    if (tables_[t].listed) {
+      AddListed(tables_[t], row, &minibatch->tables[t]);
+    } else {
+      AddDense(tables_[t], row, index, &minibatch->tables[t]);
+    }
+  }
+  float* numbers = minibatch->numbers.data() + std::size_t{index} * numbers_.size();
+  for (const NumberFeature& number : numbers_) *numbers++ = NumberOf(number, row.values[number.column]);
+}
+
+void FeatureEncoder::End(Minibatch* minibatch) const {
+  minibatch->numbers.resize(std::size_t{minibatch->rows} * numbers_.size());
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    TableKeys& keys = minibatch->tables[t];
+    if (!tables_[t].listed) {
+      keys.keys.resize(std::size_t{minibatch->rows} * tables_[t].features.size());
+      if (tables_[t].weighted) keys.weights.resize(keys.keys.size());
+    }
+    // Libsvm files of ones are the rule; then nobody needs to multiply.
+    if (std::all_of(keys.weights.begin(), keys.weights.end(), [](float w) { return w == 1; })) keys.weights.clear();
+  }
+}
+
+Key FeatureEncoder::SingleKey(const KeyedFeature& feature, const Row& row) const {
+  switch (feature.kind) {
+    case Kind::kToken:
+      return CategoricalKey(feature.field_hash, feature.token_is_key, row.values[feature.column].text);
+    case Kind::kLogBucket:
+    case Kind::kEdgeBucket:
+      return BucketKey(feature, row.values[feature.column]);
+    case Kind::kCross: {
+      Key key = key_of_[feature.crossed[0]];
+      for (std::size_t i = 1; i < feature.crossed.size(); ++i) {
+        key = CrossKey(feature.field_hash, key, key_of_[feature.crossed[i]]);
+      }
+      return key;
+    }
+    case Kind::kTokens:
+    case Kind::kOccurrences:
+      break;
+  }
+  LOG(FATAL) << "a feature of several keys";
+}
+
+Key FeatureEncoder::BucketKey(const KeyedFeature& feature, const Value& value) const {
+  if (value.text.empty()) return IntegerKey(feature.field_hash, kMissingBucket);
+  if (feature.kind == Kind::kLogBucket) {
+    const int small = SmallIndex(value.number);
+    const std::int64_t bucket = small >= 0 ? bucket_[small] : LogBucket(value.number);
+    return IntegerKey(feature.field_hash, static_cast<std::uint64_t>(bucket));
+  }
+  const auto above = std::upper_bound(feature.edges.begin(), feature.edges.end(), value.number);
+  return IntegerKey(feature.field_hash, static_cast<std::uint64_t>(above - feature.edges.begin()));
+}
+
+double FeatureEncoder::Log1p(double x) const {
+  const int small = SmallIndex(x);
+  return small >= 0 ? log1p_[small] : std::log(1 + std::max(x, 0.0));
+}
+
+float FeatureEncoder::NumberOf(const NumberFeature& feature, const Value& value) const {
+  if (value.text.empty()) return feature.missing;
+  const double x = feature.transform == proto::Number::LOG ? Log1p(value.number) : value.number;
+  // A number that a double holds and a float does not is held to the largest float.
+  constexpr double kLargest = 3.4028234663852886e38;
+  return static_cast<float>(std::clamp((x - feature.offset) * feature.factor, -kLargest, kLargest));
+}
+
+void FeatureEncoder::AddDense(const Table& table, const Row& row, std::uint32_t index, TableKeys* keys) const {
+  const std::size_t begin = index * table.features.size();
+  Key* out = keys->keys.data() + begin;
+  for (const int i : table.features) *out++ = key_of_[keyed_[i].feature];
+  if (!table.weighted) return;
+  float* weight = keys->weights.data() + begin;
+  for (const int i : table.features) {
+    if (keyed_[i].valued) *weight = static_cast<float>(row.values[keyed_[i].column].number);
+    ++weight;
+  }
+}
+
+void FeatureEncoder::AddListed(const Table& table, const Row& row, TableKeys* keys) const {
+  for (const int i : table.features) {
+    const KeyedFeature& feature = keyed_[i];
+    if (feature.kind == Kind::kTokens) {
+      AddTokens(feature, row.values[feature.column].text, keys);
+    } else if (feature.kind == Kind::kOccurrences) {
+      AddOccurrences(feature, row, keys);
+    } else {
+      keys->keys.push_back(key_of_[feature.feature]);
+    }
+    if (table.weighted) {
+      const float weight = feature.valued ? static_cast<float>(row.values[feature.column].number) : 1.0f;
+      keys->weights.resize(keys->keys.size(), weight);  // those that have none yet
+    }
+    keys->offsets.push_back(static_cast<std::uint32_t>(keys->keys.size()));
+  }
+}
+
+void FeatureEncoder::AddTokens(const KeyedFeature& feature, std::string_view text, TableKeys* keys) const {
+  const std::size_t first = keys->keys.size();
+  for (;;) {
+    const std::size_t end = text.find(feature.separator);
+    const std::string_view token = text.substr(0, end);
+    if (!token.empty()) keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, token));
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + feature.separator.size());
+  }
+  if (keys->keys.size() == first) keys->keys.push_back(TokenKey(feature.field_hash, {}));
+  const std::size_t count = keys->keys.size() - first;
+  if (feature.mean) keys->weights.resize(keys->keys.size(), 1.0f / static_cast<float>(count));
+}
+
+void FeatureEncoder::AddOccurrences(const KeyedFeature& feature, const Row& row, TableKeys* keys) const {
+  const float share =
+      feature.mean && !row.occurrences.empty() ? 1.0f / static_cast<float>(row.occurrences.size()) : 1.0f;
+  for (const Occurrence& one : row.occurrences) {
+    keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, one.token));
+    keys->weights.push_back(one.value * share);
+  }
+}
+
+}  // namespace sherd

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "models/feature_layout.h"
+#include "proto/checkpoint.pb.h"
+#include "worker/data/minibatch.h"
+#include "worker/data/row_parser.h"
+#include "worker/data/schema.h"
+
+namespace sherd {
+
+// The key of a token of a categorical feature. An integer is its own key where `token_is_key` says so.
+Key CategoricalKey(std::uint64_t field_hash, bool token_is_key, std::string_view token);
+
+// The bucket of a feature without quantiles or edges: x <= 2 ? floor(x) : floor(log(x)^2).
+std::int64_t LogBucket(double x);
+// What the key of a missing value is made of, in place of a bucket.
+inline constexpr std::uint64_t kMissingBucket = std::uint64_t{1} << 63;
+
+// From rows to the columns of a minibatch: keys by table and field, numbers. A missing value is the empty token, or a
+// bucket of its own: every field has a key in every row, save libsvm's list of features, which may be empty. Confined
+// to one thread.
+class FeatureEncoder {
+ public:
+  // `layout` must stay. Invalid when statistics lack a feature that goes by them.
+  static Result<FeatureEncoder> Make(const FeatureLayout& layout, const Schema& schema,
+                                     const proto::Statistics& statistics);
+
+  // Empties the keys and numbers of a minibatch that will have at most so many rows.
+  void Begin(std::uint32_t max_rows, Minibatch* minibatch) const;
+  // Adds a row behind the minibatch->rows that it has; counting it is the caller's.
+  void Add(const Row& row, Minibatch* minibatch);
+  // After the last row.
+  void End(Minibatch* minibatch) const;
+
+ private:
+  enum class Kind { kToken, kLogBucket, kEdgeBucket, kCross, kTokens, kOccurrences };
+  struct KeyedFeature {
+    Kind kind;
+    int feature;
+    int column;  // of the row; -1: none
+    std::uint64_t field_hash;
+    bool token_is_key, mean, valued;
+    std::string separator;
+    std::vector<double> edges;  // ascending
+    std::vector<int> crossed;   // features
+  };
+  struct NumberFeature {
+    int column;
+    proto::Number::Transform transform;
+    double offset, factor;  // (transformed - offset) * factor
+    float missing;
+  };
+  struct Table {
+    std::vector<int> features;  // by field: index in keyed_
+    bool listed = false;        // some field has any number of keys, so offsets are needed
+    bool weighted = false;
+  };
+
+  FeatureEncoder() = default;
+  Status AddNumber(const FeatureLayout::FeatureColumn& feature, int column, const proto::Statistics& statistics);
+  Status AddKeyed(const FeatureLayout& layout, const Schema& schema, int feature, const proto::Statistics& statistics);
+  void MakeSmallTables();
+
+  Key SingleKey(const KeyedFeature& feature, const Row& row) const;
+  Key BucketKey(const KeyedFeature& feature, const Value& value) const;
+  float NumberOf(const NumberFeature& feature, const Value& value) const;
+  double Log1p(double x) const;
+  void AddDense(const Table& table, const Row& row, std::uint32_t index, TableKeys* keys) const;
+  void AddListed(const Table& table, const Row& row, TableKeys* keys) const;
+  void AddTokens(const KeyedFeature& feature, std::string_view text, TableKeys* keys) const;
+  void AddOccurrences(const KeyedFeature& feature, const Row& row, TableKeys* keys) const;
+
+  std::vector<KeyedFeature> keyed_;  // crosses after what they cross
+  std::vector<NumberFeature> numbers_;
+  std::vector<Table> tables_;
+  std::vector<Key> key_of_;           // by feature: of the row at hand, where it is one
+  std::vector<std::int64_t> bucket_;  // of the first integers, which are most of what there is
+  std::vector<double> log1p_;
+};
+
+}  // namespace sherd

@@ -1,0 +1,85 @@
+#include "worker/data/input_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/file.h"
+
+namespace sherd {
+namespace {
+
+std::string Resolve(const proto::Data& data, const std::string& name) {
+  return data.data_dir().empty() ? name : JoinPath(data.data_dir(), name);
+}
+
+Result<InputFile> Inspect(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) {
+    if (errno != ENOENT && errno != ENOTDIR) return Status::Io("look at " + path, errno);
+    return Status::NotFound(path +
+                            ": the file is not there; relative paths start from data.data_dir, which --data_dir "
+                            "overrides");
+  }
+  if (!S_ISREG(info.st_mode)) return Status::BadData(path + ": not a file");
+  if (info.st_size == 0) return Status::BadData(path + ": the file is empty");
+  ASSIGN_OR_RETURN(const Compression compression, DetectCompression(path));
+  return InputFile{path, static_cast<std::uint64_t>(info.st_size), compression};
+}
+
+// fnmatch knows brackets and backslashes too, which a job file's patterns do not.
+std::string EscapedPattern(const std::string& pattern) {
+  std::string escaped;
+  for (const char c : pattern) {
+    if (c == '[' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+Result<std::vector<std::string>> Expand(const std::string& pattern) {
+  const std::string folder = DirectoryOf(pattern);
+  const std::string name = EscapedPattern(pattern.substr(pattern.rfind('/') + 1));
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(folder.c_str()), closedir);
+  if (directory == nullptr) {
+    return Status::NotFound(pattern +
+                            ": the folder is not there; relative paths start from data.data_dir, which "
+                            "--data_dir overrides");
+  }
+  std::vector<std::string> paths;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (fnmatch(name.c_str(), entry->d_name, FNM_PERIOD) == 0) paths.push_back(JoinPath(folder, entry->d_name));
+  }
+  if (paths.empty()) return Status::NotFound(pattern + ": no file matches");
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+}  // namespace
+
+Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
+                                              const google::protobuf::RepeatedPtrField<std::string>& patterns) {
+  std::vector<InputFile> files;
+  for (const std::string& pattern : patterns) {
+    const std::string path = Resolve(data, pattern);
+    std::vector<std::string> paths = {path};
+    if (path.find_first_of("*?", path.rfind('/') + 1) != std::string::npos) {
+      ASSIGN_OR_RETURN(paths, Expand(path));
+    }
+    for (const std::string& one : paths) {
+      ASSIGN_OR_RETURN(InputFile file, Inspect(one));
+      files.push_back(std::move(file));
+    }
+  }
+  return files;
+}
+
+Result<InputFile> FindInputFile(const proto::Data& data, const std::string& name) {
+  return Inspect(Resolve(data, name));
+}
+
+}  // namespace sherd

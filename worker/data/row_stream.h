@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "worker/data/epoch_order.h"
+#include "worker/data/text_file.h"
+
+namespace sherd {
+
+// The rows of one chunk, in the order they are used. Confined to one thread.
+class RowStream {
+ public:
+  virtual ~RowStream() = default;
+  // Some rows more, valid until the next call; none at the end.
+  virtual Result<std::span<const RowText>> Next() = 0;
+};
+
+// Rows order[begin..end) of a file in memory.
+class MemoryRows : public RowStream {
+ public:
+  MemoryRows(const TextFile* file, EpochOrder::Rows order, std::uint64_t begin, std::uint64_t end)
+      : file_(file), order_(std::move(order)), at_(begin), end_(end) {}
+  Result<std::span<const RowText>> Next() override;
+
+ private:
+  const TextFile* const file_;
+  const EpochOrder::Rows order_;
+  std::uint64_t at_;
+  const std::uint64_t end_;
+  std::vector<RowText> rows_;
+};
+
+// Rows of a file that is read as it is used, block by block, each block shuffled in itself. What of it is in memory at
+// a time is bounded by the block.
+class StreamedRows : public RowStream {
+ public:
+  struct Options {
+    std::uint64_t end = 0;  // rows that begin at this offset or later are not of the chunk
+    std::uint64_t block_rows = 0;
+    std::uint64_t block_bytes = 0;
+    std::optional<std::uint64_t> shuffle_seed;       // none: file order
+    std::function<bool(std::uint64_t offset)> keep;  // empty: all rows
+  };
+  StreamedRows(const TextFile* file, std::unique_ptr<LineReader> lines, Options options)
+      : file_(file), lines_(std::move(lines)), options_(std::move(options)) {}
+  Result<std::span<const RowText>> Next() override;
+
+ private:
+  struct Piece {
+    std::size_t begin, size;
+    std::uint64_t offset;
+  };
+
+  Status FillBlock();
+
+  const TextFile* const file_;
+  const std::unique_ptr<LineReader> lines_;
+  const Options options_;
+  std::uint64_t blocks_ = 0;
+  bool done_ = false;
+  std::string bytes_;  // texts of the block's rows
+  std::vector<Piece> pieces_;
+  std::vector<RowText> rows_;
+};
+
+}  // namespace sherd

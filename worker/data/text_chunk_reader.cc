@@ -1,0 +1,121 @@
+#include "worker/data/text_chunk_reader.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace sherd {
+namespace {
+constexpr std::uint64_t kSampleLane = 0x6e656761;  // keeps the choice apart from other uses of a row's hash
+}  // namespace
+
+TextChunkReader::TextChunkReader(Options options, const TextFile* file, const Schema* schema, BadRowLog* log,
+                                 std::unique_ptr<RowStream> stream, std::unique_ptr<RowParser> parser,
+                                 FeatureEncoder encoder)
+    : options_(std::move(options)),
+      file_(file),
+      schema_(schema),
+      log_(log),
+      stream_(std::move(stream)),
+      parser_(std::move(parser)),
+      encoder_(std::move(encoder)) {}
+
+// Minibatches that are skipped were counted by whoever read them.
+Status TextChunkReader::Start() {
+  RETURN_IF_ERROR(Advance());
+  for (; minibatches_ < options_.first_minibatch && have_row_; ++minibatches_) {
+    for (std::uint32_t i = 0; i < options_.batch_size && have_row_; ++i) RETURN_IF_ERROR(Advance());
+  }
+  if (options_.first_minibatch > 0) uncounted_ = have_row_;
+  started_ = true;
+  return {};
+}
+
+Status TextChunkReader::Advance() {
+  for (;;) {
+    for (; at_ < texts_.size(); ++at_) {
+      ++read_;
+      ++uncounted_;
+      if (!Accept(texts_[at_])) continue;
+      offset_ = texts_[at_++].offset;
+      have_row_ = true;
+      return {};
+    }
+    ASSIGN_OR_RETURN(texts_, stream_->Next());
+    at_ = 0;
+    have_row_ = false;
+    if (texts_.empty()) return {};
+  }
+}
+
+bool TextChunkReader::Accept(const RowText& text) {
+  if (!parser_->Parse(text.text, &row_, &error_)) {
+    const bool skipping = !started_ && minibatches_ < options_.first_minibatch;
+    if (!skipping) log_->AddBad(error_, [&] { return file_->Place(text.offset); });
+    return false;
+  }
+  if (options_.negative_rate >= 1 || row_.label != 0) return true;
+  const std::uint64_t hash = Mix(RowId(options_.chunk.file(), text.offset), kSampleLane);
+  return UnitDouble(hash) < options_.negative_rate;
+}
+
+Result<bool> TextChunkReader::Next(Minibatch* minibatch) {
+  if (!started_) RETURN_IF_ERROR(Start());
+  const bool only_bad = options_.predict && minibatches_ == 0 && read_ > 0;
+  if (!have_row_ && !only_bad) {
+    log_->CountRows(std::exchange(uncounted_, 0));
+    return false;
+  }
+  Begin(minibatch);
+  while (have_row_ && minibatch->rows < options_.batch_size) {
+    Add(minibatch);
+    RETURN_IF_ERROR(Advance());
+  }
+  End(minibatch);
+  return true;
+}
+
+void TextChunkReader::Begin(Minibatch* minibatch) {
+  minibatch->epoch = options_.epoch;
+  minibatch->chunk = options_.chunk.id();
+  minibatch->index = minibatches_++;
+  minibatch->file = options_.chunk.file();
+  minibatch->rows = 0;
+  minibatch->labels.clear();
+  minibatch->weights.clear();
+  minibatch->row_ids.clear();
+  minibatch->groups.clear();
+  minibatch->list_offsets.clear();
+  minibatch->candidates.clear();
+  minibatch->source_rows.clear();
+  minibatch->source_rows_read = 0;
+  minibatch->first_source = std::numeric_limits<std::uint64_t>::max();
+  minibatch->last_source = 0;
+  encoder_.Begin(options_.batch_size, minibatch);
+}
+
+void TextChunkReader::Add(Minibatch* minibatch) {
+  encoder_.Add(row_, minibatch);
+  minibatch->labels.push_back(row_.label);
+  if (schema_->weight >= 0) minibatch->weights.push_back(row_.weight);
+  minibatch->row_ids.push_back(RowId(options_.chunk.file(), offset_));
+  if (options_.groups) minibatch->groups.push_back(HashBytes(row_.values[schema_->group].text));
+  if (options_.predict) minibatch->source_rows.push_back(read_ - 1);
+  minibatch->first_source = std::min(minibatch->first_source, offset_);
+  minibatch->last_source = std::max(minibatch->last_source, offset_);
+  ++minibatch->rows;
+}
+
+void TextChunkReader::End(Minibatch* minibatch) {
+  encoder_.End(minibatch);
+  minibatch->last_of_chunk = !have_row_;
+  if (minibatch->rows == 0) minibatch->first_source = 0;
+  if (options_.predict) minibatch->source_rows_read = have_row_ ? read_ - 1 : read_;
+  if (options_.chunk.in_memory()) {
+    minibatch->first_source = file_->LineOf(minibatch->first_source);
+    minibatch->last_source = file_->LineOf(minibatch->last_source);
+  }
+  log_->CountRows(std::exchange(uncounted_, 0));
+}
+
+}  // namespace sherd

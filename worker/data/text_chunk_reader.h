@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "worker/data/bad_row_log.h"
+#include "worker/data/dataset.h"
+#include "worker/data/feature_encoder.h"
+#include "worker/data/row_parser.h"
+#include "worker/data/row_stream.h"
+
+namespace sherd {
+
+// The hash that names a row of a set.
+constexpr std::uint64_t RowId(std::uint32_t file, std::uint64_t offset) { return Mix(file, offset); }
+
+// Parses and encodes the rows of a chunk. It looks one good row ahead, so that a minibatch knows whether it is the
+// last.
+class TextChunkReader : public ChunkReader {
+ public:
+  struct Options {
+    proto::Chunk chunk;
+    std::uint32_t epoch = 0;
+    std::uint32_t first_minibatch = 0;
+    std::uint32_t batch_size = 0;
+    double negative_rate = 1;  // rows with label 0 that stay
+    bool predict = false;
+    bool groups = false;
+  };
+
+  // `file`, `schema` and `log` must stay.
+  TextChunkReader(Options options, const TextFile* file, const Schema* schema, BadRowLog* log,
+                  std::unique_ptr<RowStream> stream, std::unique_ptr<RowParser> parser, FeatureEncoder encoder);
+  Result<bool> Next(Minibatch* minibatch) override;
+
+ private:
+  Status Start();
+  Status Advance();
+  bool Accept(const RowText& text);
+  void Begin(Minibatch* minibatch);
+  void Add(Minibatch* minibatch);
+  void End(Minibatch* minibatch);
+
+  const Options options_;
+  const TextFile* const file_;
+  const Schema* const schema_;
+  BadRowLog* const log_;
+  const std::unique_ptr<RowStream> stream_;
+  const std::unique_ptr<RowParser> parser_;
+  FeatureEncoder encoder_;
+
+  std::span<const RowText> texts_;  // what the stream gave last
+  std::size_t at_ = 0;              // of the next one
+  std::uint32_t read_ = 0;          // rows of the chunk taken from the stream
+  std::uint64_t uncounted_ = 0;     // rows that the log does not know yet
+  bool started_ = false;
+  bool have_row_ = false;
+  Row row_;                   // the next good row, when there is one
+  std::uint64_t offset_ = 0;  // its place
+  RowError error_;
+  std::uint32_t minibatches_ = 0;  // given or skipped
+};
+
+}  // namespace sherd

@@ -1,0 +1,270 @@
+#include "worker/data/text_dataset.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "worker/data/chunk_cutter.h"
+#include "worker/data/text_chunk_reader.h"
+
+namespace sherd {
+namespace {
+
+constexpr std::uint64_t kSplitLane = 0x6576616c;
+constexpr std::uint64_t kMaxBlockBytes = 64 << 20;
+
+TextRules RulesOf(const proto::Data& data) {
+  if (data.format() != proto::Data::DELIMITED) return {};
+  return {data.delimited().header(), data.delimited().comment()};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> TextDataset::Open(const proto::Job& job, const FeatureLayout& layout,
+                                                   Options options) {
+  std::unique_ptr<TextDataset> dataset(new TextDataset(job, layout, options));
+  ASSIGN_OR_RETURN(dataset->schema_, Schema::Make(job, layout));
+  RETURN_IF_ERROR(dataset->OpenSet(proto::Chunk::TRAIN, job.data().train()));
+  RETURN_IF_ERROR(dataset->OpenSet(proto::Chunk::EVAL, job.data().eval()));
+  RETURN_IF_ERROR(dataset->OpenSet(proto::Chunk::TEST, job.data().test()));
+  return std::unique_ptr<Dataset>(std::move(dataset));
+}
+
+Status TextDataset::OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns) {
+  ASSIGN_OR_RETURN(std::vector<InputFile> inputs, FindInputFiles(job_.data(), patterns));
+  for (InputFile& input : inputs) {
+    ASSIGN_OR_RETURN(std::unique_ptr<TextFile> file, TextFile::Open(std::move(input), RulesOf(job_.data())));
+    RETURN_IF_ERROR(FindGoodRow(*file));
+    sets_[set].files.push_back(std::move(file));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<RowParser>> TextDataset::MakeParser(const TextFile& file) const {
+  const auto labels = options_.predict ? RowParser::Labels::kIgnored : RowParser::Labels::kNeeded;
+  return RowParser::Make(job_, schema_, labels, file.path(), file.header());
+}
+
+// A file of the wrong format is found out before the job begins: it has no row that can be read. As a rule the first
+// can.
+Status TextDataset::FindGoodRow(const TextFile& file) const {
+  ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, file.Lines());
+  ASSIGN_OR_RETURN(const std::unique_ptr<RowParser> parser, MakeParser(file));
+  Line line;
+  Row row;
+  RowError error, first_error;
+  std::string first_place;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, lines->Next(&line));
+    if (!more) break;
+    if (!file.IsRow(line)) continue;
+    if (parser->Parse(line.text, &row, &error)) return {};
+    if (!first_place.empty()) continue;
+    first_place = file.path() + ":" + std::to_string(lines->line_number());
+    first_error = error;
+  }
+  if (first_place.empty()) return Status::BadData(file.path() + ": the file has no rows");
+  if (options_.predict) return {};  // each row has its line in the output, even here
+  const proto::BadRow bad = DescribeBadRow(first_error, first_place);
+  return Status::BadData(file.path() + ": no row of the file can be read; the first: " + bad.where() + ": " +
+                         bad.reason());
+}
+
+bool TextDataset::splits() const {
+  return job_.data().eval().empty() && job_.data().eval_fraction() > 0 && !options_.predict;
+}
+
+const TextDataset::Files& TextDataset::FilesOf(proto::Chunk::Set set) const {
+  return sets_[set == proto::Chunk::EVAL && splits() ? proto::Chunk::TRAIN : set];
+}
+
+std::string TextDataset::FileName(proto::Chunk::Set set, std::uint32_t file) const {
+  const auto& files = FilesOf(set).files;
+  return file < files.size() ? files[file]->path() : "file " + std::to_string(file);
+}
+
+bool TextDataset::IsEvalRow(std::uint32_t file, std::uint64_t offset) const {
+  return UnitDouble(Mix(RowId(file, offset), kSplitLane)) < job_.data().eval_fraction();
+}
+
+std::function<bool(std::uint64_t)> TextDataset::RowsOf(proto::Chunk::Set set, std::uint32_t file) const {
+  if (!splits() || set == proto::Chunk::TEST) return nullptr;
+  return [this, file, wanted = set == proto::Chunk::EVAL](std::uint64_t offset) {
+    return IsEvalRow(file, offset) == wanted;
+  };
+}
+
+Status TextDataset::EnsureLoaded(Files* files) {
+  std::lock_guard lock(files->mutex);
+  if (files->loaded) return {};
+  const bool split = splits() && files == &sets_[proto::Chunk::TRAIN];
+  std::uint64_t room = job_.data().in_memory_bytes();
+  for (std::uint32_t i = 0; i < files->files.size(); ++i) {
+    TextFile& file = *files->files[i];
+    ASSIGN_OR_RETURN(const bool in_memory, file.Load(room));
+    files->own.push_back(nullptr);
+    files->split_off.push_back(nullptr);
+    if (!in_memory) continue;
+    room -= file.unpacked_bytes();
+    std::vector<std::uint32_t> own, split_off;
+    for (std::uint32_t row = 0; row < file.rows(); ++row) {
+      (split && IsEvalRow(i, file.row(row).offset) ? split_off : own).push_back(row);
+    }
+    const std::uint64_t seed = Mix(job_.train().seed(), i);
+    files->own.back() = std::make_unique<EpochOrder>(std::move(own), seed);
+    files->split_off.back() = std::make_unique<EpochOrder>(std::move(split_off), seed);
+  }
+  files->loaded = true;
+  return {};
+}
+
+EpochOrder* TextDataset::OrderOf(proto::Chunk::Set set, std::uint32_t file) {
+  Files& files = FilesOf(set);
+  const bool split_off = &files != &sets_[set];
+  return (split_off ? files.split_off : files.own)[file].get();
+}
+
+Result<std::vector<proto::Chunk>> TextDataset::Chunks(proto::Chunk::Set set, std::uint32_t epoch,
+                                                      std::uint32_t workers) {
+  Files& files = FilesOf(set);
+  RETURN_IF_ERROR(EnsureLoaded(&files));
+  const std::uint64_t batch = job_.train().batch_size();
+  ChunkCutter cutter(set, workers, options_.max_chunk_minibatches);
+  std::uint64_t minibatches = 0;
+  for (std::uint32_t i = 0; i < files.files.size(); ++i) {
+    if (const EpochOrder* order = OrderOf(set, i)) minibatches += (order->size() + batch - 1) / batch;
+  }
+  for (std::uint32_t i = 0; i < files.files.size(); ++i) {
+    if (const EpochOrder* order = OrderOf(set, i)) {
+      cutter.CutRows(i, order->size(), batch * cutter.MinibatchesPerChunk(minibatches));
+    } else if (files.files[i]->plain()) {
+      RETURN_IF_ERROR(CutStreamed(set, i, workers, &cutter));
+    } else {
+      cutter.AddWhole(i);
+    }
+  }
+  if (!Shuffles(set)) return std::move(cutter).InOrder();
+  return std::move(cutter).Shuffled(Mix(job_.train().seed(), epoch));
+}
+
+Status TextDataset::CutStreamed(proto::Chunk::Set set, std::uint32_t file, std::uint32_t workers, ChunkCutter* cutter) {
+  const TextFile& text = *FilesOf(set).files[file];
+  ASSIGN_OR_RETURN(const std::uint64_t row_bytes, text.EstimateRowBytes());
+  const std::uint64_t minibatch_bytes = row_bytes * job_.train().batch_size();
+  const std::uint64_t minibatches = (text.size() - text.data_begin()) / minibatch_bytes;
+  const std::uint64_t bytes = std::min(minibatch_bytes * cutter->MinibatchesPerChunk(minibatches), kMaxBlockBytes);
+  cutter->CutBytes(file, text.data_begin(), text.size(), std::max(bytes, minibatch_bytes));
+  return {};
+}
+
+// Chunks come over the network, or out of a checkpoint that was made with other files.
+Status TextDataset::CheckChunk(const proto::Chunk& chunk) {
+  const Files& files = FilesOf(chunk.set());
+  const std::string name = "chunk " + std::to_string(chunk.id()) + " of " + FileName(chunk.set(), chunk.file());
+  if (chunk.file() >= files.files.size()) return Status::Invalid(name + ": the job has no such file");
+  const EpochOrder* order = OrderOf(chunk.set(), chunk.file());
+  if ((order != nullptr) != chunk.in_memory()) return Status::Invalid(name + ": the file has another size than it had");
+  if (chunk.begin() > chunk.end() || (order != nullptr && chunk.end() > order->size())) {
+    return Status::Invalid(name + ": the file has fewer rows than it had");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const proto::Chunk& chunk, std::uint32_t epoch) {
+  const TextFile& file = *FilesOf(chunk.set()).files[chunk.file()];
+  if (chunk.in_memory()) {
+    EpochOrder* order = OrderOf(chunk.set(), chunk.file());
+    EpochOrder::Rows rows = Shuffles(chunk.set()) ? order->Of(epoch) : order->in_order();
+    return std::unique_ptr<RowStream>(std::make_unique<MemoryRows>(&file, std::move(rows), chunk.begin(), chunk.end()));
+  }
+  StreamedRows::Options options;
+  options.end = chunk.end();
+  options.block_rows = std::uint64_t{options_.max_chunk_minibatches} * job_.train().batch_size();
+  options.block_bytes = kMaxBlockBytes;
+  options.keep = RowsOf(chunk.set(), chunk.file());
+  if (Shuffles(chunk.set())) options.shuffle_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
+  ASSIGN_OR_RETURN(std::unique_ptr<LineReader> lines, file.plain() ? file.LinesFrom(chunk.begin()) : file.Lines());
+  return std::unique_ptr<RowStream>(std::make_unique<StreamedRows>(&file, std::move(lines), std::move(options)));
+}
+
+Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk, std::uint32_t epoch,
+                                                       std::uint32_t first_minibatch) {
+  Files& files = FilesOf(chunk.set());
+  RETURN_IF_ERROR(EnsureLoaded(&files));
+  RETURN_IF_ERROR(CheckChunk(chunk));
+  const TextFile& file = *files.files[chunk.file()];
+  ASSIGN_OR_RETURN(FeatureEncoder encoder, FeatureEncoder::Make(layout_, schema_, statistics_));
+  ASSIGN_OR_RETURN(std::unique_ptr<RowStream> stream, MakeStream(chunk, epoch));
+  ASSIGN_OR_RETURN(std::unique_ptr<RowParser> parser, MakeParser(file));
+  TextChunkReader::Options options;
+  options.chunk = chunk;
+  options.epoch = epoch;
+  options.first_minibatch = first_minibatch;
+  options.batch_size = job_.train().batch_size();
+  options.negative_rate = Shuffles(chunk.set()) ? job_.data().negative_rate() : 1;
+  options.predict = options_.predict;
+  options.groups = schema_.group >= 0 && chunk.set() != proto::Chunk::TRAIN;
+  return std::unique_ptr<ChunkReader>(std::make_unique<TextChunkReader>(
+      std::move(options), &file, &schema_, &log_, std::move(stream), std::move(parser), std::move(encoder)));
+}
+
+Result<proto::Statistics> TextDataset::ComputeStatistics() {
+  StatisticsCollector collector(layout_, schema_);
+  if (collector.empty()) return proto::Statistics();
+  const auto& files = sets_[proto::Chunk::TRAIN].files;
+  if (files.empty())
+    return Status::Invalid("data.train: features need statistics of the training rows, and there are none");
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    RETURN_IF_ERROR(AddStatistics(i, &collector).Annotate("statistics of the training rows"));
+  }
+  return collector.Finish();
+}
+
+Status TextDataset::AddStatistics(std::uint32_t file, StatisticsCollector* collector) const {
+  const TextFile& text = *sets_[proto::Chunk::TRAIN].files[file];
+  const std::function<bool(std::uint64_t)> keep = RowsOf(proto::Chunk::TRAIN, file);
+  ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, text.Lines());
+  ASSIGN_OR_RETURN(const std::unique_ptr<RowParser> parser, MakeParser(text));
+  Line line;
+  Row row;
+  RowError error;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, lines->Next(&line));
+    if (!more) return {};
+    if (!text.IsRow(line) || (keep && !keep(line.offset))) continue;
+    if (parser->Parse(line.text, &row, &error)) collector->Add(row, RowId(file, line.offset));
+  }
+}
+
+Status TextDataset::CheckFirstRows(std::uint32_t rows) {
+  for (Files& set : sets_) {
+    std::uint32_t left = rows;
+    for (const std::unique_ptr<TextFile>& file : set.files) RETURN_IF_ERROR(CheckFile(*file, &left));
+  }
+  const ReadCounts counts = log_.counts();
+  const double allowed = std::max(1.0, job_.data().max_bad_fraction() * static_cast<double>(counts.rows));
+  if (static_cast<double>(counts.bad_rows) <= allowed) return {};
+  return Status::BadData(std::to_string(counts.bad_rows) + " of the first " + std::to_string(counts.rows) +
+                         " rows are malformed; the first: " + counts.kinds[0].where() + ": " +
+                         counts.kinds[0].reason());
+}
+
+Status TextDataset::CheckFile(const TextFile& file, std::uint32_t* rows) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, file.Lines());
+  ASSIGN_OR_RETURN(const std::unique_ptr<RowParser> parser, MakeParser(file));
+  Line line;
+  Row row;
+  RowError error;
+  while (*rows > 0) {
+    ASSIGN_OR_RETURN(const bool more, lines->Next(&line));
+    if (!more) break;
+    if (!file.IsRow(line)) continue;
+    --*rows;
+    log_.CountRows(1);
+    if (parser->Parse(line.text, &row, &error)) continue;
+    log_.AddBad(error, [&] { return file.path() + ":" + std::to_string(lines->line_number()); });
+  }
+  return {};
+}
+
+}  // namespace sherd

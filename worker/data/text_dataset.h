@@ -1,0 +1,79 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "worker/data/bad_row_log.h"
+#include "worker/data/dataset.h"
+#include "worker/data/epoch_order.h"
+#include "worker/data/row_parser.h"
+#include "worker/data/row_stream.h"
+#include "worker/data/schema.h"
+#include "worker/data/statistics.h"
+#include "worker/data/text_file.h"
+
+namespace sherd {
+
+// The sets of the formats that have one labelled row a line. Files are taken into memory in their order, as long as all
+// of a set together have no more than data.in_memory_bytes; the others are streamed. Everything but SetStatistics is
+// thread-safe.
+class TextDataset : public Dataset {
+ public:
+  static Result<std::unique_ptr<Dataset>> Open(const proto::Job& job, const FeatureLayout& layout, Options options);
+
+  Result<proto::Statistics> ComputeStatistics() override;
+  void SetStatistics(proto::Statistics statistics) override { statistics_ = std::move(statistics); }
+  bool Has(proto::Chunk::Set set) const override { return !FilesOf(set).files.empty(); }
+  Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
+  Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
+                                            std::uint32_t first_minibatch) override;
+  std::uint32_t max_rows() const override { return job_.train().batch_size(); }
+  ReadCounts counts() const override { return log_.counts(); }
+  Status CheckFirstRows(std::uint32_t rows) override;
+  std::string FileName(proto::Chunk::Set set, std::uint32_t file) const override;
+
+ private:
+  static constexpr int kSets = 3;
+
+  struct Files {
+    std::vector<std::unique_ptr<TextFile>> files;
+    std::mutex mutex;
+    bool loaded = false;
+    // Of the files in memory, by file: the rows for the set itself, and those for evaluation out of a training file.
+    std::vector<std::unique_ptr<EpochOrder>> own, split_off;
+  };
+
+  TextDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
+      : job_(job), layout_(layout), options_(options) {}
+
+  Status OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns);
+  Status FindGoodRow(const TextFile& file) const;
+  Result<std::unique_ptr<RowParser>> MakeParser(const TextFile& file) const;
+  // Are evaluation rows taken out of the training files?
+  bool splits() const;
+  const Files& FilesOf(proto::Chunk::Set set) const;
+  Files& FilesOf(proto::Chunk::Set set) { return const_cast<Files&>(std::as_const(*this).FilesOf(set)); }
+  Status EnsureLoaded(Files* files);
+  EpochOrder* OrderOf(proto::Chunk::Set set, std::uint32_t file);  // null: streamed
+  bool IsEvalRow(std::uint32_t file, std::uint64_t offset) const;
+  std::function<bool(std::uint64_t)> RowsOf(proto::Chunk::Set set, std::uint32_t file) const;
+  bool Shuffles(proto::Chunk::Set set) const { return set == proto::Chunk::TRAIN && !options_.predict; }
+  Status CutStreamed(proto::Chunk::Set set, std::uint32_t file, std::uint32_t workers, class ChunkCutter* cutter);
+  Result<std::unique_ptr<RowStream>> MakeStream(const proto::Chunk& chunk, std::uint32_t epoch);
+  Status CheckChunk(const proto::Chunk& chunk);
+  Status AddStatistics(std::uint32_t file, StatisticsCollector* collector) const;
+  Status CheckFile(const TextFile& file, std::uint32_t* rows);
+
+  const proto::Job& job_;
+  const FeatureLayout& layout_;
+  const Options options_;
+  Schema schema_;
+  proto::Statistics statistics_;
+  std::array<Files, kSets> sets_;
+  BadRowLog log_;
+};
+
+}  // namespace sherd

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "worker/data/input_files.h"
+#include "worker/data/line_reader.h"
+
+namespace sherd {
+
+// Which lines of a file are rows: not empty ones or ones of spaces alone, not comments, not the header. A UTF-8 byte
+// order mark is skipped.
+struct TextRules {
+  bool header = false;
+  std::string comment;  // lines that begin with it are no rows; empty: none are
+};
+
+// A row as it stands in the file. Its offset names it: in splits, hashes and messages.
+struct RowText {
+  std::string_view text;  // empty: the line was longer than kMaxLineBytes
+  std::uint64_t offset;   // of its first byte in the unpacked file
+};
+
+// One input file, cut into rows: either held in memory, where any row can be had, or read again from some offset each
+// time. Thread-compatible; const methods may run on several threads.
+class TextFile {
+ public:
+  // Reads the header, where there is one.
+  static Result<std::unique_ptr<TextFile>> Open(InputFile file, TextRules rules);
+
+  const std::string& path() const { return file_.path; }
+  const std::string& header() const { return header_; }
+  bool IsRow(const Line& line) const;
+
+  // The lines from the first one that may be a row.
+  Result<std::unique_ptr<LineReader>> Lines() const;
+  // Plain files only: the lines that begin at `offset` or later.
+  Result<std::unique_ptr<LineReader>> LinesFrom(std::uint64_t offset) const;
+  // Can it be read from the middle?
+  bool plain() const { return file_.compression == Compression::kNone; }
+  // Plain files: where rows begin and end.
+  std::uint64_t data_begin() const { return data_begin_; }
+  std::uint64_t size() const { return file_.size; }
+  // Mean length of the rows in the first MiB, newlines included; at least 1.
+  Result<std::uint64_t> EstimateRowBytes() const;
+
+  // Takes the file into memory if it has at most `limit` bytes unpacked; tells whether it did.
+  Result<bool> Load(std::uint64_t limit);
+  // The rest only after Load.
+  std::uint64_t unpacked_bytes() const { return text_bytes_; }
+  std::uint32_t rows() const { return static_cast<std::uint32_t>(spans_.size()); }
+  RowText row(std::uint32_t i) const;
+  // Line number, from 1, of the row at an offset.
+  std::uint64_t LineOf(std::uint64_t offset) const;
+
+  // "file:line" of the row at an offset, by counting lines when the file is not in memory; "file: byte N" when that
+  // would take reading more than a GiB.
+  std::string Place(std::uint64_t offset) const;
+
+ private:
+  struct Span {
+    std::uint64_t offset;
+    std::uint32_t length;  // 0: too long
+    std::uint32_t line;    // saturated
+  };
+
+  TextFile(InputFile file, TextRules rules) : file_(std::move(file)), rules_(std::move(rules)) {}
+  Status ReadHeader();
+  Result<bool> ReadAll(std::uint64_t limit);
+  Status IndexRows();
+
+  const InputFile file_;
+  const TextRules rules_;
+  std::string header_;
+  std::uint64_t data_begin_ = 0;  // offset and number of the first line that may be a row
+  std::uint64_t data_line_ = 1;
+  std::unique_ptr<char[]> text_;
+  std::uint64_t text_bytes_ = 0;
+  std::vector<Span> spans_;
+};
+
+}  // namespace sherd
