@@ -14,8 +14,8 @@
 
 namespace sherd {
 
-// The dense blocks that a shard owns, each a row of its own: its weights, then its optimizer's state. Unlike rows of tables
-// they exist from the start. Thread-compatible.
+// The dense blocks that a shard owns, each a row of its own: its weights, then its optimizer's state. Unlike rows of
+// tables they exist from the start. Thread-compatible.
 class DenseBlocks {
  public:
   struct Block {
@@ -35,12 +35,14 @@ class DenseBlocks {
 
   // All weights, [weight_floats].
   void Pull(float* values) const;
-  // One optimizer step of each block by `sums`, [weight_floats], divided by `divisor`. A block whose gradient has a NaN or
-  // an infinity keeps its bits and is counted.
+  // One optimizer step of each block by `sums`, [weight_floats], divided by `divisor`. A block whose gradient has a NaN
+  // or an infinity keeps its bits and is counted.
   void Push(const float* sums, float divisor, float rate_scale);
 
   // Weights and state of a block, [floats].
-  std::span<const float> Values(std::size_t block) const { return {&memory_[blocks_[block].offset], blocks_[block].floats}; }
+  std::span<const float> Values(std::size_t block) const {
+    return {&memory_[blocks_[block].offset], blocks_[block].floats};
+  }
   void Restore(std::size_t block, std::span<const float> values);
 
   std::uint64_t refused() const { return refused_; }

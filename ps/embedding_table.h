@@ -14,8 +14,8 @@
 
 namespace sherd {
 
-// The rows of one table that a shard owns. A pull never changes it: a key without a row is answered by its initializer, and
-// the first push makes the row. Thread-compatible.
+// The rows of one table that a shard owns. A pull never changes it: a key without a row is answered by its initializer,
+// and the first push makes the row. Thread-compatible.
 class EmbeddingTable {
  public:
   // For keys of the slots [first, end). `stream` is TableStream(seed, name).
@@ -26,8 +26,8 @@ class EmbeddingTable {
   // The weights of each key's row, [keys, weight_floats].
   void Pull(std::span<const Key> keys, float* values) const;
 
-  // One optimizer step of each key's row by `sums`, [keys, weight_floats], divided by `divisor`. Keys are distinct. A row
-  // whose gradient has a NaN or an infinity keeps all its bits and is counted.
+  // One optimizer step of each key's row by `sums`, [keys, weight_floats], divided by `divisor`. Keys are distinct. A
+  // row whose gradient has a NaN or an infinity keeps all its bits and is counted.
   void Push(std::span<const Key> keys, const float* sums, float divisor, float rate_scale);
 
   // Makes the row of a key, or replaces it; `row` is [row_floats].

@@ -5,8 +5,8 @@
 namespace sherd {
 namespace {
 
-// A normal variable as the sum of eight uniform ones of 16 bits (Irwin-Hall), which needs no logarithm. The sum's mean is
-// 8 * 65535 / 2 and its variance 8 * (65536² - 1) / 12; its tails end at 4.9 deviations.
+// A normal variable as the sum of eight uniform ones of 16 bits (Irwin-Hall), which needs no logarithm. The sum's mean
+// is 8 * 65535 / 2 and its variance 8 * (65536² - 1) / 12; its tails end at 4.9 deviations.
 constexpr std::int64_t kSumMean = 8 * 65535 / 2;
 constexpr double kSumVariance = 8.0 * (65536.0 * 65536.0 - 1) / 12;
 

@@ -9,8 +9,8 @@
 
 namespace sherd {
 
-// First weights as a pure function of (stream, element), by integer and IEEE arithmetic without libm: the same bits on any
-// machine, at any time, in any order. Golden values stand in tests/ps/initializer_test.cc. Immutable.
+// First weights as a pure function of (stream, element), by integer and IEEE arithmetic without libm: the same bits on
+// any machine, at any time, in any order. Golden values stand in tests/ps/initializer_test.cc. Immutable.
 class Initializer {
  public:
   // fan_in and fan_out matter to XAVIER alone; rows of a table have their dim for both.
@@ -26,10 +26,12 @@ class Initializer {
   double scale_;  // the constant; half the width; the deviation of one unit of the sum below
 };
 
-// The stream of everything in a table, of one of its rows (elements are numbered through all its segments), and of a dense
-// tensor (elements are its own).
+// The stream of everything in a table, of one of its rows (elements are numbered through all its segments), and of a
+// dense tensor (elements are its own).
 inline std::uint64_t TableStream(std::uint64_t seed, std::string_view table) { return Mix(seed, HashBytes(table)); }
 inline std::uint64_t RowStream(std::uint64_t table_stream, Key key) { return Mix(table_stream, key); }
-inline std::uint64_t TensorStream(std::uint64_t seed, std::string_view tensor) { return Mix(seed, HashBytes(tensor), 1); }
+inline std::uint64_t TensorStream(std::uint64_t seed, std::string_view tensor) {
+  return Mix(seed, HashBytes(tensor), 1);
+}
 
 }  // namespace sherd

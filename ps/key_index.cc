@@ -30,7 +30,8 @@ void KeyIndex::Grow(Slot number) {
   CHECK_LT(sub.capacity, std::uint32_t{1} << 30);
   // The first size differs from slot to slot, and so do all that follow from it.
   const std::uint32_t capacity = sub.capacity == 0 ? 8 + (first_ + number) % 8 : sub.capacity + sub.capacity / 2;
-  SubIndex larger{.entries = std::make_unique_for_overwrite<Entry[]>(capacity), .capacity = capacity, .count = sub.count};
+  SubIndex larger{
+      .entries = std::make_unique_for_overwrite<Entry[]>(capacity), .capacity = capacity, .count = sub.count};
   std::fill_n(larger.entries.get(), capacity, Entry{.key = 0, .position = kNone});
   for (std::uint32_t i = 0; i < sub.capacity; ++i) {
     const Entry& entry = sub.entries[i];

@@ -9,13 +9,13 @@
 
 namespace sherd {
 
-// From the keys of one table to the positions of their rows. One small open-addressing table a slot: a slot's keys are found
-// together (checkpoints, moving data), and since each of them grows on its own, at a size that differs from slot to slot, no
-// growth copies more than a slot's keys nor do all grow at once.
+// From the keys of one table to the positions of their rows. One small open-addressing table a slot: a slot's keys are
+// found together (checkpoints, moving data), and since each of them grows on its own, at a size that differs from slot
+// to slot, no growth copies more than a slot's keys nor do all grow at once.
 //
-// In a slot's table an entry stands at or after the place that its hash gives, with no free entry between (linear probing).
-// A key's slot is the top 12 bits of Mix(key), its place the bits below them, scaled to the capacity. Every 64-bit key is
-// an ordinary one: a free entry is known by its position. Thread-compatible.
+// In a slot's table an entry stands at or after the place that its hash gives, with no free entry between (linear
+// probing). A key's slot is the top 12 bits of Mix(key), its place the bits below them, scaled to the capacity. Every
+// 64-bit key is an ordinary one: a free entry is known by its position. Thread-compatible.
 class KeyIndex {
  public:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};

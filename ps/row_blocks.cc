@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::uint32_t ShiftOf(std::uint32_t row_floats) {
-  return static_cast<std::uint32_t>(std::bit_width(std::max<std::size_t>(1, 2 * kHugePage / (row_floats * sizeof(float)))) - 1);
+  return static_cast<std::uint32_t>(
+      std::bit_width(std::max<std::size_t>(1, 2 * kHugePage / (row_floats * sizeof(float)))) - 1);
 }
 
 }  // namespace
@@ -25,8 +26,8 @@ RowBlocks::RowBlocks(std::uint32_t row_floats)
 
 void RowBlocks::Unmap::operator()(float* memory) const { munmap(memory, bytes); }
 
-// Maps a huge page more than it needs and gives back what is not aligned. A table's first block is left to ordinary pages:
-// many tables are small.
+// Maps a huge page more than it needs and gives back what is not aligned. A table's first block is left to ordinary
+// pages: many tables are small.
 void RowBlocks::AddBlock() {
   const std::size_t mapped = block_bytes_ + kHugePage;
   void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -7,8 +7,8 @@
 
 namespace sherd {
 
-// The memory of a table's rows: large blocks, asked for in huge pages, so that a row never moves once it is made. Rows have
-// positions 0, 1, 2 …. Thread-compatible.
+// The memory of a table's rows: large blocks, asked for in huge pages, so that a row never moves once it is made. Rows
+// have positions 0, 1, 2 …. Thread-compatible.
 class RowBlocks {
  public:
   explicit RowBlocks(std::uint32_t row_floats);

@@ -12,8 +12,8 @@
 
 namespace sherd {
 
-// What a row of a table is made of, in floats: the weights of all segments, in their order, then the optimizer state of each.
-// Weights stand together because they are what a pull copies. Immutable, cheap to copy.
+// What a row of a table is made of, in floats: the weights of all segments, in their order, then the optimizer state of
+// each. Weights stand together because they are what a pull copies. Immutable, cheap to copy.
 class RowLayout {
  public:
   struct Segment {

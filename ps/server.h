@@ -12,13 +12,13 @@
 namespace sherd {
 
 struct ServerOptions {
-  std::uint64_t job = 0;        // fingerprint; messages of other jobs are refused
-  std::uint32_t index = 0;      // of this server among the servers
+  std::uint64_t job = 0;    // fingerprint; messages of other jobs are refused
+  std::uint32_t index = 0;  // of this server among the servers
   std::uint32_t servers = 1;
   std::uint32_t shards_per_server = 1;
   std::uint32_t incarnation = 1;
   proto::ModelSpec model;
-  proto::Train train;           // consistency and seed
+  proto::Train train;  // consistency and seed
   std::string scheduler_endpoint;
   std::vector<std::string> bind_endpoints;  // one a shard
   double request_timeout_seconds = 60;

@@ -11,9 +11,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace sherd::HWY_NAMESPACE {
 
-// With D = (beta + sqrt(n)) / alpha + lambda2 the paper has w = -(z - sign(z) lambda1) / D for |z| > lambda1, else 0, and
-// z' = z + g - (D' - D) w. For w != 0 its own z is -D w - sign(w) lambda1, so z' = g - D' w - sign(w) lambda1, which does
-// not ask what alpha was at the step before: the rate may change without moving a weight.
+// With D = (beta + sqrt(n)) / alpha + lambda2 the paper has w = -(z - sign(z) lambda1) / D for |z| > lambda1, else 0,
+// and z' = z + g - (D' - D) w. For w != 0 its own z is -D w - sign(w) lambda1, so z' = g - D' w - sign(w) lambda1,
+// which does not ask what alpha was at the step before: the rate may change without moving a weight.
 void ApplyFtrl(const RowBatch& batch, float alpha, float beta, float lambda1, float lambda2) {
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
@@ -27,8 +27,8 @@ void ApplyFtrl(const RowBatch& batch, float alpha, float beta, float lambda1, fl
       const auto weight = hn::LoadU(d, w + i);
       const auto squares = hn::Add(hn::LoadU(d, n + i), hn::Mul(gradient, gradient));
       hn::StoreU(squares, d, n + i);
-      const auto divisor = hn::Add(hn::Div(hn::Add(hn::Set(d, beta), hn::Sqrt(squares)), hn::Set(d, alpha)),
-                                   hn::Set(d, lambda2));
+      const auto divisor =
+          hn::Add(hn::Div(hn::Add(hn::Set(d, beta), hn::Sqrt(squares)), hn::Set(d, alpha)), hn::Set(d, lambda2));
       const auto from_zero = hn::Add(hn::LoadU(d, z + i), gradient);
       const auto from_weight = hn::Sub(hn::Sub(gradient, hn::Mul(divisor, weight)), hn::CopySign(l1, weight));
       const auto sum = hn::IfThenElse(hn::Eq(weight, zero), from_zero, from_weight);

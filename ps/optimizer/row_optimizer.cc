@@ -19,8 +19,8 @@ class FieldCheck {
 
   FieldCheck& InRange(const char* field, double value, double min, double max) {
     if (status_.ok() && !(value >= min && value <= max)) {
-      status_ = Status::Invalid(where_ + "." + field + ": " + std::to_string(value) + " is not in [" + std::to_string(min) +
-                                ", " + std::to_string(max) + "]");
+      status_ = Status::Invalid(where_ + "." + field + ": " + std::to_string(value) + " is not in [" +
+                                std::to_string(min) + ", " + std::to_string(max) + "]");
     }
     return *this;
   }

@@ -12,8 +12,8 @@
 
 namespace sherd {
 
-// Rows that are updated together: one segment of a table's rows, or a dense block as a row of its own. The memory belongs to
-// the caller, who has made the rows distinct.
+// Rows that are updated together: one segment of a table's rows, or a dense block as a row of its own. The memory
+// belongs to the caller, who has made the rows distinct.
 struct RowBatch {
   std::span<float* const> rows;  // where each row begins
   std::uint32_t weights = 0;     // floats from there to the segment's weights
@@ -29,9 +29,9 @@ struct GradientRules {
   float clip_norm = 0;  // scales the row's gradient down to at most this norm; 0: no limit
 };
 
-// The rule by which a gradient changes a row's weights and its state. Every element goes through the same IEEE operations
-// in the same order whatever the vector width, and sums over a row have fixed lanes, so that a row's bits depend on its
-// gradients alone. Immutable.
+// The rule by which a gradient changes a row's weights and its state. Every element goes through the same IEEE
+// operations in the same order whatever the vector width, and sums over a row have fixed lanes, so that a row's bits
+// depend on its gradients alone. Immutable.
 class RowOptimizer {
  public:
   explicit RowOptimizer(GradientRules rules) : rules_(rules) {}
@@ -53,8 +53,8 @@ class RowOptimizer {
   const GradientRules rules_;
 };
 
-// The optimizer that a job file asks for; Adagrad when it names none. Invalid: a field is out of its range or does not go
-// with the kind; the text begins with `where` and names the field.
+// The optimizer that a job file asks for; Adagrad when it names none. Invalid: a field is out of its range or does not
+// go with the kind; the text begins with `where` and names the field.
 Result<std::unique_ptr<RowOptimizer>> MakeRowOptimizer(const proto::Optimizer& spec, const std::string& where);
 
 }  // namespace sherd

@@ -17,8 +17,8 @@ HWY_BEFORE_NAMESPACE();
 namespace sherd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Calls body(d, i) so that the vectors of tag d at i cover [0, n) and nothing else: whole vectors, then ever narrower ones.
-// Bodies use Mul and Add but never MulAdd, which rounds once on some targets and twice on others.
+// Calls body(d, i) so that the vectors of tag d at i cover [0, n) and nothing else: whole vectors, then ever narrower
+// ones. Bodies use Mul and Add but never MulAdd, which rounds once on some targets and twice on others.
 template <class Body>
 HWY_INLINE void ForEachVector(std::size_t n, const Body& body) {
   const hn::ScalableTag<float> wide;

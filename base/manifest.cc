@@ -1,0 +1,44 @@
+#include "base/manifest.h"
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace sherd {
+namespace {
+
+constexpr std::uint32_t kVersion = 1;
+constexpr char kName[] = "manifest";
+
+}  // namespace
+
+Status WriteManifest(const std::string& dir, const proto::Manifest& manifest) {
+  std::string text = manifest.SerializeAsString();
+  const std::uint32_t crc = Crc32c(std::as_bytes(std::span(text)));
+  text.append(reinterpret_cast<const char*>(&crc), sizeof(crc));
+  return WriteFileAtomically(JoinPath(dir, kName), text);
+}
+
+Result<proto::Manifest> ReadManifest(const std::string& dir) {
+  const std::string path = JoinPath(dir, kName);
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  std::uint32_t crc = 0;
+  if (text.size() < sizeof(crc)) return Status::BadData(path + ": is cut off");
+  const std::size_t size = text.size() - sizeof(crc);
+  std::memcpy(&crc, text.data() + size, sizeof(crc));
+  if (crc != Crc32c(std::as_bytes(std::span(text)).first(size)))
+    return Status::BadData(path + ": checksum does not match");
+  proto::Manifest manifest;
+  if (!manifest.ParseFromArray(text.data(), static_cast<int>(size)))
+    return Status::BadData(path + ": is not a manifest");
+  if (manifest.version() != kVersion) {
+    return Status::BadData(path + ": version " + std::to_string(manifest.version()) + ", this program reads version " +
+                           std::to_string(kVersion));
+  }
+  return manifest;
+}
+
+}  // namespace sherd

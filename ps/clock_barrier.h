@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "net/message.h"
+#include "ps/clock_table.h"
+#include "ps/gradient_sum.h"
+#include "ps/request_view.h"
+#include "ps/shard_store.h"
+
+namespace sherd {
+
+// BSP: keeps the pushes of a clock until every worker's is there, then makes one step of them all. For each key, and
+// each dense block, the sums are added in the order of the workers' indexes, whatever the order they came in, and
+// divided by the rows of all: the bits do not depend on timing nor on how keys are spread over shards.
+// Thread-compatible.
+class ClockBarrier {
+ public:
+  explicit ClockBarrier(ShardStore* store) : store_(store), checker_(store) {}
+
+  // A checked push.
+  void Add(std::uint32_t worker, Message push) { waiting_[worker].push_back(std::move(push)); }
+
+  // Applies the next clock if every live, unretired worker's push of it is there. False: it is not, or there is none.
+  bool ApplyClock(const ClockTable& clocks);
+
+  void Clear() { waiting_.clear(); }
+
+ private:
+  void Apply(const std::vector<Message>& pushes);
+  void ApplyTable(std::uint32_t table, float rows, float rate_scale);
+  void ApplyDense(float rows, float rate_scale);
+
+  ShardStore* const store_;
+  RequestChecker checker_;
+  std::map<std::uint32_t, std::deque<Message>> waiting_;  // by worker, oldest first
+  std::vector<RequestView> views_;                        // of the clock that is being applied, by worker
+  std::vector<const SectionView*> parts_;
+  GradientSum sum_;
+};
+
+}  // namespace sherd

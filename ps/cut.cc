@@ -1,0 +1,55 @@
+#include "ps/cut.h"
+
+#include <utility>
+
+namespace sherd {
+
+void Cut::Open(std::uint32_t number, std::string dir) {
+  number_ = number;
+  dir_ = std::move(dir);
+  open_ = true;
+  marked_.clear();
+  result_.reset();
+}
+
+void Cut::Abandon() {
+  open_ = false;
+  marked_.clear();
+}
+
+void Cut::Mark(std::uint32_t number, std::uint32_t worker) {
+  if (open_ && number == number_) marked_.insert(worker);
+}
+
+void Cut::Finish(Result<proto::ShardFile> file) {
+  open_ = false;
+  marked_.clear();
+  result_.emplace(std::move(file));
+}
+
+void Cut::Await(Envelope request) {
+  for (Waiting& waiting : waiting_) {
+    if (waiting.request.from != request.from) continue;
+    if (waiting.request.message.header.request() == request.message.header.request()) return;
+  }
+  waiting_.push_back({.request = std::move(request), .number = number_});
+}
+
+std::optional<Message> Cut::Answer(const proto::Header& request, std::uint32_t number) const {
+  const std::string name = "cut " + std::to_string(number);
+  if (number == number_ && open_) return std::nullopt;
+  if (number != number_ || !result_.has_value()) return MakeReply(request, proto::FAILED, name + " was abandoned");
+  if (!result_->ok()) return MakeReply(request, proto::FAILED, name + ": " + result_->status().text());
+  return MakeReply(request, result_->value());
+}
+
+void Cut::AnswerWaiting(std::vector<Envelope>* replies) {
+  std::erase_if(waiting_, [&](Waiting& waiting) {
+    std::optional<Message> answer = Answer(waiting.request.message.header, waiting.number);
+    if (!answer.has_value()) return false;
+    replies->push_back({.from = std::move(waiting.request.from), .message = std::move(*answer)});
+    return true;
+  });
+}
+
+}  // namespace sherd

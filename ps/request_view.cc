@@ -1,0 +1,102 @@
+#include "ps/request_view.h"
+
+#include <cmath>
+#include <string>
+
+namespace sherd {
+namespace {
+
+Status Bad(const proto::Section& section, const std::string& what) {
+  const std::string where = section.dense() ? "dense section" : "section of table " + std::to_string(section.table());
+  return Status::Invalid(where + ": " + what);
+}
+
+}  // namespace
+
+Status RequestChecker::ViewPull(const Message& message, RequestView* view) { return View(message, view); }
+
+Status RequestChecker::ViewPush(const Message& message, RequestView* view) {
+  const proto::Header& header = message.header;
+  if (header.rows() == 0 && header.section_size() > 0) return Status::Invalid("gradients of 0 rows");
+  if (!std::isfinite(header.learning_rate_scale()) || header.learning_rate_scale() < 0) {
+    return Status::Invalid("learning_rate_scale is not a number of 0 or more");
+  }
+  return View(message, view);
+}
+
+Status RequestChecker::View(const Message& message, RequestView* view) {
+  view->clear();
+  seen_.assign(seen_.size(), false);
+  bool dense = false;
+  std::size_t frame = 0;
+  for (const proto::Section& section : message.header.section()) {
+    if (dense) return Status::Invalid("a section after the dense one");
+    dense = section.dense();
+    SectionView& part = view->emplace_back();
+    RETURN_IF_ERROR(ViewSection(section, message, &frame, &part));
+  }
+  if (frame != message.frames.size()) {
+    return Status::Invalid("the sections have " + std::to_string(frame) + " frames, " +
+                           std::to_string(message.frames.size()) + " came");
+  }
+  return {};
+}
+
+Status RequestChecker::ViewSection(const proto::Section& section, const Message& message, std::size_t* frame,
+                                   SectionView* view) {
+  const bool push = message.header.kind() == proto::PUSH;
+  const std::size_t frames = (section.dense() ? 0 : 1) + (push ? 1 : 0);
+  if (message.frames.size() - *frame < frames) return Bad(section, "its frames are missing");
+  if (section.encoding() != proto::FP32) return Bad(section, "unknown encoding");
+  view->dense = section.dense();
+  view->table = section.table();
+  if (section.dense()) {
+    const std::size_t blocks = store_->dense().blocks().size();
+    if (section.count() != blocks) {
+      return Bad(section, std::to_string(section.count()) + " blocks, the shard has " + std::to_string(blocks));
+    }
+  } else {
+    RETURN_IF_ERROR(ViewKeys(section, message.frames[(*frame)++], view));
+  }
+  return push ? ViewGradients(section, message.frames[(*frame)++], view) : Status();
+}
+
+Status RequestChecker::ViewKeys(const proto::Section& section, const Frame& frame, SectionView* view) {
+  if (section.table() >= store_->tables()) return Bad(section, "there is no such table");
+  if (seen_[section.table()]) return Bad(section, "comes twice");
+  seen_[section.table()] = true;
+  if (frame.size() != std::uint64_t{section.count()} * sizeof(Key)) {
+    return Bad(section,
+               std::to_string(section.count()) + " keys in a frame of " + std::to_string(frame.size()) + " bytes");
+  }
+  view->keys = frame.As<Key>();
+  return CheckKeys(*view);
+}
+
+Status RequestChecker::CheckKeys(const SectionView& view) {
+  numbering_.Start(view.keys.size());
+  for (std::size_t i = 0; i < view.keys.size(); ++i) {
+    const Key key = view.keys[i];
+    if (!store_->Owns(key)) {
+      return Status::Invalid("key " + std::to_string(key) + " of slot " + std::to_string(SlotOf(key)) +
+                             " is not of this shard, whose slots are " + std::to_string(store_->first_slot()) + ".." +
+                             std::to_string(store_->end_slot() - 1));
+    }
+    if (numbering_.Number(key) != i) return Status::Invalid("key " + std::to_string(key) + " comes twice");
+  }
+  return {};
+}
+
+Status RequestChecker::ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const {
+  const std::uint64_t floats = section.dense()
+                                   ? store_->dense().weight_floats()
+                                   : view->keys.size() * store_->table(section.table()).layout().weight_floats();
+  if (section.floats() != floats || frame.size() != floats * sizeof(float)) {
+    return Bad(section, std::to_string(floats) + " gradients expected, " + std::to_string(section.floats()) +
+                            " announced, in a frame of " + std::to_string(frame.size()) + " bytes");
+  }
+  view->gradients = frame.As<float>();
+  return {};
+}
+
+}  // namespace sherd

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "net/message.h"
+#include "ps/key_numbering.h"
+#include "ps/shard_store.h"
+
+namespace sherd {
+
+// One section of a PULL or PUSH, as typed views of its frames.
+struct SectionView {
+  bool dense;
+  std::uint32_t table;               // unless dense
+  std::span<const Key> keys;         // unless dense
+  std::span<const float> gradients;  // of a PUSH: sums over the minibatch's rows, [keys, weight_floats] or all blocks'
+};
+
+// The checked content of a PULL or PUSH. Its views point into the message's frames.
+using RequestView = std::vector<SectionView>;
+
+// Checks everything that a PULL or PUSH says against its frames and against the store, before any of it is used:
+// counts, sizes, tables, that keys are the shard's own and distinct. Invalid: the first thing that does not fit.
+// Thread-compatible.
+class RequestChecker {
+ public:
+  explicit RequestChecker(const ShardStore* store) : store_(store), seen_(store->tables()) {}
+
+  Status ViewPull(const Message& message, RequestView* view);
+  Status ViewPush(const Message& message, RequestView* view);
+
+ private:
+  Status View(const Message& message, RequestView* view);
+  Status ViewSection(const proto::Section& section, const Message& message, std::size_t* frame, SectionView* view);
+  Status ViewKeys(const proto::Section& section, const Frame& frame, SectionView* view);
+  Status ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const;
+  Status CheckKeys(const SectionView& view);
+
+  const ShardStore* const store_;
+  std::vector<bool> seen_;  // tables with a section in this message
+  KeyNumbering numbering_;
+};
+
+}  // namespace sherd

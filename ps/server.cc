@@ -1,0 +1,197 @@
+#include "ps/server.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "net/requester.h"
+#include "ps/shard.h"
+
+namespace sherd {
+namespace {
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+// One shard and the thread that it is confined to. The mailbox is bound by the caller and handed over.
+class ShardThread {
+ public:
+  ShardThread(std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Shard> shard, std::string name)
+      : mailbox_(std::move(mailbox)), shard_(std::move(shard)), name_(std::move(name)) {}
+  ~ShardThread() { Stop(); }
+
+  // Calls `ended->Wake()` when a STOP has ended it.
+  void Start(Mailbox* ended) {
+    thread_ = std::thread([this, ended] {
+      Run();
+      done_ = true;
+      ended->Wake();
+    });
+  }
+  void Stop() {
+    stop_ = true;
+    mailbox_->Wake();
+    if (thread_.joinable()) thread_.join();
+  }
+  bool done() const { return done_; }
+
+ private:
+  void Run() {
+    constexpr std::chrono::seconds kLook{1};
+    while (!stop_ && !shard_->stopped()) {
+      std::optional<Envelope> request = mailbox_->Receive(Clock::now() + kLook);
+      if (!request.has_value() || request->message.header.reply()) continue;
+      for (Envelope& reply : shard_->Handle(std::move(*request))) {
+        // Whoever is gone, or so slow that its queue is full, asks again.
+        const Status status = mailbox_->Send(reply.from, std::move(reply.message));
+        LOG_IF(WARNING, !status.ok()) << name_ << ": " << status.text();
+      }
+    }
+  }
+
+  const std::unique_ptr<Mailbox> mailbox_;
+  const std::unique_ptr<Shard> shard_;
+  const std::string name_;
+  std::atomic<bool> stop_ = false, done_ = false;
+  std::thread thread_;
+};
+
+class Server {
+ public:
+  Server(Network* network, const ServerOptions& options)
+      : network_(network),
+        options_(options),
+        mailbox_(network->Open()),
+        registration_(mailbox_.get(),
+                      {.retry_after = std::chrono::seconds(5), .give_up_after = std::chrono::hours(24)}),
+        heartbeat_(mailbox_.get(), {.retry_after = Milliseconds(options.request_timeout_seconds / 4),
+                                    .give_up_after = Milliseconds(options.request_timeout_seconds)}) {}
+
+  Status Run() {
+    RETURN_IF_ERROR(BindShards());
+    ASSIGN_OR_RETURN(scheduler_, mailbox_->Connect(options_.scheduler_endpoint));
+    next_heartbeat_ = Clock::now();
+    SendRegister();
+    while (!stop_ && !AllDone()) RETURN_IF_ERROR(Step());
+    return {};
+  }
+
+ private:
+  Status BindShards() {
+    CHECK_EQ(options_.bind_endpoints.size(), options_.shards_per_server);
+    for (const std::string& endpoint : options_.bind_endpoints) {
+      mailboxes_.push_back(network_->Open());
+      RETURN_IF_ERROR(mailboxes_.back()->Bind(endpoint).Annotate("server " + std::to_string(options_.index)));
+    }
+    return {};
+  }
+
+  std::string Scheduler() const { return "the scheduler at " + options_.scheduler_endpoint; }
+
+  void Sign(proto::Header* header) const {
+    header->set_role(proto::SERVER);
+    header->set_index(options_.index);
+    header->set_incarnation(options_.incarnation);
+  }
+
+  // The answer comes when all ranks have registered; that the scheduler is there meanwhile is what heartbeats tell.
+  void SendRegister() {
+    proto::Register body;
+    char host[256] = {};
+    gethostname(host, sizeof(host) - 1);
+    body.set_host(host);
+    body.set_pid(static_cast<std::uint32_t>(getpid()));
+    for (const auto& mailbox : mailboxes_) body.add_shard_endpoint(mailbox->endpoint());
+    Message message = MakeControl(proto::REGISTER, body);
+    Sign(&message.header);
+    registration_.Send(scheduler_, std::move(message), "registration with " + Scheduler());
+  }
+
+  void SendHeartbeat() {
+    proto::Heartbeat body;
+    body.set_doing(shards_.empty() ? "waiting for all ranks" : "serving");
+    Message message = MakeControl(proto::HEARTBEAT, body);
+    Sign(&message.header);
+    heartbeat_.Send(scheduler_, std::move(message), "heartbeat to " + Scheduler());
+    next_heartbeat_ = Clock::now() + Milliseconds(options_.heartbeat_seconds);
+  }
+
+  Status Step() {
+    if (Clock::now() >= next_heartbeat_ && heartbeat_.waiting() == 0) SendHeartbeat();
+    RETURN_IF_ERROR(registration_.Tick());
+    RETURN_IF_ERROR(heartbeat_.Tick());
+    const Deadline beat = heartbeat_.waiting() == 0 ? next_heartbeat_ : heartbeat_.next_tick();
+    std::optional<Envelope> envelope = mailbox_->Receive(std::min(beat, registration_.next_tick()));
+    if (!envelope.has_value()) return {};
+    return envelope->message.header.kind() == proto::REGISTER ? OnRegister(std::move(*envelope))
+                                                              : OnHeartbeat(std::move(*envelope));
+  }
+
+  Status OnRegister(Envelope envelope) {
+    std::optional<Requester::Reply> reply = registration_.Match(std::move(envelope));
+    if (!reply.has_value()) return {};
+    RETURN_IF_ERROR(StatusOf(reply->message.header).Annotate("registration with " + Scheduler()));
+    proto::Welcome welcome;
+    RETURN_IF_ERROR(ParseBody(reply->message, &welcome).Annotate("welcome of " + Scheduler()));
+    return StartShards(welcome.map());
+  }
+
+  Status StartShards(const proto::ShardMap& map) {
+    const std::uint32_t shards = static_cast<std::uint32_t>(map.endpoint_size());
+    const std::uint32_t first = options_.index * options_.shards_per_server;
+    if (shards != options_.servers * options_.shards_per_server || first >= shards || shards > kSlots) {
+      return Status::Invalid("welcome of " + Scheduler() + ": a map of " + std::to_string(shards) + " shards, not " +
+                             std::to_string(options_.servers * options_.shards_per_server));
+    }
+    for (std::uint32_t i = 0; i < options_.shards_per_server; ++i) {
+      ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards));
+      const ShardOptions options{.shard = first + i, .map_epoch = map.epoch(), .train = options_.train};
+      shards_.push_back(std::make_unique<ShardThread>(std::move(mailboxes_[i]),
+                                                      std::make_unique<Shard>(options, std::move(store)),
+                                                      "shard " + std::to_string(first + i)));
+    }
+    mailboxes_.clear();
+    for (const auto& shard : shards_) shard->Start(mailbox_.get());
+    return {};
+  }
+
+  Status OnHeartbeat(Envelope envelope) {
+    const std::optional<Requester::Reply> reply = heartbeat_.Match(std::move(envelope));
+    if (!reply.has_value()) return {};
+    const proto::Header& header = reply->message.header;
+    // While ranks register the scheduler may not know us yet; that it answers is enough.
+    if (header.code() == proto::STALE) return StatusOf(header).Annotate("heartbeat to " + Scheduler());
+    proto::Command command;
+    if (header.code() != proto::OK || !ParseBody(reply->message, &command).ok()) return {};
+    stop_ = command.stop();
+    return {};
+  }
+
+  bool AllDone() const {
+    if (shards_.empty()) return false;
+    for (const auto& shard : shards_) {
+      if (!shard->done()) return false;
+    }
+    return true;
+  }
+
+  Network* const network_;
+  const ServerOptions options_;
+  const std::unique_ptr<Mailbox> mailbox_;
+  Requester registration_, heartbeat_;
+  std::vector<std::unique_ptr<Mailbox>> mailboxes_;  // bound, until the shards take them
+  std::vector<std::unique_ptr<ShardThread>> shards_;
+  Peer scheduler_;
+  Deadline next_heartbeat_;
+  bool stop_ = false;
+};
+
+}  // namespace
+
+Status RunServer(Network* network, const ServerOptions& options) { return Server(network, options).Run(); }
+
+}  // namespace sherd

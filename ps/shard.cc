@@ -1,0 +1,382 @@
+#include "ps/shard.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "ps/checkpoint_reader.h"
+#include "ps/checkpoint_writer.h"
+
+namespace sherd {
+namespace {
+
+constexpr std::uint32_t kMostWorkers = 1 << 16;
+constexpr std::size_t kMostHeldPulls = 1 << 14;
+constexpr std::uint64_t kUnbounded = std::numeric_limits<std::uint64_t>::max();
+
+std::uint64_t StalenessOf(const proto::Train& train) {
+  switch (train.consistency()) {
+    case proto::Train::BSP:
+      return 0;
+    case proto::Train::BOUNDED:
+      return train.max_staleness();
+    case proto::Train::ASYNC:
+      break;
+  }
+  return kUnbounded;
+}
+
+std::string Worker(const proto::Header& header) { return "worker " + std::to_string(header.index()); }
+
+}  // namespace
+
+Shard::Shard(ShardOptions options, std::unique_ptr<ShardStore> store)
+    : options_(std::move(options)),
+      staleness_(StalenessOf(options_.train)),
+      bsp_(options_.train.consistency() == proto::Train::BSP),
+      store_(std::move(store)),
+      checker_(store_.get()),
+      barrier_(store_.get()) {}
+
+std::vector<Envelope> Shard::Handle(Envelope request) {
+  switch (request.message.header.kind()) {
+    case proto::PULL:
+    case proto::PUSH:
+    case proto::RETIRE:
+    case proto::MARK:
+      HandleWorker(std::move(request));
+      break;
+    case proto::START_EPOCH:
+      HandleStartEpoch(request);
+      break;
+    case proto::OPEN_CUT:
+      HandleOpenCut(request);
+      break;
+    case proto::AWAIT_CUT:
+      HandleAwaitCut(std::move(request));
+      break;
+    case proto::LOAD:
+      HandleLoad(request);
+      break;
+    case proto::SHARD_STATUS:
+      HandleStatus(request);
+      break;
+    case proto::STOP:
+      stopped_ = true;
+      Reply(request, MakeReply(request.message.header));
+      break;
+    default:
+      Refuse(request, proto::INVALID, "a shard does not know " + KindName(request.message.header.kind()));
+  }
+  return std::exchange(replies_, {});
+}
+
+// ---- workers -------------------------------------------------------------------------------------------------------
+
+void Shard::HandleWorker(Envelope request) {
+  Stream* const stream = Admit(request);
+  if (stream == nullptr) return;
+  if (request.message.header.kind() == proto::PULL) {
+    HandlePull(std::move(request));
+  } else {
+    HandleOrdered(std::move(request), stream);
+  }
+}
+
+Shard::Stream* Shard::Admit(const Envelope& request) {
+  const proto::Header& header = request.message.header;
+  const auto refuse = [&](proto::StatusCode code, const std::string& text) -> Stream* {
+    Refuse(request, code, text);
+    return nullptr;
+  };
+  if (header.shard() != options_.shard) {
+    return refuse(proto::INVALID, "meant for shard " + std::to_string(header.shard()) + ", this is shard " +
+                                      std::to_string(options_.shard));
+  }
+  if (header.map_epoch() != options_.map_epoch) {
+    return refuse(proto::STALE, "shard map " + std::to_string(header.map_epoch()) + ", this is " +
+                                    std::to_string(options_.map_epoch));
+  }
+  if (!damage_.empty()) return refuse(proto::FAILED, damage_);
+  if (header.index() >= kMostWorkers) return refuse(proto::INVALID, "no such " + Worker(header));
+  Stream& stream = streams_[header.index()];
+  if (header.incarnation() < stream.incarnation) {
+    return refuse(proto::STALE,
+                  Worker(header) + " has been replaced: incarnation " + std::to_string(stream.incarnation));
+  }
+  if (header.incarnation() > stream.incarnation) {
+    ForgetWorker(header.index());
+    stream.incarnation = header.incarnation();
+  }
+  return &stream;
+}
+
+// Its successor begins at sequence 1. What it had waiting was never acknowledged, or was meant for itself alone.
+void Shard::ForgetWorker(std::uint32_t worker) {
+  streams_[worker] = {};
+  std::erase_if(pulls_, [&](const Envelope& pull) { return pull.message.header.index() == worker; });
+}
+
+void Shard::HandlePull(Envelope request) {
+  if (const Status status = checker_.ViewPull(request.message, &view_); !status.ok()) {
+    return Refuse(request, proto::INVALID, "pull: " + status.text());
+  }
+  const proto::Header& header = request.message.header;
+  if (Ready(header)) return Reply(request, GatherValues(header, view_));
+  for (Envelope& held : pulls_) {
+    const proto::Header& other = held.message.header;
+    if (other.index() != header.index() || other.request() != header.request()) continue;
+    held = std::move(request);  // repeated: answered once, and where it came from last
+    return;
+  }
+  if (pulls_.size() >= kMostHeldPulls) return Refuse(request, proto::UNAVAILABLE, "too many pulls wait here");
+  pulls_.push_back(std::move(request));
+}
+
+void Shard::HandleOrdered(Envelope request, Stream* stream) {
+  const proto::Header& header = request.message.header;
+  if (header.sequence() == 0) return Refuse(request, proto::INVALID, "no sequence number");
+  if (header.sequence() < stream->next) return AnswerAgain(std::move(request), stream);
+  if (header.sequence() > stream->next) {
+    Message reply = MakeReply(header, proto::OUT_OF_ORDER, "the one before it is missing");
+    reply.header.set_sequence(stream->next);
+    return Reply(request, std::move(reply));
+  }
+  if (cut_.Holds(header.index())) {
+    const Status status = header.kind() == proto::PUSH ? checker_.ViewPush(request.message, &view_) : Status();
+    if (!status.ok()) return Refuse(request, proto::INVALID, KindName(header.kind()) + ": " + status.text());
+    ++stream->next;
+    stream->held.push_back(std::move(request));
+    return;
+  }
+  if (const Status status = Execute(request.message); !status.ok()) {
+    return Refuse(request, proto::INVALID, KindName(header.kind()) + ": " + status.text());
+  }
+  ++stream->next;
+  Reply(request, MakeReply(header));
+  Advance();
+}
+
+// A number that was taken before: done long ago, or still held; that one's answer goes where it was asked for last.
+void Shard::AnswerAgain(Envelope request, Stream* stream) {
+  const std::uint64_t age = stream->next - request.message.header.sequence();  // 1: the last one taken
+  if (age > stream->held.size()) return Reply(request, MakeReply(request.message.header));
+  Envelope& held = stream->held[stream->held.size() - age];
+  held.from = std::move(request.from);
+  held.message.header.set_request(request.message.header.request());
+}
+
+Status Shard::Execute(const Message& message) {
+  const proto::Header& header = message.header;
+  const std::uint32_t worker = header.index();
+  if (header.kind() == proto::MARK) {
+    cut_.Mark(header.cut(), worker);
+    return {};
+  }
+  if (!clocks_.live(worker)) return Status::Invalid(Worker(header) + " has no part in this epoch");
+  if (header.kind() == proto::RETIRE) {
+    clocks_.Retire(worker);
+    return {};
+  }
+  return ExecutePush(message);
+}
+
+Status Shard::ExecutePush(const Message& message) {
+  const proto::Header& header = message.header;
+  const std::uint64_t clock = clocks_.at(header.index());
+  if (clock == ClockTable::kRetired) return Status::Invalid(Worker(header) + " has retired from this epoch");
+  if (header.clock() < clock || header.clock() >= ClockTable::kRetired - 1 || (bsp_ && header.clock() != clock)) {
+    return Status::Invalid("of clock " + std::to_string(header.clock()) + ", but " + Worker(header) + " is at " +
+                           std::to_string(clock));
+  }
+  RETURN_IF_ERROR(checker_.ViewPush(message, &view_));
+  ++pushes_;
+  clocks_.Set(header.index(), header.clock() + 1);
+  if (bsp_) {
+    barrier_.Add(header.index(), message);
+    return {};
+  }
+  const float rows = static_cast<float>(header.rows());
+  const float rate_scale = header.has_learning_rate_scale() ? header.learning_rate_scale() : 1;
+  for (const SectionView& section : view_) {
+    if (section.dense) {
+      store_->dense().Push(section.gradients.data(), rows, rate_scale);
+    } else {
+      store_->table(section.table).Push(section.keys, section.gradients.data(), rows, rate_scale);
+    }
+  }
+  return {};
+}
+
+// ---- what a change makes possible ----------------------------------------------------------------------------------
+
+void Shard::Advance() {
+  for (bool moved = true; moved;) {
+    moved = bsp_ && barrier_.ApplyClock(clocks_);
+    if (cut_.Complete(clocks_)) {
+      FinishCut();
+      moved = true;
+    }
+  }
+  AnswerPulls();
+}
+
+void Shard::FinishCut() {
+  cut_.Finish(WriteShardFile(*store_, cut_.dir()));
+  cut_.AnswerWaiting(&replies_);
+  ReleaseHeld();
+}
+
+void Shard::ReleaseHeld() {
+  for (auto& [worker, stream] : streams_) {
+    while (!stream.held.empty() && !cut_.Holds(worker)) {
+      const Envelope request = std::move(stream.held.front());
+      stream.held.pop_front();
+      const Status status = Execute(request.message);
+      if (status.ok()) {
+        Reply(request, MakeReply(request.message.header));
+      } else {
+        Refuse(request, proto::INVALID, KindName(request.message.header.kind()) + ": " + status.text());
+      }
+    }
+  }
+}
+
+void Shard::AnswerPulls() {
+  std::erase_if(pulls_, [&](const Envelope& pull) {
+    if (!Ready(pull.message.header)) return false;
+    AnswerPull(pull);
+    return true;
+  });
+}
+
+bool Shard::Ready(const proto::Header& pull) const {
+  if (pull.evaluation() || staleness_ == kUnbounded) return true;
+  const std::uint64_t smallest = clocks_.smallest();
+  return smallest >= pull.clock() || pull.clock() - smallest <= staleness_;
+}
+
+void Shard::AnswerPull(const Envelope& request) {
+  const Status status = checker_.ViewPull(request.message, &view_);
+  CHECK(status.ok()) << status.text();  // it was checked before it was held
+  Reply(request, GatherValues(request.message.header, view_));
+}
+
+Message Shard::GatherValues(const proto::Header& request, const RequestView& view) {
+  constexpr std::size_t kLine = kAlignment / sizeof(float);
+  const auto floats_of = [&](const SectionView& section) -> std::size_t {
+    if (section.dense) return store_->dense().weight_floats();
+    return section.keys.size() * store_->table(section.table).layout().weight_floats();
+  };
+  const auto round_up = [](std::size_t floats) { return (floats + kLine - 1) / kLine * kLine; };
+  std::size_t total = 0;
+  for (const SectionView& section : view) total += round_up(floats_of(section));
+
+  Message reply = MakeReply(request);
+  const std::uint64_t smallest = clocks_.smallest();
+  reply.header.set_clock(smallest == ClockTable::kRetired ? request.clock() : smallest);
+  const BufferPool::Lent buffer = pool_.Take(total);
+  float* values = buffer.floats.data();
+  for (std::size_t i = 0; i < view.size(); ++i) {
+    const std::size_t floats = floats_of(view[i]);
+    if (view[i].dense) {
+      store_->dense().Pull(values);
+    } else {
+      store_->table(view[i].table).Pull(view[i].keys, values);
+    }
+    proto::Section* section = reply.header.add_section();
+    *section = request.section(static_cast<int>(i));
+    section->set_floats(static_cast<std::uint32_t>(floats));
+    reply.frames.emplace_back(std::as_bytes(std::span(values, floats)), buffer.owner);
+    values += round_up(floats);
+  }
+  return reply;
+}
+
+// ---- the scheduler -------------------------------------------------------------------------------------------------
+
+void Shard::HandleStartEpoch(const Envelope& request) {
+  proto::StartEpoch start;
+  if (const Status status = ParseBody(request.message, &start); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  Reply(request, MakeReply(request.message.header));
+  // Repeated after the workers have begun, it must not set their clocks back.
+  std::string text = start.SerializeAsString();
+  if (text == started_) return;
+  started_ = std::move(text);
+  clocks_.Start(start.clock(), start.worker());
+  barrier_.Clear();
+  Advance();
+}
+
+void Shard::HandleOpenCut(const Envelope& request) {
+  proto::OpenCut open;
+  Status status = ParseBody(request.message, &open);
+  if (status.ok() && open.cut() == 0) status = Status::Invalid("open cut: cuts are numbered from 1");
+  if (!status.ok()) return Refuse(request, proto::INVALID, status.text());
+  if (open.cut() < cut_.number()) {
+    return Refuse(request, proto::STALE, "cut " + std::to_string(cut_.number()) + " was opened since");
+  }
+  Reply(request, MakeReply(request.message.header));
+  if (open.cut() == cut_.number()) return;
+  const bool abandoned = cut_.open();
+  cut_.Open(open.cut(), open.dir());
+  cut_.AnswerWaiting(&replies_);
+  if (abandoned) ReleaseHeld();
+  Advance();
+}
+
+void Shard::HandleAwaitCut(Envelope request) {
+  proto::OpenCut wanted;
+  if (const Status status = ParseBody(request.message, &wanted); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  std::optional<Message> answer = cut_.Answer(request.message.header, wanted.cut());
+  if (answer.has_value()) return Reply(request, std::move(*answer));
+  cut_.Await(std::move(request));
+}
+
+void Shard::HandleLoad(const Envelope& request) {
+  const proto::Header& header = request.message.header;
+  if (last_load_.has_value() && last_load_->from == request.from && last_load_->request == header.request()) {
+    return Reply(request, last_load_->reply);
+  }
+  proto::LoadCheckpoint load;
+  if (const Status status = ParseBody(request.message, &load); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  clocks_.Clear();
+  started_.clear();
+  barrier_.Clear();
+  cut_.Abandon();
+  const Status status = LoadShard(load.dir(), store_.get());
+  damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
+  Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
+  last_load_ = Answered{.from = request.from, .request = header.request(), .reply = reply};
+  Reply(request, std::move(reply));
+  cut_.AnswerWaiting(&replies_);
+  ReleaseHeld();
+  Advance();
+}
+
+void Shard::HandleStatus(const Envelope& request) {
+  proto::ShardStatus status;
+  store_->Describe(&status);
+  status.set_pushes(pushes_);
+  status.set_refused(refused_);
+  Reply(request, MakeReply(request.message.header, status));
+}
+
+// ---- replies -------------------------------------------------------------------------------------------------------
+
+void Shard::Reply(const Envelope& request, Message reply) {
+  replies_.push_back({.from = request.from, .message = std::move(reply)});
+}
+
+void Shard::Refuse(const Envelope& request, proto::StatusCode code, const std::string& text) {
+  if (code == proto::INVALID) ++refused_;
+  Reply(request, MakeReply(request.message.header, code, text));
+}
+
+}  // namespace sherd

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "net/mailbox.h"
+#include "proto/job.pb.h"
+#include "ps/buffer_pool.h"
+#include "ps/clock_barrier.h"
+#include "ps/clock_table.h"
+#include "ps/cut.h"
+#include "ps/request_view.h"
+#include "ps/shard_store.h"
+
+namespace sherd {
+
+struct ShardOptions {
+  std::uint32_t shard = 0;
+  std::uint32_t map_epoch = 1;
+  proto::Train train;  // the consistency
+};
+
+// The actor that owns a range of slots: takes one request after the other and says what to send. It does what
+// docs/wire_format.md says and docs/consistency.md explains; it knows no network, no clock on the wall and no thread.
+// Confined to one thread.
+class Shard {
+ public:
+  Shard(ShardOptions options, std::unique_ptr<ShardStore> store);
+
+  // Takes a request. Returns what is to be sent now, in order: its reply, if it has one already, and replies to
+  // requests that were held until now. `from` of each is where it goes. Whatever the request holds, the shard stays
+  // whole.
+  std::vector<Envelope> Handle(Envelope request);
+
+  // STOP has come.
+  bool stopped() const { return stopped_; }
+
+  const ShardStore& store() const { return *store_; }
+
+ private:
+  // What a worker has sent in order: docs/wire_format.md, "Order and repetition".
+  struct Stream {
+    std::uint32_t incarnation = 0;
+    std::uint64_t next = 1;     // the sequence number that is expected
+    std::deque<Envelope> held;  // taken, but waiting for a cut: the sequence numbers just before `next`
+  };
+
+  void HandleWorker(Envelope request);
+  void HandlePull(Envelope request);
+  void HandleOrdered(Envelope request, Stream* stream);
+  void HandleStartEpoch(const Envelope& request);
+  void HandleOpenCut(const Envelope& request);
+  void HandleAwaitCut(Envelope request);
+  void HandleLoad(const Envelope& request);
+  void HandleStatus(const Envelope& request);
+
+  // The worker's stream, or nothing and a reply: the request is not for us, or older than what we know.
+  Stream* Admit(const Envelope& request);
+  void ForgetWorker(std::uint32_t worker);
+  void AnswerAgain(Envelope request, Stream* stream);
+
+  // Does what a PUSH, RETIRE or MARK says. Invalid: it does not fit, and nothing was changed.
+  Status Execute(const Message& message);
+  Status ExecutePush(const Message& message);
+
+  // Everything that may have become possible by the last change: clocks, the cut, held pulls.
+  void Advance();
+  void FinishCut();
+  void ReleaseHeld();
+  void AnswerPulls();
+  bool Ready(const proto::Header& pull) const;
+  void AnswerPull(const Envelope& request);
+  Message GatherValues(const proto::Header& request, const RequestView& view);
+
+  void Reply(const Envelope& request, Message reply);
+  void Refuse(const Envelope& request, proto::StatusCode code, const std::string& text);
+
+  const ShardOptions options_;
+  const std::uint64_t staleness_;
+  const bool bsp_;
+  const std::unique_ptr<ShardStore> store_;
+
+  RequestChecker checker_;
+  RequestView view_;
+  ClockTable clocks_;
+  ClockBarrier barrier_;
+  Cut cut_;
+  std::map<std::uint32_t, Stream> streams_;  // by worker
+  std::deque<Envelope> pulls_;               // held until the clocks allow
+  BufferPool pool_;
+
+  std::string started_;  // the StartEpoch that the clocks are of, serialized; empty: none
+  std::string damage_;   // why the shard holds nothing to serve: a LOAD failed
+  struct Answered {
+    Peer from;
+    std::uint64_t request;
+    Message reply;
+  };
+  std::optional<Answered> last_load_;
+
+  std::vector<Envelope> replies_;
+  std::uint64_t pushes_ = 0;
+  std::uint64_t refused_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace sherd

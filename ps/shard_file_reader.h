@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/partition.h"
+#include "base/status.h"
+#include "proto/model_spec.pb.h"
+#include "ps/shard_file.h"
+
+namespace sherd {
+
+// Takes what a shard's file holds, block by block. An error ends the reading.
+class ShardFileVisitor {
+ public:
+  virtual ~ShardFileVisitor() = default;
+  // Rows of one slot of a table (its index in the file's own ModelSpec), keys ascending; rows are [keys, floats].
+  virtual Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const float> rows) = 0;
+  // A dense block: `values` are its `length` weights and its state.
+  virtual Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
+                         std::span<const float> values) = 0;
+};
+
+// One file of a checkpoint. What it says of itself is checked before it is believed: every size against the file's
+// before memory is asked for, every block against its CRC. Thread-compatible.
+class ShardFileReader {
+ public:
+  // BadData: not such a file, damaged, or cut off; NotFound: there is none.
+  static Result<std::unique_ptr<ShardFileReader>> Open(const std::string& path);
+
+  const proto::ModelSpec& model() const { return model_; }
+  Slot first_slot() const { return first_slot_; }
+  Slot end_slot() const { return first_slot_ + static_cast<Slot>(index_.size()); }
+  std::uint64_t rows() const { return rows_; }
+  std::uint64_t bytes() const { return file_->size(); }
+
+  // Everything of one slot, which is one of the file's. BadData names file, block and slot.
+  Status ReadSlot(Slot slot, ShardFileVisitor* visitor);
+
+ private:
+  explicit ShardFileReader(std::unique_ptr<FileReader> file) : file_(std::move(file)) {}
+  Status ReadHeader();
+  Status ReadFooter();
+  Status ReadBlock(Slot slot, std::uint64_t offset, std::uint64_t left, std::uint64_t* bytes,
+                   ShardFileVisitor* visitor);
+  Status CheckBlock(const BlockHeader& header, Slot slot, std::uint64_t left) const;
+  Status HandOn(const BlockHeader& header, std::span<const std::byte> payload, ShardFileVisitor* visitor) const;
+  Status HandOnDense(const BlockHeader& header, std::span<const std::byte> payload, ShardFileVisitor* visitor) const;
+
+  const std::unique_ptr<FileReader> file_;
+  proto::ModelSpec model_;
+  Slot first_slot_ = 0;
+  std::uint64_t blocks_begin_ = 0, blocks_end_ = 0;
+  std::vector<SlotEntry> index_;
+  std::uint64_t rows_ = 0;
+  AlignedBuffer<std::byte> payload_;
+};
+
+}  // namespace sherd

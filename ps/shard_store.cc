@@ -1,0 +1,60 @@
+#include "ps/shard_store.h"
+
+#include <utility>
+
+namespace sherd {
+
+Result<std::unique_ptr<ShardStore>> ShardStore::Make(const proto::ModelSpec& model, std::uint64_t seed,
+                                                     std::uint32_t shard, std::uint32_t shards) {
+  CHECK(shard < shards && shards <= kSlots) << "shard " << shard << " of " << shards;
+  ASSIGN_OR_RETURN(DenseBlocks dense, DenseBlocks::Make(model, seed, shard, shards));
+  std::unique_ptr<ShardStore> store(new ShardStore(model, seed, shard, shards, std::move(dense)));
+  for (const proto::TableSpec& spec : model.table()) {
+    ASSIGN_OR_RETURN(RowLayout layout, RowLayout::Make(spec));
+    store->tables_.push_back(nullptr);
+    store->AddTable(store->tables_.size() - 1, std::move(layout));
+  }
+  return store;
+}
+
+ShardStore::ShardStore(proto::ModelSpec model, std::uint64_t seed, std::uint32_t shard, std::uint32_t shards,
+                       DenseBlocks dense)
+    : model_(std::move(model)),
+      seed_(seed),
+      shard_(shard),
+      shards_(shards),
+      first_slot_(FirstSlot(shard, shards)),
+      end_slot_(FirstSlot(shard + 1, shards)),
+      dense_(std::move(dense)) {}
+
+void ShardStore::AddTable(std::size_t i, RowLayout layout) {
+  const std::uint64_t stream = TableStream(seed_, model_.table(static_cast<int>(i)).name());
+  tables_[i] = std::make_unique<EmbeddingTable>(std::move(layout), stream, first_slot_, end_slot_);
+}
+
+void ShardStore::Clear() {
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    RowLayout layout = tables_[i]->layout();
+    tables_[i] = nullptr;  // its memory first, then the new one's
+    AddTable(i, std::move(layout));
+  }
+  dense_ = DenseBlocks::Make(model_, seed_, shard_, shards_).value();  // it could be made before
+}
+
+void ShardStore::Describe(proto::ShardStatus* status) const {
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    proto::TableStatus* table = status->add_table();
+    table->set_name(model_.table(static_cast<int>(i)).name());
+    table->set_rows(tables_[i]->rows());
+    table->set_bytes(tables_[i]->bytes());
+    table->set_refused_rows(tables_[i]->refused_rows());
+  }
+  if (dense_.blocks().empty()) return;
+  proto::TableStatus* table = status->add_table();
+  table->set_name("dense");
+  table->set_rows(dense_.blocks().size());
+  table->set_bytes(dense_.weight_floats() * sizeof(float));
+  table->set_refused_rows(dense_.refused());
+}
+
+}  // namespace sherd

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/model_spec.pb.h"
+#include "proto/wire.pb.h"
+#include "ps/dense_blocks.h"
+#include "ps/embedding_table.h"
+
+namespace sherd {
+
+// Everything that a shard keeps: its rows of every table, and its dense blocks. Thread-compatible.
+class ShardStore {
+ public:
+  // Empty tables and the first dense weights. Invalid: the model can not be served; the text says which part.
+  static Result<std::unique_ptr<ShardStore>> Make(const proto::ModelSpec& model, std::uint64_t seed,
+                                                  std::uint32_t shard, std::uint32_t shards);
+
+  const proto::ModelSpec& model() const { return model_; }
+  std::uint32_t shard() const { return shard_; }
+  Slot first_slot() const { return first_slot_; }
+  Slot end_slot() const { return end_slot_; }
+  bool Owns(Key key) const { return SlotOf(key) - first_slot_ < end_slot_ - first_slot_; }
+
+  std::size_t tables() const { return tables_.size(); }
+  EmbeddingTable& table(std::size_t i) { return *tables_[i]; }
+  const EmbeddingTable& table(std::size_t i) const { return *tables_[i]; }
+  DenseBlocks& dense() { return dense_; }
+  const DenseBlocks& dense() const { return dense_; }
+
+  // Back to what Make gave.
+  void Clear();
+
+  // For SHARD_STATUS; the dense blocks are one more table, called "dense", if there are any.
+  void Describe(proto::ShardStatus* status) const;
+
+ private:
+  ShardStore(proto::ModelSpec model, std::uint64_t seed, std::uint32_t shard, std::uint32_t shards, DenseBlocks dense);
+  void AddTable(std::size_t i, RowLayout layout);
+
+  const proto::ModelSpec model_;
+  const std::uint64_t seed_;
+  const std::uint32_t shard_, shards_;
+  const Slot first_slot_, end_slot_;
+  std::vector<std::unique_ptr<EmbeddingTable>> tables_;
+  DenseBlocks dense_;
+};
+
+}  // namespace sherd
