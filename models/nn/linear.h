@@ -10,8 +10,8 @@ struct LinearOptions {
   std::uint32_t units = 1;
   bool bias = true;
   Nonlinearity nonlinearity = Nonlinearity::kIdentity;
-  proto::Optimizer weight_optimizer;
-  proto::Optimizer bias_optimizer;
+  proto::Optimizer weight_optimizer = {};
+  proto::Optimizer bias_optimizer = {};
 };
 
 // y = f(x W + b): x [rows, in], W [in, units] as tensor `name`.weight (first weights Xavier-uniform, Glorot and Bengio
