@@ -1,5 +1,4 @@
 #include <gmock/gmock.h>
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -9,26 +8,15 @@
 
 #include "base/dense_layout.h"
 #include "base/simd.h"
-#include "models/feature_layout.h"
 #include "models/model.h"
 #include "tests/models/allocations.h"
+#include "tests/models/test_data.h"
 #include "tests/models/testing_graph.h"
 
 namespace sherd {
 namespace {
 
-using nn::Value;
 using testing::HasSubstr;
-
-constexpr char kClicks[] = R"(
-  data { format: CRITEO_TSV }
-  feature { column: "C1..C3" }
-  feature { column: "I1..I2" number { } }
-  feature { cross { feature: "C1" feature: "C2" } })";
-constexpr char kPairs[] = R"(
-  data { format: USER_ITEM }
-  feature { column: "user" table: "user" }
-  feature { column: "item" table: "item" })";
 
 struct NamedJob {
   const char* name;
@@ -60,112 +48,7 @@ const NamedJob kJobs[] = {
     {"NeuMfWithoutHiddenLayers", kPairs, R"(model { name: "neumf" embedding_dim: 3 tower { hidden: 8 } })"},
 };
 
-proto::Job JobOf(const std::string& text) {
-  proto::Job job;
-  CHECK(google::protobuf::TextFormat::ParseFromString(text, &job)) << text;
-  return job;
-}
-proto::Job JobOf(const NamedJob& named) { return JobOf(std::string(named.data) + named.text); }
-
-// Minibatches for any model, and the rows they look up, as functions of the rows' ids: with CSR offsets (0 to 2
-// occurrences a field, weighted) or with exactly one.
-template <typename T>
-class TestData {
- public:
-  enum class Lookups { kOne, kMany };
-  static constexpr std::uint32_t kUnique = 7;
-
-  TestData(const proto::Job& job, std::vector<std::uint64_t> ids, Lookups lookups) : ids_(std::move(ids)) {
-    const proto::ModelSpec spec = DescribeModel(job).value();
-    const FeatureLayout layout = FeatureLayout::Make(job).value();
-    tables_.resize(spec.table_size());
-    for (int t = 0; t < spec.table_size(); ++t) {
-      FillRows(spec.table(t), t);
-      FillOccurrences(static_cast<std::uint32_t>(layout.tables[t].features.size()), t, lookups);
-    }
-    for (const std::uint64_t id : ids_) {
-      labels_.push_back(id % 3 == 0 ? 1 : 0);
-      weights_.push_back(static_cast<float>(id % 4) * 0.5f + 0.25f);
-      for (std::size_t n = 0; n < layout.numbers.size(); ++n) numbers_.push_back(static_cast<float>(Value(id, n)));
-    }
-  }
-
-  Batch<T> batch() {
-    Batch<T> batch;
-    batch.rows = static_cast<std::uint32_t>(ids_.size());
-    batch.labels = labels_;
-    batch.weights = weights_;
-    batch.numbers = numbers_;
-    batch.row_ids = ids_;
-    batch.epoch = 3;
-    for (Table& t : tables_) {
-      batch.tables.push_back({t.unique, t.offset, t.weight, {t.rows.data(), t.rows.size()}, t.gradient_rows});
-    }
-    return batch;
-  }
-  std::vector<T*> values() {
-    std::vector<T*> all;
-    for (Table& t : tables_) {
-      for (T& v : t.values) all.push_back(&v);
-    }
-    return all;
-  }
-  std::vector<T> gradients() const {
-    std::vector<T> all;
-    for (const Table& t : tables_) all.insert(all.end(), t.gradients.begin(), t.gradients.end());
-    return all;
-  }
-
- private:
-  struct Table {
-    std::vector<T> values, gradients;
-    std::vector<const T*> rows;
-    std::vector<T*> gradient_rows;
-    std::vector<std::uint32_t> unique, offset;
-    std::vector<float> weight;
-  };
-
-  void FillRows(const proto::TableSpec& spec, int t) {
-    std::uint32_t floats = 0;
-    for (const auto& segment : spec.segment()) floats += segment.dim();
-    Table& table = tables_[t];
-    for (std::uint32_t i = 0; i < kUnique * floats; ++i) table.values.push_back(static_cast<T>(Value(50 + t, i)));
-    table.gradients.assign(kUnique * floats, T{1e9});  // what an earlier minibatch left there
-    for (std::uint32_t u = 0; u < kUnique; ++u) {
-      table.rows.push_back(&table.values[u * floats]);
-      table.gradient_rows.push_back(&table.gradients[u * floats]);
-    }
-  }
-
-  void FillOccurrences(std::uint32_t fields, int t, Lookups lookups) {
-    Table& table = tables_[t];
-    if (lookups == Lookups::kMany) table.offset.push_back(0);
-    for (const std::uint64_t id : ids_) {
-      for (std::uint32_t f = 0; f < fields; ++f) {
-        const std::uint64_t count = lookups == Lookups::kOne ? 1 : Mix(id, f, t) % 3;
-        for (std::uint64_t i = 0; i < count; ++i) {
-          table.unique.push_back(static_cast<std::uint32_t>(Mix(id, f, t, i) % (kUnique - 1)));
-          if (lookups == Lookups::kMany) table.weight.push_back(static_cast<float>(Value(id, f * 10 + i)));
-        }
-        if (lookups == Lookups::kMany) table.offset.push_back(static_cast<std::uint32_t>(table.unique.size()));
-      }
-    }
-  }
-
-  std::vector<std::uint64_t> ids_;
-  std::vector<float> labels_, weights_, numbers_;
-  std::vector<Table> tables_;
-};
-
-template <typename T>
-std::unique_ptr<Model<T>> MakeTestModel(const proto::Job& job, std::uint32_t max_rows) {
-  auto model = MakeModel<T>(job, max_rows);
-  CHECK(model.ok()) << model.status().text();
-  for (std::size_t i = 0; i < (*model)->parameters().size(); ++i) {
-    (*model)->parameters()[i] = static_cast<T>(0.5 * Value(8, i));
-  }
-  return std::move(model).value();
-}
+proto::Job JobOfCase(const NamedJob& named) { return JobOf(std::string(named.data) + named.text); }
 
 template <typename T>
 struct StepResult {
@@ -193,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(All, ModelsTest, testing::ValuesIn(kJobs),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST_P(ModelsTest, GradientsOfAllParametersAndRows) {
-  const proto::Job job = JobOf(GetParam());
+  const proto::Job job = JobOfCase(GetParam());
   for (const auto lookups : {TestData<double>::Lookups::kOne, TestData<double>::Lookups::kMany}) {
     TestData<double> data(job, {1, 2, 3, 4, 5, 6, 7}, lookups);
     const auto model = MakeTestModel<double>(job, 9);
@@ -220,7 +103,7 @@ TEST_P(ModelsTest, GradientsOfAllParametersAndRows) {
 }
 
 TEST_P(ModelsTest, FloatAgreesWithDouble) {
-  const proto::Job job = JobOf(GetParam());
+  const proto::Job job = JobOfCase(GetParam());
   TestData<float> narrow(job, {1, 2, 3, 4, 5, 6, 7}, TestData<float>::Lookups::kMany);
   TestData<double> wide(job, {1, 2, 3, 4, 5, 6, 7}, TestData<double>::Lookups::kMany);
   const auto a = RunStep(MakeTestModel<float>(job, 9).get(), &narrow);
@@ -233,7 +116,7 @@ TEST_P(ModelsTest, FloatAgreesWithDouble) {
 }
 
 TEST_P(ModelsTest, BatchesOfAnySizeLeaveNothingBehind) {
-  const proto::Job job = JobOf(GetParam());
+  const proto::Job job = JobOfCase(GetParam());
   using Data = TestData<float>;
   const auto used = MakeTestModel<float>(job, 20);
   for (const std::vector<std::uint64_t>& ids :
@@ -248,7 +131,7 @@ TEST_P(ModelsTest, BatchesOfAnySizeLeaveNothingBehind) {
 }
 
 TEST_P(ModelsTest, AnEmptyBatchHasNoGradient) {
-  const proto::Job job = JobOf(GetParam());
+  const proto::Job job = JobOfCase(GetParam());
   const auto model = MakeTestModel<float>(job, 4);
   TestData<float> full(job, {1, 2, 3, 4}, TestData<float>::Lookups::kOne),
       empty(job, {}, TestData<float>::Lookups::kOne);
@@ -259,7 +142,7 @@ TEST_P(ModelsTest, AnEmptyBatchHasNoGradient) {
 }
 
 TEST_P(ModelsTest, TrainingAllocatesNothing) {
-  const proto::Job job = JobOf(GetParam());
+  const proto::Job job = JobOfCase(GetParam());
   TestData<float> data(job, {1, 2, 3, 4, 5, 6, 7}, TestData<float>::Lookups::kMany);
   const auto model = MakeTestModel<float>(job, 9);
   RunStep(model.get(), &data);
@@ -273,7 +156,7 @@ TEST_P(ModelsTest, TrainingAllocatesNothing) {
 }
 
 TEST_P(ModelsTest, DescribesItselfAsItIsBuilt) {
-  const proto::Job job = JobOf(GetParam());
+  const proto::Job job = JobOfCase(GetParam());
   const proto::ModelSpec spec = DescribeModel(job).value();
   const auto model = MakeTestModel<float>(job, 3);
   EXPECT_EQ(spec.SerializeAsString(), model->spec().SerializeAsString());
@@ -289,7 +172,7 @@ TEST_P(ModelsTest, DescribesItselfAsItIsBuilt) {
 }
 
 TEST_P(ModelsTest, EachSimdTargetAgreesWithTheOthersAndExactlyWithItself) {
-  const proto::Job job = JobOf(GetParam());
+  const proto::Job job = JobOfCase(GetParam());
   const std::string best = BestSimd();
   TestData<double> wide(job, {1, 2, 3, 4, 5, 6, 7}, TestData<double>::Lookups::kMany);
   const auto expected = RunStep(MakeTestModel<double>(job, 9).get(), &wide);
@@ -362,117 +245,6 @@ TEST(ModelTest, SegmentsFollowTheJob) {
   EXPECT_EQ(neumf.tensor(0).name(), "tower.0.weight");
   EXPECT_EQ(neumf.tensor(0).rows(), 64u);
   EXPECT_EQ(neumf.tensor(0).cols(), 32u);
-}
-
-// What the models compute, written out on single rows with one occurrence a field.
-class FormulaTest : public testing::Test {
- public:
-  void Run(const std::string& text) {
-    job_ = JobOf(text);
-    data_ =
-        std::make_unique<TestData<double>>(job_, std::vector<std::uint64_t>{4, 5, 6}, TestData<double>::Lookups::kOne);
-    batch_ = data_->batch();
-    model_ = MakeTestModel<double>(job_, 3);
-    const auto logits = model_->Forward(batch_, Model<double>::Mode::kEvaluate);
-    logits_.assign(logits.begin(), logits.end());
-  }
-  const double* Row(int table, int r, int fields, int field = 0) const {
-    return batch_.tables[table].values[batch_.tables[table].unique[r * fields + field]];
-  }
-  // Element (i, j) of a tensor.
-  double Weight(const std::string& name, int i = 0, int j = 0) const {
-    for (int t = 0; t < model_->spec().tensor_size(); ++t) {
-      const auto& tensor = model_->spec().tensor(t);
-      if (tensor.name() == name)
-        return model_->parameters()[DenseLayout(model_->spec()).tensor_offset(t) + i * tensor.cols() + j];
-    }
-    ADD_FAILURE() << "no tensor " << name;
-    return 0;
-  }
-  // relu(x W + b) of layer "tower.i".
-  std::vector<double> Layer(int i, const std::vector<double>& x, int units) const {
-    const std::string name = "tower." + std::to_string(i);
-    std::vector<double> y(units);
-    for (int j = 0; j < units; ++j) {
-      double z = Weight(name + ".bias", 0, j);
-      for (std::size_t k = 0; k < x.size(); ++k) z += x[k] * Weight(name + ".weight", static_cast<int>(k), j);
-      y[j] = std::max(z, 0.0);
-    }
-    return y;
-  }
-
-  proto::Job job_;
-  std::unique_ptr<TestData<double>> data_;
-  Batch<double> batch_;
-  std::unique_ptr<Model<double>> model_;
-  std::vector<double> logits_;
-};
-
-TEST_F(FormulaTest, Lr) {
-  Run(std::string(kClicks) + R"(model { name: "lr" })");
-  for (int r = 0; r < 3; ++r) {
-    double z = Weight("output.bias") + *Row(1, r, 1);
-    for (int f = 0; f < 3; ++f) z += *Row(0, r, 3, f);
-    for (int n = 0; n < 2; ++n) z += batch_.numbers[r * 2 + n] * Weight("numbers.linear.weight", n);
-    EXPECT_NEAR(logits_[r], z, 1e-13);
-  }
-}
-
-TEST_F(FormulaTest, Fm) {
-  Run(std::string(kClicks) + R"(model { name: "fm" embedding_dim: 4 })");
-  for (int r = 0; r < 3; ++r) {
-    double z = Weight("output.bias") + *Row(1, r, 1);
-    for (int n = 0; n < 2; ++n) z += batch_.numbers[r * 2 + n] * Weight("numbers.linear.weight", n);
-    for (int f = 0; f < 3; ++f) {
-      z += *Row(0, r, 3, f);
-      for (int g = f + 1; g < 3; ++g) {
-        for (int d = 1; d <= 4; ++d) z += Row(0, r, 3, f)[d] * Row(0, r, 3, g)[d];
-      }
-    }
-    EXPECT_NEAR(logits_[r], z, 1e-13);
-  }
-}
-
-TEST_F(FormulaTest, WideDeep) {
-  Run(std::string(kClicks) + R"(model { name: "wide_deep" embedding_dim: 4 tower { hidden: 6 hidden: 3 } })");
-  for (int r = 0; r < 3; ++r) {
-    double z = Weight("output.bias") + *Row(1, r, 1);
-    std::vector<double> x;
-    for (int f = 0; f < 3; ++f) {
-      z += *Row(0, r, 3, f);
-      x.insert(x.end(), Row(0, r, 3, f) + 1, Row(0, r, 3, f) + 5);
-    }
-    for (int n = 0; n < 2; ++n) {
-      x.push_back(batch_.numbers[r * 2 + n]);
-      z += x.back() * Weight("numbers.wide.weight", n);
-    }
-    x = Layer(1, Layer(0, x, 6), 3);
-    for (int i = 0; i < 3; ++i) z += x[i] * Weight("deep_output.weight", i);
-    EXPECT_NEAR(logits_[r], z, 1e-13);
-  }
-}
-
-TEST_F(FormulaTest, Gmf) {
-  Run(std::string(kPairs) + R"(model { name: "gmf" embedding_dim: 4 })");
-  for (int r = 0; r < 3; ++r) {
-    double z = Weight("output.bias");
-    for (int d = 0; d < 4; ++d) z += Row(0, r, 1)[d] * Row(1, r, 1)[d] * Weight("fusion.weight", d);
-    EXPECT_NEAR(logits_[r], z, 1e-13);
-  }
-}
-
-TEST_F(FormulaTest, NeuMfIsGmfBesideMlp) {
-  Run(std::string(kPairs) + R"(model { name: "neumf" embedding_dim: 4 tower { hidden: 6 hidden: 5 hidden: 2 } })");
-  for (int r = 0; r < 3; ++r) {
-    const double *user = Row(0, r, 1), *item = Row(1, r, 1);
-    std::vector<double> x(user + 4, user + 7);
-    x.insert(x.end(), item + 4, item + 7);
-    x = Layer(1, Layer(0, x, 5), 2);
-    double z = Weight("output.bias");
-    for (int d = 0; d < 4; ++d) z += user[d] * item[d] * Weight("fusion.weight", d);
-    for (int i = 0; i < 2; ++i) z += x[i] * Weight("fusion.weight", 4 + i);
-    EXPECT_NEAR(logits_[r], z, 1e-13);
-  }
 }
 
 struct Refusal {

@@ -1,0 +1,127 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/dense_layout.h"
+#include "models/model.h"
+#include "tests/models/test_data.h"
+
+namespace sherd {
+namespace {
+
+// What the models compute, written out on single rows with one occurrence a field.
+class FormulaTest : public testing::Test {
+ public:
+  void Run(const std::string& text) {
+    job_ = JobOf(text);
+    data_ =
+        std::make_unique<TestData<double>>(job_, std::vector<std::uint64_t>{4, 5, 6}, TestData<double>::Lookups::kOne);
+    batch_ = data_->batch();
+    model_ = MakeTestModel<double>(job_, 3);
+    const auto logits = model_->Forward(batch_, Model<double>::Mode::kEvaluate);
+    logits_.assign(logits.begin(), logits.end());
+  }
+  const double* Row(int table, int r, int fields, int field = 0) const {
+    return batch_.tables[table].values[batch_.tables[table].unique[r * fields + field]];
+  }
+  // Element (i, j) of a tensor.
+  double Weight(const std::string& name, int i = 0, int j = 0) const {
+    for (int t = 0; t < model_->spec().tensor_size(); ++t) {
+      const auto& tensor = model_->spec().tensor(t);
+      if (tensor.name() == name)
+        return model_->parameters()[DenseLayout(model_->spec()).tensor_offset(t) + i * tensor.cols() + j];
+    }
+    ADD_FAILURE() << "no tensor " << name;
+    return 0;
+  }
+  // relu(x W + b) of layer "tower.i".
+  std::vector<double> Layer(int i, const std::vector<double>& x, int units) const {
+    const std::string name = "tower." + std::to_string(i);
+    std::vector<double> y(units);
+    for (int j = 0; j < units; ++j) {
+      double z = Weight(name + ".bias", 0, j);
+      for (std::size_t k = 0; k < x.size(); ++k) z += x[k] * Weight(name + ".weight", static_cast<int>(k), j);
+      y[j] = std::max(z, 0.0);
+    }
+    return y;
+  }
+
+  proto::Job job_;
+  std::unique_ptr<TestData<double>> data_;
+  Batch<double> batch_;
+  std::unique_ptr<Model<double>> model_;
+  std::vector<double> logits_;
+};
+
+TEST_F(FormulaTest, Lr) {
+  Run(std::string(kClicks) + R"(model { name: "lr" })");
+  for (int r = 0; r < 3; ++r) {
+    double z = Weight("output.bias") + *Row(1, r, 1);
+    for (int f = 0; f < 3; ++f) z += *Row(0, r, 3, f);
+    for (int n = 0; n < 2; ++n) z += batch_.numbers[r * 2 + n] * Weight("numbers.linear.weight", n);
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+TEST_F(FormulaTest, Fm) {
+  Run(std::string(kClicks) + R"(model { name: "fm" embedding_dim: 4 })");
+  for (int r = 0; r < 3; ++r) {
+    double z = Weight("output.bias") + *Row(1, r, 1);
+    for (int n = 0; n < 2; ++n) z += batch_.numbers[r * 2 + n] * Weight("numbers.linear.weight", n);
+    for (int f = 0; f < 3; ++f) {
+      z += *Row(0, r, 3, f);
+      for (int g = f + 1; g < 3; ++g) {
+        for (int d = 1; d <= 4; ++d) z += Row(0, r, 3, f)[d] * Row(0, r, 3, g)[d];
+      }
+    }
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+TEST_F(FormulaTest, WideDeep) {
+  Run(std::string(kClicks) + R"(model { name: "wide_deep" embedding_dim: 4 tower { hidden: 6 hidden: 3 } })");
+  for (int r = 0; r < 3; ++r) {
+    double z = Weight("output.bias") + *Row(1, r, 1);
+    std::vector<double> x;
+    for (int f = 0; f < 3; ++f) {
+      z += *Row(0, r, 3, f);
+      x.insert(x.end(), Row(0, r, 3, f) + 1, Row(0, r, 3, f) + 5);
+    }
+    for (int n = 0; n < 2; ++n) {
+      x.push_back(batch_.numbers[r * 2 + n]);
+      z += x.back() * Weight("numbers.wide.weight", n);
+    }
+    x = Layer(1, Layer(0, x, 6), 3);
+    for (int i = 0; i < 3; ++i) z += x[i] * Weight("deep_output.weight", i);
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+TEST_F(FormulaTest, Gmf) {
+  Run(std::string(kPairs) + R"(model { name: "gmf" embedding_dim: 4 })");
+  for (int r = 0; r < 3; ++r) {
+    double z = Weight("output.bias");
+    for (int d = 0; d < 4; ++d) z += Row(0, r, 1)[d] * Row(1, r, 1)[d] * Weight("fusion.weight", d);
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+TEST_F(FormulaTest, NeuMfIsGmfBesideMlp) {
+  Run(std::string(kPairs) + R"(model { name: "neumf" embedding_dim: 4 tower { hidden: 6 hidden: 5 hidden: 2 } })");
+  for (int r = 0; r < 3; ++r) {
+    const double *user = Row(0, r, 1), *item = Row(1, r, 1);
+    std::vector<double> x(user + 4, user + 7);
+    x.insert(x.end(), item + 4, item + 7);
+    x = Layer(1, Layer(0, x, 5), 2);
+    double z = Weight("output.bias");
+    for (int d = 0; d < 4; ++d) z += user[d] * item[d] * Weight("fusion.weight", d);
+    for (int i = 0; i < 2; ++i) z += x[i] * Weight("fusion.weight", 4 + i);
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+}  // namespace
+}  // namespace sherd

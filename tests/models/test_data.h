@@ -1,0 +1,134 @@
+#pragma once
+
+#include <glog/logging.h>
+#include <google/protobuf/text_format.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "models/feature_layout.h"
+#include "models/model.h"
+#include "tests/models/testing_graph.h"
+
+namespace sherd {
+
+inline constexpr char kClicks[] = R"(
+  data { format: CRITEO_TSV }
+  feature { column: "C1..C3" }
+  feature { column: "I1..I2" number { } }
+  feature { cross { feature: "C1" feature: "C2" } })";
+inline constexpr char kPairs[] = R"(
+  data { format: USER_ITEM }
+  feature { column: "user" table: "user" }
+  feature { column: "item" table: "item" })";
+
+inline proto::Job JobOf(const std::string& text) {
+  proto::Job job;
+  CHECK(google::protobuf::TextFormat::ParseFromString(text, &job)) << text;
+  return job;
+}
+// Minibatches for any model, and the rows they look up, as functions of the rows' ids: with CSR offsets (0 to 2
+// occurrences a field, weighted) or with exactly one.
+template <typename T>
+class TestData {
+ public:
+  enum class Lookups { kOne, kMany };
+  static constexpr std::uint32_t kUnique = 7;
+
+  TestData(const proto::Job& job, std::vector<std::uint64_t> ids, Lookups lookups) : ids_(std::move(ids)) {
+    const proto::ModelSpec spec = DescribeModel(job).value();
+    const FeatureLayout layout = FeatureLayout::Make(job).value();
+    tables_.resize(spec.table_size());
+    for (int t = 0; t < spec.table_size(); ++t) {
+      FillRows(spec.table(t), t);
+      FillOccurrences(static_cast<std::uint32_t>(layout.tables[t].features.size()), t, lookups);
+    }
+    for (const std::uint64_t id : ids_) {
+      labels_.push_back(id % 3 == 0 ? 1 : 0);
+      weights_.push_back(static_cast<float>(id % 4) * 0.5f + 0.25f);
+      for (std::size_t n = 0; n < layout.numbers.size(); ++n) numbers_.push_back(static_cast<float>(nn::Value(id, n)));
+    }
+  }
+
+  Batch<T> batch() {
+    Batch<T> batch;
+    batch.rows = static_cast<std::uint32_t>(ids_.size());
+    batch.labels = labels_;
+    batch.weights = weights_;
+    batch.numbers = numbers_;
+    batch.row_ids = ids_;
+    batch.epoch = 3;
+    for (Table& t : tables_) {
+      batch.tables.push_back({t.unique, t.offset, t.weight, {t.rows.data(), t.rows.size()}, t.gradient_rows});
+    }
+    return batch;
+  }
+  std::vector<T*> values() {
+    std::vector<T*> all;
+    for (Table& t : tables_) {
+      for (T& v : t.values) all.push_back(&v);
+    }
+    return all;
+  }
+  std::vector<T> gradients() const {
+    std::vector<T> all;
+    for (const Table& t : tables_) all.insert(all.end(), t.gradients.begin(), t.gradients.end());
+    return all;
+  }
+
+ private:
+  struct Table {
+    std::vector<T> values, gradients;
+    std::vector<const T*> rows;
+    std::vector<T*> gradient_rows;
+    std::vector<std::uint32_t> unique, offset;
+    std::vector<float> weight;
+  };
+
+  void FillRows(const proto::TableSpec& spec, int t) {
+    std::uint32_t floats = 0;
+    for (const auto& segment : spec.segment()) floats += segment.dim();
+    Table& table = tables_[t];
+    for (std::uint32_t i = 0; i < kUnique * floats; ++i) table.values.push_back(static_cast<T>(nn::Value(50 + t, i)));
+    table.gradients.assign(kUnique * floats, T{1e9});  // what an earlier minibatch left there
+    for (std::uint32_t u = 0; u < kUnique; ++u) {
+      table.rows.push_back(&table.values[u * floats]);
+      table.gradient_rows.push_back(&table.gradients[u * floats]);
+    }
+  }
+
+  void FillOccurrences(std::uint32_t fields, int t, Lookups lookups) {
+    Table& table = tables_[t];
+    if (lookups == Lookups::kMany) table.offset.push_back(0);
+    for (const std::uint64_t id : ids_) {
+      for (std::uint32_t f = 0; f < fields; ++f) {
+        const std::uint64_t count = lookups == Lookups::kOne ? 1 : Mix(id, f, t) % 3;
+        for (std::uint64_t i = 0; i < count; ++i) {
+          table.unique.push_back(static_cast<std::uint32_t>(Mix(id, f, t, i) % (kUnique - 1)));
+          if (lookups == Lookups::kMany) table.weight.push_back(static_cast<float>(nn::Value(id, f * 10 + i)));
+        }
+        if (lookups == Lookups::kMany) table.offset.push_back(static_cast<std::uint32_t>(table.unique.size()));
+      }
+    }
+  }
+
+  std::vector<std::uint64_t> ids_;
+  std::vector<float> labels_, weights_, numbers_;
+  std::vector<Table> tables_;
+};
+
+template <typename T>
+std::unique_ptr<Model<T>> MakeTestModel(const proto::Job& job, std::uint32_t max_rows) {
+  auto model = MakeModel<T>(job, max_rows);
+  CHECK(model.ok()) << model.status().text();
+  for (std::size_t i = 0; i < (*model)->parameters().size(); ++i) {
+    (*model)->parameters()[i] = static_cast<T>(0.5 * nn::Value(8, i));
+  }
+  return std::move(model).value();
+}
+
+}  // namespace sherd
