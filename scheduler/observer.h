@@ -12,14 +12,14 @@ namespace sherd {
 
 // How training stands, a few times a second.
 struct ProgressReport {
-  std::uint32_t epoch = 0, epochs = 0;       // epoch counts from 1 here
-  double epoch_share = 0;                    // of the epoch's input, 0..1
-  std::uint64_t rows = 0;                    // trained in all
-  double seconds = 0;                        // since training began
-  double rows_per_second = 0;                // over the last seconds
-  double loss = 0;                           // mean a row, before it was trained on, over the last seconds
-  double auc = 0;                            // of the same rows, by histogram; NaN when unknown
-  std::uint64_t staleness = 0;               // the largest lately, clocks
+  std::uint32_t epoch = 0, epochs = 0;  // epoch counts from 1 here
+  double epoch_share = 0;               // of the epoch's input, 0..1
+  std::uint64_t rows = 0;               // trained in all
+  double seconds = 0;                   // since training began
+  double rows_per_second = 0;           // over the last seconds
+  double loss = 0;                      // mean a row, before it was trained on, over the last seconds
+  double auc = 0;                       // of the same rows, by histogram; NaN when unknown
+  std::uint64_t staleness = 0;          // the largest lately, clocks
   double seconds_left = 0;
   std::uint64_t bad_rows = 0;
 };
@@ -34,7 +34,7 @@ struct EvaluationReport {
   std::uint64_t rows = 0;
   double seconds = 0;
   Metrics metrics;
-  bool best = false;        // so far, by the job's metric
+  bool best = false;  // so far, by the job's metric
 };
 
 struct DoneReport {

@@ -20,7 +20,8 @@ class ChunkSource {
  public:
   virtual ~ChunkSource() = default;
   virtual bool Has(proto::Chunk::Set set) = 0;
-  virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) = 0;
+  virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch,
+                                                   std::uint32_t workers) = 0;
 };
 
 // Takes predictions in the order of the input, one float a row; NaN stands for a bad row.
@@ -34,7 +35,7 @@ struct SchedulerOptions {
   enum class Mode { kTrain, kEvaluate, kPredict };
   Mode mode = Mode::kTrain;
   std::uint64_t job_id = 0;
-  proto::Job job;                   // paths resolved, flags applied
+  proto::Job job;  // paths resolved, flags applied
   proto::ModelSpec model;
   proto::Statistics statistics;
   std::uint32_t servers = 1, workers = 1, spares = 0;
@@ -49,7 +50,8 @@ struct SchedulerOptions {
   std::string job_text;
 };
 
-// The one that knows how the job stands: members, chunks, clocks, evaluations, checkpoints, the end. One thread, one mailbox.
+// The one that knows how the job stands: members, chunks, clocks, evaluations, checkpoints, the end. One thread, one
+// mailbox.
 class Scheduler {
  public:
   Scheduler(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,

@@ -1,0 +1,190 @@
+// Checkpoints: from the decision to make one to its manifest. What a cut goes through stands in
+// checkpoint_coordinator.h.
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/manifest.h"
+#include "scheduler/scheduler_impl.h"
+
+namespace sherd {
+namespace {
+
+constexpr std::chrono::seconds kLead{2};  // within which all workers hear of a cut; doubled with each attempt …
+constexpr std::uint32_t kDoublings = 5;   // … up to so many times
+constexpr int kWriting = 10;              // request timeouts that the shards may take to write
+
+}  // namespace
+
+bool Scheduler::Impl::CheckpointDue() const {
+  const std::uint64_t every = options_.job.checkpoint().every_rows();
+  return keeps_checkpoints() && every > 0 && epoch_open_ && !clocks_.all_retired() && stop_requests_ == 0 &&
+         rows_ - rows_at_checkpoint_ >= every;
+}
+
+void Scheduler::Impl::BeginCheckpoint(Purpose purpose) {
+  purpose_ = purpose;
+  attempts_ = 0;
+  checkpoint_start_ = Clock::now();
+  rows_at_checkpoint_ = rows_;  // also when it fails: the next one comes when it is due
+  BeginCut();
+}
+
+Result<std::string> Scheduler::Impl::CheckpointAndWait(Purpose purpose) {
+  BeginCheckpoint(purpose);
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
+  return checkpoint_;
+}
+
+void Scheduler::Impl::BeginCut() {
+  auto folder = folders_.MakeNext();
+  if (!folder.ok()) return EndCheckpoint(folder.status());
+  const Deadline now = Clock::now();
+  const Clock::duration lead = kLead * (1 << std::min(attempts_++, kDoublings));
+  CutPlan plan;
+  plan.cut = ++last_cut_;
+  plan.dir = *folder;
+  plan.shards = calls_.shards();
+  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
+    if (!clocks_.retired(worker)) plan.workers.insert(worker);
+  }
+  // Without a bound on staleness nobody waits for a marked worker, so each may mark where it is; else all at one clock,
+  // lest a worker wait for pushes that are held for its own mark.
+  plan.any_clock = options_.job.train().consistency() == proto::Train::ASYNC;
+  if (!plan.any_clock) plan.clock = clocks_.Ahead(lead, options_.job.train().max_in_flight(), now);
+  const Clock::duration until_clock = plan.any_clock ? Clock::duration() : clocks_.TimeTo(plan.clock, now);
+  const Deadline marks_until = now + request_timeout_ / 2 + lead + 2 * until_clock;
+  coordinator_.Begin(std::move(plan), marks_until, marks_until + kWriting * request_timeout_);
+
+  proto::OpenCut body;
+  body.set_cut(last_cut_);
+  body.set_dir(*folder);
+  for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
+    calls_.Send(shard, MakeControl(proto::OPEN_CUT, body), "open cut at " + membership_.NameOfShard(shard),
+                request_timeout_, [this, cut = last_cut_, shard](const Result<Message>& answer) {
+                  if (!answer.ok()) return coordinator_.Failed(cut, answer.status().text());
+                  coordinator_.Opened(cut, shard);
+                });
+  }
+  awaiting_files_ = false;
+}
+
+void Scheduler::Impl::AwaitCut() {
+  awaiting_files_ = true;
+  cut_state_ = StateOfCut();
+  proto::OpenCut body;
+  body.set_cut(coordinator_.plan().cut);
+  body.set_dir(coordinator_.plan().dir);
+  for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
+    calls_.Send(shard, MakeControl(proto::AWAIT_CUT, body), "checkpoint of " + membership_.NameOfShard(shard),
+                (kWriting + 1) * request_timeout_, [this, cut = last_cut_, shard](const Result<Message>& answer) {
+                  proto::ShardFile file;
+                  Status status = answer.status();
+                  if (status.ok()) status = ParseBody(*answer, &file);
+                  if (!status.ok()) return coordinator_.Failed(cut, status.text());
+                  coordinator_.Wrote(cut, shard, std::move(file));
+                });
+  }
+}
+
+void Scheduler::Impl::DriveCheckpoint(Deadline now) {
+  coordinator_.Tick(now);
+  switch (coordinator_.phase()) {
+    case CheckpointCoordinator::Phase::kIdle:
+      if (CheckpointDue()) BeginCheckpoint(Purpose::kPeriodic);
+      break;
+    case CheckpointCoordinator::Phase::kWriting:
+      if (!awaiting_files_) AwaitCut();
+      break;
+    case CheckpointCoordinator::Phase::kWritten:
+      CutWritten();
+      break;
+    case CheckpointCoordinator::Phase::kAbandoned:
+      CutAbandoned();
+      break;
+    default:
+      break;
+  }
+}
+
+void Scheduler::Impl::CutAbandoned() {
+  coordinator_.Close();
+  const Status why(ErrorCode::kIo, "cut " + std::to_string(last_cut_) + " was abandoned: " + coordinator_.reason());
+  // Shards hold the pushes of those who did mark until the next cut, so after a late mark there has to be one.
+  if (!coordinator_.worth_retrying()) return EndCheckpoint(why);
+  observer_->OnMessage(why.text() + "; trying again");
+  BeginCut();
+}
+
+void Scheduler::Impl::CutWritten() {
+  const std::string dir = coordinator_.plan().dir;
+  const Status written = WriteManifest(dir, ManifestOfCut());
+  coordinator_.Close();
+  if (!written.ok()) return EndCheckpoint(written);
+  if (cut_state_.best_checkpoint() == std::filesystem::path(dir).filename()) best_dir_ = dir;
+  const double seconds = std::chrono::duration<double>(Clock::now() - checkpoint_start_).count();
+  const std::uint32_t keep = keeps_checkpoints() ? options_.job.checkpoint().keep() : 1;
+  const Status pruned = folders_.Prune(keep, best_dir_);
+  if (!pruned.ok()) observer_->OnMessage("old checkpoints stay: " + pruned.text());
+  if (keeps_checkpoints()) observer_->OnCheckpoint(dir, cut_state_.rows(), seconds);
+  EndCheckpoint(dir);
+}
+
+void Scheduler::Impl::EndCheckpoint(Result<std::string> result) {
+  checkpoint_ = std::move(result);
+  // Training goes on; whoever waits for this checkpoint decides what its absence means.
+  if (!checkpoint_.ok()) observer_->OnMessage("no checkpoint: " + checkpoint_.status().text());
+}
+
+// As manifests have it: relative to their checkpoint's parent where it can be.
+std::string Scheduler::Impl::NameOfBest() const {
+  if (best_dir_.empty()) return "";
+  const auto best = std::filesystem::path(best_dir_).lexically_normal();
+  std::error_code error;
+  const bool beside = std::filesystem::equivalent(best.parent_path(), folders_.dir(), error);
+  return (beside ? best.filename() : std::filesystem::absolute(best)).string();
+}
+
+proto::JobState Scheduler::Impl::StateOfCut() const {
+  proto::JobState state;
+  state.set_epoch(epoch_);
+  std::uint64_t clock = std::max(clock_, coordinator_.clock());
+  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
+    if (!coordinator_.marked().contains(worker)) clock = std::max(clock, clocks_.clock(worker));
+  }
+  state.set_clock(clock);
+  if (queue_) {
+    for (auto& position : queue_->Positions(coordinator_.marked(), coordinator_.parts())) {
+      *state.add_chunk() = std::move(position);
+    }
+  }
+  state.set_rows(rows_);
+  judge_.Save(&state);
+  const bool is_best = !queue_ && judge_.best_epoch() > 0 && judge_.best_epoch() == weights_epoch_;
+  state.set_best_checkpoint(is_best ? std::filesystem::path(coordinator_.plan().dir).filename().string()
+                                    : NameOfBest());
+  state.set_finished(purpose_ == Purpose::kFinal);
+  state.set_workers(options_.workers);
+  state.set_seconds(SecondsSoFar());
+  return state;
+}
+
+proto::Manifest Scheduler::Impl::ManifestOfCut() const {
+  proto::Manifest manifest;
+  manifest.set_version(1);
+  manifest.set_job(HashBytes(options_.model.SerializeAsString()));
+  manifest.set_job_name(options_.job.name());
+  *manifest.mutable_model() = options_.model;
+  for (const proto::ShardFile& file : coordinator_.files()) *manifest.add_file() = file;
+  *manifest.mutable_state() = cut_state_;
+  *manifest.mutable_statistics() = options_.statistics;
+  manifest.set_job_text(options_.job_text);
+  manifest.set_seed(options_.job.train().seed());
+  return manifest;
+}
+
+}  // namespace sherd

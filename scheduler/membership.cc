@@ -1,0 +1,187 @@
+#include "scheduler/membership.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace sherd {
+namespace {
+
+std::string RoleName(proto::Role role) {
+  switch (role) {
+    case proto::SCHEDULER:
+      return "scheduler";
+    case proto::SERVER:
+      return "server";
+    case proto::WORKER:
+      return "worker";
+    case proto::SPARE:
+      return "spare";
+  }
+  return "rank of an unknown role";
+}
+
+}  // namespace
+
+Membership::Membership(MembershipOptions options) : options_(options) {
+  const auto add = [this](proto::Role role, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      Member& member = members_.emplace_back();
+      member.role = role;
+      member.index = i;
+      member.rank = static_cast<std::uint32_t>(members_.size());  // the scheduler is rank 0
+    }
+  };
+  add(proto::SERVER, options.servers);
+  add(proto::WORKER, options.workers);
+  add(proto::SPARE, options.spares);
+}
+
+const Membership::Member* Membership::Find(proto::Role role, std::uint32_t index) const {
+  for (const Member& member : members_) {
+    if (member.role == role && member.index == index) return &member;
+  }
+  return nullptr;
+}
+
+Membership::Member* Membership::Find(proto::Role role, std::uint32_t index) {
+  return const_cast<Member*>(std::as_const(*this).Find(role, index));
+}
+
+Status Membership::Register(const proto::Header& header, const proto::Register& body, Deadline now) {
+  Member* const member = Find(header.role(), header.index());
+  if (member == nullptr) {
+    return Status::Invalid(RoleName(header.role()) + " " + std::to_string(header.index()) +
+                           " is no rank of this job (" + std::to_string(options_.servers) + " servers, " +
+                           std::to_string(options_.workers) + " workers)");
+  }
+  const std::uint32_t shards = header.role() == proto::SERVER ? options_.shards_per_server : 0;
+  if (body.shard_endpoint_size() != static_cast<int>(shards)) {
+    return Status::Invalid(NameOf(header.role(), header.index()) + " registers " +
+                           std::to_string(body.shard_endpoint_size()) + " shards in place of " +
+                           std::to_string(shards));
+  }
+  const bool same = header.incarnation() == member->incarnation && body.pid() == member->body.pid() &&
+                    body.host() == member->body.host();
+  if (member->registered && !same) {
+    return Status::Invalid("the place is taken by " + NameOf(header.role(), header.index()));
+  }
+  member->registered = true;
+  member->incarnation = header.incarnation();
+  member->body = body;
+  // Ranks that wait for their welcome send no heartbeats: the time counts for all from the last registration on.
+  if (complete()) {
+    for (Member& each : members_) each.last_heard = now;
+  }
+  return {};
+}
+
+bool Membership::complete() const {
+  return std::all_of(members_.begin(), members_.end(),
+                     [](const Member& member) { return member.registered || member.role == proto::SPARE; });
+}
+
+std::string Membership::Missing() const {
+  std::string names;
+  for (const Member& member : members_) {
+    if (member.registered || member.role == proto::SPARE) continue;
+    if (!names.empty()) names += ", ";
+    names += NameOf(member.role, member.index);
+  }
+  return names;
+}
+
+proto::ShardMap Membership::Map() const {
+  proto::ShardMap map;
+  map.set_epoch(1);
+  for (const Member& member : members_) {
+    for (const std::string& endpoint : member.body.shard_endpoint()) map.add_endpoint(endpoint);
+  }
+  return map;
+}
+
+Status Membership::Hear(const proto::Header& header, Deadline now) {
+  Member* const member = Find(header.role(), header.index());
+  if (member == nullptr || !member->registered) {
+    return Status::Invalid(RoleName(header.role()) + " " + std::to_string(header.index()) + " has not registered");
+  }
+  if (header.incarnation() != member->incarnation) {
+    return Status::Unavailable(NameOf(member->role, member->index) + " is incarnation " +
+                               std::to_string(member->incarnation) + ", not " + std::to_string(header.incarnation()));
+  }
+  member->last_heard = now;
+  return {};
+}
+
+void Membership::Doing(const proto::Header& header, std::string what) {
+  constexpr std::size_t kLongest = 200;
+  if (Member* const member = Find(header.role(), header.index())) member->doing = what.substr(0, kLongest);
+}
+
+void Membership::Forgive(Clock::duration time) {
+  for (Member& member : members_) member.last_heard += time;
+}
+
+bool Membership::Silent(const Member& member, Deadline now) const {
+  return now - member.last_heard > options_.heartbeat_timeout;
+}
+
+Status Membership::CheckAlive(Deadline now) const {
+  std::string dead;
+  for (const Member& member : members_) {
+    if (!member.registered || member.dismissed || !Silent(member, now)) continue;
+    if (!dead.empty()) dead += "; ";
+    dead += NameOf(member.role, member.index);
+    if (!member.doing.empty()) dead += ", last at: " + member.doing;
+  }
+  if (dead.empty()) return {};
+  const double seconds = std::chrono::duration<double>(options_.heartbeat_timeout).count();
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", seconds);
+  return Status::Unavailable("lost (no heartbeat for " + std::string(text) + " s): " + dead);
+}
+
+std::string Membership::WhatAllDo() const {
+  std::string text;
+  for (const Member& member : members_) {
+    if (member.doing.empty()) continue;
+    if (!text.empty()) text += "; ";
+    text += NameOf(member.role, member.index) + " at: " + member.doing;
+  }
+  return text;
+}
+
+void Membership::Dismiss(const proto::Header& header) {
+  if (Member* const member = Find(header.role(), header.index())) member->dismissed = true;
+}
+
+bool Membership::Awaited(proto::Role role, std::uint32_t index, Deadline now) const {
+  const Member* const member = Find(role, index);
+  return member != nullptr && member->registered && !member->dismissed && !Silent(*member, now);
+}
+
+bool Membership::AllDismissed(proto::Role role, Deadline now) const {
+  return std::none_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return member.role == role && Awaited(member.role, member.index, now);
+  });
+}
+
+std::string Membership::NameOf(proto::Role role, std::uint32_t index) const {
+  std::string name = RoleName(role) + " " + std::to_string(index);
+  const Member* const member = Find(role, index);
+  if (member == nullptr) return name;
+  name += " (rank " + std::to_string(member->rank);
+  if (member->registered) name += ", process " + std::to_string(member->body.pid()) + " on host " + member->body.host();
+  return name + ")";
+}
+
+std::string Membership::NameOfShard(std::uint32_t shard) const {
+  const std::uint32_t server = shard / options_.shards_per_server;
+  std::string name = "shard " + std::to_string(shard) + " (server " + std::to_string(server);
+  const Member* const member = Find(proto::SERVER, server);
+  const int i = static_cast<int>(shard % options_.shards_per_server);
+  if (member != nullptr && i < member->body.shard_endpoint_size()) name += " at " + member->body.shard_endpoint(i);
+  return name + ")";
+}
+
+}  // namespace sherd

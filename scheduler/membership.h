@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "net/mailbox.h"
+#include "proto/wire.pb.h"
+
+namespace sherd {
+
+struct MembershipOptions {
+  std::uint32_t servers = 1, workers = 1, spares = 0;
+  std::uint32_t shards_per_server = 1;
+  std::chrono::milliseconds heartbeat_timeout{10000};
+};
+
+// Who takes part: servers, workers and spares by index, from their registration to their last sign of life. Time is an
+// argument, so nothing here waits. Thread-compatible.
+class Membership {
+ public:
+  explicit Membership(MembershipOptions options);
+
+  // A rank is there. Repeating it is harmless. Invalid: it is no rank of this job, has another number of shards, or its
+  // place is taken by another process.
+  Status Register(const proto::Header& header, const proto::Register& body, Deadline now);
+  // All servers and workers have registered (spares need not).
+  bool complete() const;
+  // Who has not: "server 1 (rank 2), worker 0 (rank 3)".
+  std::string Missing() const;
+  // One endpoint a shard, servers in order. Once complete.
+  proto::ShardMap Map() const;
+
+  // A message of a registered rank: it is alive. Invalid: not registered; Unavailable: of an older incarnation.
+  Status Hear(const proto::Header& header, Deadline now);
+  void Doing(const proto::Header& header, std::string what);
+  // Nobody could be heard for so long: the listener was busy itself.
+  void Forgive(Clock::duration time);
+  // Success, or who has been silent for the timeout. Once complete.
+  Status CheckAlive(Deadline now) const;
+
+  // "worker 0 (…) at: pull of clock 7 from shard 1; …": of all ranks that have said so.
+  std::string WhatAllDo() const;
+
+  // The rank has ended, or has been told that the job is over, and is not waited for.
+  void Dismiss(const proto::Header& header);
+  bool AllDismissed(proto::Role role, Deadline now) const;  // or dead
+  bool Awaited(proto::Role role, std::uint32_t index, Deadline now) const;
+
+  // "worker 1 (rank 4, process 77 on host a)"; of one that has not registered "worker 1 (rank 4)".
+  std::string NameOf(proto::Role role, std::uint32_t index) const;
+  std::string NameOfShard(std::uint32_t shard) const;  // "shard 2 (server 1 at tcp://…)"
+
+ private:
+  struct Member {
+    proto::Role role = proto::SERVER;
+    std::uint32_t index = 0, rank = 0, incarnation = 0;
+    bool registered = false, dismissed = false;
+    proto::Register body;
+    std::string doing;
+    Deadline last_heard;
+  };
+
+  Member* Find(proto::Role role, std::uint32_t index);
+  const Member* Find(proto::Role role, std::uint32_t index) const;
+  bool Silent(const Member& member, Deadline now) const;
+
+  const MembershipOptions options_;
+  std::vector<Member> members_;  // in the order of their ranks, from rank 1
+};
+
+}  // namespace sherd

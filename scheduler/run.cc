@@ -1,0 +1,404 @@
+// The course of a job, from the first registration to the last goodbye.
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/file.h"
+#include "scheduler/scheduler_impl.h"
+
+namespace sherd {
+namespace {
+
+using Mode = SchedulerOptions::Mode;
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+MembershipOptions MembersOf(const SchedulerOptions& options) {
+  const proto::Cluster& cluster = options.job.cluster();
+  return {.servers = options.servers,
+          .workers = options.workers,
+          .spares = options.spares,
+          .shards_per_server = cluster.shards_per_server(),
+          .heartbeat_timeout = Milliseconds(cluster.heartbeat_timeout())};
+}
+
+const proto::JobState& StateToGoOnFrom(const SchedulerOptions& options) {
+  const bool resume = options.mode == Mode::kTrain && !options.from_checkpoint.empty();
+  return resume ? options.manifest.state() : proto::JobState::default_instance();
+}
+
+// What a shard does on its disk, or a dead network, may take this many times as long as a plain request.
+constexpr int kLongRequest = 10;
+
+const char* SetName(proto::Chunk::Set set) {
+  return set == proto::Chunk::TRAIN ? "training" : set == proto::Chunk::EVAL ? "eval" : "test";
+}
+
+}  // namespace
+
+Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
+                      PredictionSink* predictions)
+    : options_(std::move(options)),
+      chunks_(chunks),
+      observer_(observer),
+      predictions_(predictions),
+      request_timeout_(Seconds(options_.job.cluster().request_timeout())),
+      mailbox_(network->Open()),
+      calls_(mailbox_.get(), options_.job_id,
+             std::clamp(Milliseconds(options_.job.cluster().request_timeout() / 12), std::chrono::milliseconds(50),
+                        std::chrono::milliseconds(5000))),
+      membership_(MembersOf(options_)),
+      desk_(options_.workers),
+      clocks_(options_.workers),
+      progress_log_(options_.workers),
+      ended_(options_.workers),
+      bad_rows_(options_.job.data().max_bad_fraction()),
+      judge_(options_.job, StateToGoOnFrom(options_)),
+      folders_(options_.checkpoint_dir) {}
+
+Result<std::string> Scheduler::Impl::Bind() {
+  RETURN_IF_ERROR(mailbox_->Bind(options_.bind_endpoint));
+  return mailbox_->endpoint();
+}
+
+Status Scheduler::Impl::Run() {
+  Status status = RunJob();
+  const bool asked_to_stop = !status.ok() && status.code() == ErrorCode::kStopped && stop_requests_ > stops_heeded_;
+  if (asked_to_stop) status = StopOrderly();
+  ShutDown(status);
+  if (!options_.keep_checkpoints && !options_.checkpoint_dir.empty()) {
+    const Status removed = RemoveTree(options_.checkpoint_dir);
+    LOG_IF(WARNING, !removed.ok()) << removed.text();
+  }
+  return status;
+}
+
+Status Scheduler::Impl::RunJob() {
+  RETURN_IF_ERROR(Assemble());
+  observer_->OnStart(options_.servers, options_.workers);
+  start_ = Clock::now();
+  if (!options_.from_checkpoint.empty()) RETURN_IF_ERROR(Load(options_.from_checkpoint));
+  switch (options_.mode) {
+    case Mode::kTrain:
+      return Train();
+    case Mode::kEvaluate:
+      return EvaluateOnly();
+    case Mode::kPredict:
+      return Predict();
+  }
+  return {};
+}
+
+Status Scheduler::Impl::Assemble() {
+  const Deadline deadline = Clock::now() + request_timeout_;
+  RETURN_IF_ERROR(Until([&] { return membership_.complete() || Clock::now() >= deadline; }));
+  if (!membership_.complete()) {
+    return Status::Unavailable("not registered within " +
+                               std::to_string(static_cast<int>(options_.job.cluster().request_timeout())) +
+                               " s: " + membership_.Missing());
+  }
+  Welcome();
+  return calls_.Connect(membership_.Map()).Annotate("connect to the shards");
+}
+
+Status Scheduler::Impl::CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body,
+                                      Clock::duration timeout) {
+  // Kept by the answers too, should this function have given up on them.
+  struct Answers {
+    std::uint32_t missing;
+    Status error;
+  };
+  const auto answers = std::make_shared<Answers>(Answers{calls_.shards(), {}});
+  for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
+    Message message;
+    message.header.set_kind(kind);
+    if (body != nullptr) message = MakeControl(kind, *body);
+    calls_.Send(shard, std::move(message), KindName(kind) + " at " + membership_.NameOfShard(shard), timeout,
+                [answers](Result<Message> answer) {
+                  --answers->missing;
+                  if (answers->error.ok()) answers->error = answer.status();
+                });
+  }
+  while (answers->missing > 0 && answers->error.ok()) {
+    RETURN_IF_ERROR(Step());
+    if (stop_requests_ > 1) return Status::Stopped("stopped at once on a second request");
+  }
+  return answers->error;
+}
+
+Status Scheduler::Impl::Load(const std::string& dir) {
+  proto::LoadCheckpoint body;
+  body.set_dir(dir);
+  return CallAllShards(proto::LOAD, &body, kLongRequest * request_timeout_).Annotate("restore checkpoint " + dir);
+}
+
+// ---- training ------------------------------------------------------------------------------------------------------
+
+Status Scheduler::Impl::Train() {
+  GoOnFrom(StateToGoOnFrom(options_));
+  training_ = true;
+  share_at_start_ = ShareOfJob();
+  while (epoch_ < options_.job.train().epochs() && !stop_early_) RETURN_IF_ERROR(TrainEpoch());
+  return FinishTraining();
+}
+
+void Scheduler::Impl::GoOnFrom(const proto::JobState& state) {
+  epoch_ = state.epoch();
+  clock_ = state.clock();
+  rows_ = rows_at_checkpoint_ = state.rows();
+  earlier_seconds_ = state.seconds();
+  resumed_.assign(state.chunk().begin(), state.chunk().end());
+  weights_epoch_ = state.finished() && state.best_epoch() > 0 && options_.job.evaluation().restore_best()
+                       ? state.best_epoch()
+                       : epoch_;
+  if (!state.best_checkpoint().empty()) {
+    best_dir_ = JoinPath(JoinPath(options_.from_checkpoint, ".."), state.best_checkpoint());
+  }
+}
+
+Status Scheduler::Impl::TrainEpoch() {
+  RETURN_IF_ERROR(BeginEpoch());
+  RETURN_IF_ERROR(Until([this] { return clocks_.all_retired(); }));
+  last_report_ = {};
+  ReportProgress(Clock::now());
+  epoch_open_ = false;
+  clock_ = clocks_.greatest();
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
+  RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
+  const double seconds = std::chrono::duration<double>(Clock::now() - epoch_start_).count();
+  const double loss = epoch_rows_ > 0 ? epoch_loss_ / static_cast<double>(epoch_rows_) : 0;
+  observer_->OnEpochEnd(epoch_ + 1, epoch_rows_, seconds, loss);
+  return JudgeEpoch();
+}
+
+Status Scheduler::Impl::BeginEpoch() {
+  ASSIGN_OR_RETURN(const auto positions, ChunksOfEpoch());
+  const auto dealing = options_.job.train().consistency() == proto::Train::BSP ? ChunkQueue::Dealing::kRoundRobin
+                                                                               : ChunkQueue::Dealing::kOnDemand;
+  ASSIGN_OR_RETURN(queue_, ChunkQueue::Make(positions, dealing, options_.workers));
+  proto::StartEpoch body;
+  body.set_epoch(epoch_);
+  body.set_clock(clock_);
+  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) body.add_worker(worker);
+  RETURN_IF_ERROR(CallAllShards(proto::START_EPOCH, &body, request_timeout_));
+  epoch_rows_ = 0;
+  epoch_loss_ = 0;
+  ended_.assign(options_.workers, false);
+  epoch_start_ = last_moved_ = Clock::now();
+  clocks_.StartEpoch(clock_, epoch_start_);
+  meter_.Start(epoch_start_);
+  epoch_open_ = true;
+  return {};
+}
+
+Result<std::vector<proto::ChunkPosition>> Scheduler::Impl::ChunksOfEpoch() {
+  if (!resumed_.empty()) return std::exchange(resumed_, {});
+  ASSIGN_OR_RETURN(const auto chunks, chunks_->Chunks(proto::Chunk::TRAIN, epoch_, options_.workers));
+  if (chunks.empty()) return Status::BadData("the training files have no rows");
+  std::vector<proto::ChunkPosition> positions(chunks.size());
+  for (std::size_t i = 0; i < chunks.size(); ++i) *positions[i].mutable_chunk() = chunks[i];
+  return positions;
+}
+
+// Evaluates the weights at an epoch's end and draws the consequences.
+Status Scheduler::Impl::JudgeEpoch() {
+  const std::uint32_t epoch = epoch_ + 1;
+  const bool has_eval = chunks_->Has(proto::Chunk::EVAL);
+  const bool tests = options_.job.evaluation().test_each_epoch() && chunks_->Has(proto::Chunk::TEST);
+  Verdict verdict;
+  for (const auto set : {proto::Chunk::EVAL, proto::Chunk::TEST}) {
+    if (set == proto::Chunk::EVAL ? !has_eval : !tests) continue;
+    ASSIGN_OR_RETURN(EvaluationReport report, Evaluate(set, epoch));
+    if (set == proto::Chunk::EVAL) eval_metrics_[epoch] = report.metrics;
+    if (set == proto::Chunk::EVAL || !has_eval) {
+      verdict = judge_.Judge(epoch, report.metrics);
+      report.best = verdict.best;
+    }
+    observer_->OnEvaluation(report);
+  }
+  weights_epoch_ = ++epoch_;
+  queue_.reset();
+  if (verdict.slower) {
+    observer_->OnMessage("no gain: from now on the learning rate is " + std::to_string(judge_.learning_rate_scale()) +
+                         " of its full value");
+  }
+  stop_early_ = verdict.stop;
+  if (stop_early_ && epoch_ < options_.job.train().epochs()) {
+    observer_->OnMessage("stopped early: no gain in " + std::to_string(options_.job.evaluation().patience()) +
+                         " epochs");
+  }
+  return verdict.best ? SaveBest() : Status();
+}
+
+// The best weights so far are needed again when a later epoch may be the last.
+Status Scheduler::Impl::SaveBest() {
+  best_dir_.clear();
+  const bool later = epoch_ < options_.job.train().epochs();
+  if (!later || !options_.job.evaluation().restore_best() || options_.checkpoint_dir.empty()) return {};
+  BeginCheckpoint(Purpose::kBest);
+  return Until([this] { return coordinator_.idle(); });
+}
+
+Status Scheduler::Impl::FinishTraining() {
+  RETURN_IF_ERROR(RestoreBest());
+  DoneReport done;
+  done.seconds = SecondsSoFar();
+  if (chunks_->Has(proto::Chunk::EVAL) && !eval_metrics_.contains(weights_epoch_)) {
+    ASSIGN_OR_RETURN(const EvaluationReport report, Evaluate(proto::Chunk::EVAL, weights_epoch_));
+    observer_->OnEvaluation(report);
+    eval_metrics_[weights_epoch_] = report.metrics;
+  }
+  done.eval = eval_metrics_[weights_epoch_];
+  if (chunks_->Has(proto::Chunk::TEST)) {
+    ASSIGN_OR_RETURN(const EvaluationReport report, Evaluate(proto::Chunk::TEST, 0));
+    observer_->OnEvaluation(report);
+    done.test = report.metrics;
+  }
+  if (keeps_checkpoints()) {
+    auto saved = CheckpointAndWait(Purpose::kFinal);
+    if (!saved.ok()) return saved.status().Annotate("the final checkpoint");
+    done.checkpoint = *saved;
+  }
+  done.rows = rows_;
+  done.epochs = epoch_;
+  done.best_epoch = judge_.best_epoch();
+  Done(std::move(done));
+  return {};
+}
+
+Status Scheduler::Impl::RestoreBest() {
+  const std::uint32_t best = judge_.best_epoch();
+  if (!options_.job.evaluation().restore_best() || best == 0 || best == weights_epoch_) return {};
+  if (best_dir_.empty()) {
+    observer_->OnMessage("epoch " + std::to_string(best) + " was the best, but its weights were not kept");
+    return {};
+  }
+  RETURN_IF_ERROR(Load(best_dir_));
+  weights_epoch_ = best;
+  observer_->OnMessage("restored the weights of epoch " + std::to_string(best) + ", the best");
+  return {};
+}
+
+// ---- evaluation ----------------------------------------------------------------------------------------------------
+
+Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::uint32_t epoch) {
+  constexpr std::uint32_t kWindow = 8;  // chunks a worker
+  const proto::Job& job = options_.job;
+  const Deadline start = Clock::now();
+  ASSIGN_OR_RETURN(auto chunks, chunks_->Chunks(set, epoch_, options_.workers));
+  quality_.emplace(QualityOptions{
+      .loss = job.model().loss(), .exact_auc_rows = job.evaluation().exact_auc_rows(), .at = job.evaluation().at()});
+  last_moved_ = Clock::now();
+  evaluation_.emplace(++evaluations_, std::move(chunks), kWindow * options_.workers);
+  RETURN_IF_ERROR(Until([this] { return evaluation_->done(); }));
+  evaluation_.reset();
+  const std::string name = SetName(set);
+  EvaluationReport report{.set = set, .epoch = epoch, .rows = quality_->rows(), .seconds = 0, .metrics = {}};
+  if (options_.mode == Mode::kPredict) return report;
+  RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
+  if (quality_->not_finite() > 0) {
+    return Status::BadData(std::to_string(quality_->not_finite()) + " predictions of the " + name +
+                           " set are not numbers: the weights have diverged; lower the learning rate");
+  }
+  report.metrics = quality_->Figures();
+  report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  quality_.reset();
+  if (report.metrics.empty()) return Status::BadData("the " + name + " set has no rows to evaluate");
+  return report;
+}
+
+Status Scheduler::Impl::EvaluateOnly() {
+  const auto set = chunks_->Has(proto::Chunk::TEST) ? proto::Chunk::TEST : proto::Chunk::EVAL;
+  if (!chunks_->Has(set)) return Status::Invalid("the job has neither test nor eval data to evaluate");
+  ASSIGN_OR_RETURN(const EvaluationReport report, Evaluate(set, 0));
+  observer_->OnEvaluation(report);
+  DoneReport done;
+  done.rows = report.rows;
+  done.seconds = report.seconds;
+  (set == proto::Chunk::TEST ? done.test : done.eval) = report.metrics;
+  Done(std::move(done));
+  return {};
+}
+
+Status Scheduler::Impl::Predict() {
+  CHECK_NOTNULL(predictions_);
+  if (!chunks_->Has(proto::Chunk::TEST)) return Status::Invalid("the job has no test data to predict");
+  RETURN_IF_ERROR(Evaluate(proto::Chunk::TEST, 0).status());
+  DoneReport done;
+  done.rows = predicted_rows_;
+  done.seconds = SecondsSoFar();
+  Done(std::move(done));
+  return {};
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------------
+
+void Scheduler::Impl::Done(DoneReport report) {
+  report.bad_rows = bad_rows_.bad();
+  report.read_rows = bad_rows_.read();
+  report.bad_kinds = bad_rows_.kinds();
+  report.bytes_on_wire = mailbox_->bytes_sent() + mailbox_->bytes_received();
+  observer_->OnDone(report);
+}
+
+// The user asked for an end: with a checkpoint, where one is kept. A second request ends it at once.
+Status Scheduler::Impl::StopOrderly() {
+  stops_heeded_ = 1;
+  if (!training_) return Status::Stopped("stopped on request");
+  const std::string where =
+      "stopped on request in epoch " + std::to_string(epoch_ + 1) + " after " + std::to_string(rows_) + " rows";
+  if (!keeps_checkpoints()) return Status::Stopped(where + "; no checkpoint is kept");
+  observer_->OnMessage("stopping: writing a checkpoint");
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
+  const auto saved = CheckpointAndWait(Purpose::kStop);
+  if (!saved.ok()) return Status::Stopped(where + "; no checkpoint: " + saved.status().text());
+  return Status::Stopped(where + "; checkpoint: " + *saved);
+}
+
+// Tells everyone, and waits a little until they know.
+void Scheduler::Impl::ShutDown(const Status& verdict) {
+  stopping_ = true;
+  verdict_ = verdict.ok() ? "done" : verdict.text();
+  for (const auto& [rank, envelope] : registrations_) {
+    Reply(envelope, MakeReply(envelope.message.header, proto::FAILED, "the job has ended: " + verdict_));
+    membership_.Dismiss(envelope.message.header);
+  }
+  calls_.Forget();
+  for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
+    Message message;
+    message.header.set_kind(proto::STOP);
+    running_shards_.insert(shard);
+    calls_.Send(shard, std::move(message), "stop of " + membership_.NameOfShard(shard), request_timeout_,
+                [this, shard](const Result<Message>&) { running_shards_.erase(shard); });
+  }
+  // Who trains hears of it in the answer to a progress report or, at the latest, to a heartbeat.
+  const double heartbeat = options_.job.cluster().heartbeat_timeout() / 3;
+  const Deadline deadline = Clock::now() + Seconds(std::clamp(heartbeat + 1, 1.0, 10.0));
+  while (!AllHaveEnded() && Clock::now() < deadline) {
+    const Status ignored = Step();
+    LOG_IF(WARNING, !ignored.ok()) << "while stopping: " << ignored.text();
+  }
+}
+
+bool Scheduler::Impl::AllHaveEnded() const {
+  const Deadline now = Clock::now();
+  const std::uint32_t shards = options_.job.cluster().shards_per_server();
+  const bool shards_run = std::any_of(running_shards_.begin(), running_shards_.end(), [&](std::uint32_t shard) {
+    return membership_.Awaited(proto::SERVER, shard / shards, now);
+  });
+  return !shards_run && membership_.AllDismissed(proto::WORKER, now) && membership_.AllDismissed(proto::SPARE, now);
+}
+
+double Scheduler::Impl::SecondsSoFar() const {
+  return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+// In epochs.
+double Scheduler::Impl::ShareOfJob() const {
+  return epoch_ + (queue_ ? queue_->share(options_.job.train().batch_size()) : 0);
+}
+
+}  // namespace sherd

@@ -1,0 +1,19 @@
+#include "scheduler/scheduler.h"
+
+#include "scheduler/scheduler_impl.h"
+
+namespace sherd {
+
+Scheduler::Scheduler(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
+                     PredictionSink* predictions)
+    : impl_(std::make_unique<Impl>(network, std::move(options), chunks, observer, predictions)) {}
+
+Scheduler::~Scheduler() = default;
+
+Result<std::string> Scheduler::Bind() { return impl_->Bind(); }
+
+Status Scheduler::Run() { return impl_->Run(); }
+
+void Scheduler::RequestStop() { impl_->RequestStop(); }
+
+}  // namespace sherd

@@ -1,0 +1,182 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/metrics/quality.h"
+#include "scheduler/bad_rows.h"
+#include "scheduler/checkpoint_coordinator.h"
+#include "scheduler/checkpoint_folders.h"
+#include "scheduler/chunk_queue.h"
+#include "scheduler/epoch_judge.h"
+#include "scheduler/evaluation.h"
+#include "scheduler/membership.h"
+#include "scheduler/progress_meter.h"
+#include "scheduler/scheduler.h"
+#include "scheduler/shard_calls.h"
+#include "scheduler/task_desk.h"
+#include "scheduler/worker_clocks.h"
+
+namespace sherd {
+
+// The job's course (run.cc) reads from top to bottom and waits by Until(), which keeps the event loop (messages.cc)
+// going: heartbeats, tasks, progress and checkpoints (checkpointing.cc) are served whatever the course waits for. What
+// is decided is decided in the small classes of this folder; here are the messages between them and the world. Confined
+// to one thread but for RequestStop.
+class Scheduler::Impl {
+ public:
+  Impl(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
+       PredictionSink* predictions);
+
+  Result<std::string> Bind();
+  Status Run();
+  void RequestStop() { ++stop_requests_; }
+
+ private:
+  enum class Purpose { kPeriodic, kBest, kFinal, kStop };
+
+  // ---- run.cc: the course of the job ----
+  Status RunJob();
+  Status Assemble();
+  Status Load(const std::string& dir);
+  Status Train();
+  void GoOnFrom(const proto::JobState& state);
+  Status TrainEpoch();
+  Status BeginEpoch();
+  Result<std::vector<proto::ChunkPosition>> ChunksOfEpoch();
+  Status JudgeEpoch();
+  Status SaveBest();
+  Status FinishTraining();
+  Status RestoreBest();
+  Status EvaluateOnly();
+  Status Predict();
+  Result<EvaluationReport> Evaluate(proto::Chunk::Set set, std::uint32_t epoch);
+  Status StopOrderly();
+  void Done(DoneReport report);
+  void ShutDown(const Status& verdict);
+  bool AllHaveEnded() const;
+
+  // Serves until the condition holds; an error of the job, or a request to stop, ends it.
+  template <typename Condition>
+  Status Until(Condition condition) {
+    while (!condition()) {
+      RETURN_IF_ERROR(Step());
+      if (stop_requests_ > stops_heeded_) return Status::Stopped("stopped on request");
+    }
+    return {};
+  }
+  // A request to all shards, until all have answered; the first error, if any. Not given up for a first request to
+  // stop.
+  Status CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body, Clock::duration timeout);
+
+  // ---- messages.cc: the event loop ----
+  Status Step();
+  Status Tick(Deadline now);
+  void Handle(Envelope envelope);
+  Status Dispatch(const Envelope& envelope);
+  Status OfWorker(const Envelope& envelope);
+  Status OnRegister(const Envelope& envelope);
+  Status OnFailure(const Envelope& envelope);
+  Status OnHeartbeat(const Envelope& envelope);
+  Status OnNextTask(const Envelope& envelope);
+  Status OnProgress(const Envelope& envelope);
+  Status OnEvalResult(const Envelope& envelope);
+  Status OnCutPosition(const Envelope& envelope);
+  void Welcome();
+  proto::Command CommandFor(const proto::Header& header);
+  void AnswerWaiting(std::uint32_t worker, Deadline now);
+  std::optional<proto::Task> TaskFor(std::uint32_t worker, const proto::NextTask& body);
+  std::optional<proto::Task> TrainingTask(std::uint32_t worker, const proto::NextTask& body);
+  void Retire(std::uint32_t worker);
+  void CountRows(std::uint32_t worker, std::uint64_t read, std::uint64_t bad,
+                 const google::protobuf::RepeatedPtrField<proto::BadRow>& kinds);
+  Status Consume(const ChunkResult& result);
+  void ReportProgress(Deadline now);
+  void WarnOfStandstill(Deadline now);
+  void Fail(Status status);
+  void Reply(const Envelope& request, Message reply) { Send({request.from, std::move(reply)}); }
+  void Send(Envelope envelope);
+
+  // ---- checkpointing.cc ----
+  bool keeps_checkpoints() const { return options_.keep_checkpoints && !options_.checkpoint_dir.empty(); }
+  bool CheckpointDue() const;
+  void BeginCheckpoint(Purpose purpose);
+  Result<std::string> CheckpointAndWait(Purpose purpose);
+  void BeginCut();
+  void AwaitCut();
+  void DriveCheckpoint(Deadline now);
+  void CutAbandoned();
+  void CutWritten();
+  proto::JobState StateOfCut() const;
+  proto::Manifest ManifestOfCut() const;
+  std::string NameOfBest() const;
+  void EndCheckpoint(Result<std::string> result);
+
+  double SecondsSoFar() const;
+  double ShareOfJob() const;
+  Clock::duration Seconds(double seconds) const {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  }
+
+  const SchedulerOptions options_;
+  ChunkSource* const chunks_;
+  Observer* const observer_;
+  PredictionSink* const predictions_;
+  const Clock::duration request_timeout_;
+  const std::unique_ptr<Mailbox> mailbox_;
+  ShardCalls calls_;
+  Membership membership_;
+  std::map<std::pair<proto::Role, std::uint32_t>, Envelope> registrations_;  // not yet answered
+  bool welcomed_ = false;
+  std::atomic<int> stop_requests_{0};
+  int stops_heeded_ = 0;
+  bool stopping_ = false;
+  std::string verdict_;
+  std::set<std::uint32_t> running_shards_;  // while stopping
+  Status failure_;
+  Deadline last_tick_ = Clock::now(), last_report_, last_moved_;
+
+  // Training. `epoch_` counts those that are over; the weights are those after epoch `weights_epoch_`, from 1.
+  TaskDesk desk_;
+  WorkerClocks clocks_;
+  std::vector<RequestLog> progress_log_;  // by worker
+  std::optional<ChunkQueue> queue_;       // from an epoch's begin to its verdict
+  std::vector<proto::ChunkPosition> resumed_;
+  std::vector<bool> ended_;  // by worker: was told END_EPOCH
+  bool epoch_open_ = false;
+  bool training_ = false;
+  bool stop_early_ = false;
+  std::uint32_t epoch_ = 0, weights_epoch_ = 0;
+  std::uint64_t clock_ = 0, rows_ = 0, epoch_rows_ = 0;
+  double epoch_loss_ = 0;
+  double earlier_seconds_ = 0, share_at_start_ = 0;
+  Deadline start_, epoch_start_;
+  BadRows bad_rows_;
+  ProgressMeter meter_;
+  EpochJudge judge_;
+
+  // Evaluation, one at a time.
+  std::optional<Evaluation> evaluation_;
+  std::optional<Quality> quality_;
+  std::uint32_t evaluations_ = 0;
+  std::uint64_t predicted_rows_ = 0;
+  std::map<std::uint32_t, Metrics> eval_metrics_;  // by epoch, from 1
+
+  // Checkpoints.
+  CheckpointCoordinator coordinator_;
+  CheckpointFolders folders_;
+  Purpose purpose_ = Purpose::kPeriodic;
+  std::uint32_t last_cut_ = 0, attempts_ = 0;
+  bool awaiting_files_ = false;
+  Deadline checkpoint_start_;
+  proto::JobState cut_state_;
+  std::uint64_t rows_at_checkpoint_ = 0;
+  std::string best_dir_;
+  Result<std::string> checkpoint_ = std::string();  // the folder of the last one, or why there is none
+};
+
+}  // namespace sherd

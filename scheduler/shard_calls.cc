@@ -1,0 +1,62 @@
+#include "scheduler/shard_calls.h"
+
+#include <cstdio>
+#include <utility>
+
+namespace sherd {
+
+// The deadlines are kept here, one a call; the requester's own is out of the way.
+ShardCalls::ShardCalls(Mailbox* mailbox, std::uint64_t job, std::chrono::milliseconds retry_after)
+    : mailbox_(mailbox),
+      job_(job),
+      requester_(mailbox, {.retry_after = retry_after, .give_up_after = std::chrono::hours(1000)}) {}
+
+Status ShardCalls::Connect(const proto::ShardMap& map) {
+  for (const std::string& endpoint : map.endpoint()) {
+    ASSIGN_OR_RETURN(Peer peer, mailbox_->Connect(endpoint));
+    peers_.push_back(std::move(peer));
+  }
+  return {};
+}
+
+void ShardCalls::Send(std::uint32_t shard, Message message, std::string what, Clock::duration timeout, Then then) {
+  proto::Header& header = message.header;
+  header.set_job(job_);
+  header.set_role(proto::SCHEDULER);
+  header.set_index(0);
+  header.set_incarnation(1);
+  header.set_map_epoch(1);
+  header.set_shard(shard);
+  const std::uint64_t request = requester_.Send(peers_.at(shard), std::move(message), what);
+  calls_.emplace(request, Call{std::move(what), timeout, Clock::now() + timeout, std::move(then)});
+}
+
+void ShardCalls::Take(Envelope envelope) {
+  std::optional<Requester::Reply> reply = requester_.Match(std::move(envelope));
+  if (!reply) return;
+  const auto found = calls_.find(reply->request);
+  if (found == calls_.end()) return;
+  const Call call = std::move(found->second);
+  calls_.erase(found);
+  const Status status = StatusOf(reply->message.header);
+  call.then(status.ok() ? Result<Message>(std::move(reply->message)) : status.Annotate(call.what));
+}
+
+Status ShardCalls::Tick(Deadline now) {
+  RETURN_IF_ERROR(requester_.Tick());
+  for (auto it = calls_.begin(); it != calls_.end();) {
+    if (now < it->second.deadline) {
+      ++it;
+      continue;
+    }
+    const Call call = std::move(it->second);
+    calls_.erase(it);
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%g s", std::chrono::duration<double>(call.timeout).count());
+    call.then(Status::Unavailable(call.what + ": no answer within " + seconds));
+    it = calls_.begin();  // what followed may have sent more
+  }
+  return {};
+}
+
+}  // namespace sherd
