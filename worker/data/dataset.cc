@@ -1,10 +1,12 @@
 #include "worker/data/dataset.h"
 
+#include "worker/data/interaction_dataset.h"
 #include "worker/data/text_dataset.h"
 
 namespace sherd {
 
 Result<std::unique_ptr<Dataset>> Dataset::Open(const proto::Job& job, const FeatureLayout& layout, Options options) {
+  if (job.data().format() == proto::Data::USER_ITEM) return InteractionDataset::Open(job, layout, options);
   return TextDataset::Open(job, layout, options);
 }
 

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/data/bad_row_log.h"
+#include "worker/data/dataset.h"
+#include "worker/data/epoch_order.h"
+#include "worker/data/interactions.h"
+#include "worker/data/schema.h"
+
+namespace sherd {
+
+// The sets of the USER_ITEM format: training rows with their negatives, evaluation rows as candidate lists. All is read
+// when it is opened, bad rows too; reading again counts nothing. Thread-safe.
+class InteractionDataset : public Dataset {
+ public:
+  static Result<std::unique_ptr<Dataset>> Open(const proto::Job& job, const FeatureLayout& layout, Options options);
+
+  Result<proto::Statistics> ComputeStatistics() override { return proto::Statistics(); }
+  void SetStatistics(proto::Statistics) override {}
+  bool Has(proto::Chunk::Set set) const override { return !interactions_.sets[set].empty(); }
+  Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
+  Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
+                                            std::uint32_t first_minibatch) override;
+  std::uint32_t max_rows() const override { return max_rows_; }
+  ReadCounts counts() const override { return log_.counts(); }
+  Status CheckFirstRows(std::uint32_t rows) override;
+  std::string FileName(proto::Chunk::Set set, std::uint32_t file) const override;
+
+ private:
+  InteractionDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
+      : job_(job), layout_(layout), options_(options) {}
+
+  Status Prepare();
+  Status PrepareLists();
+  bool lists(proto::Chunk::Set set) const { return set != proto::Chunk::TRAIN && !options_.predict; }
+  // Rows of a chunk of so many minibatches.
+  std::uint64_t RowsOf(proto::Chunk::Set set, std::uint64_t minibatches) const;
+
+  const proto::Job& job_;
+  const FeatureLayout& layout_;
+  const Options options_;
+  Schema schema_;
+  BadRowLog log_;
+  Interactions interactions_;
+  std::optional<UserItems> trained_;                // what each user has in training: never a negative
+  std::optional<UserItems> touched_;                // what each user has anywhere: never a sampled candidate
+  std::vector<std::unique_ptr<EpochOrder>> order_;  // of the training files
+  std::uint32_t longest_list_ = 0;
+  std::uint32_t max_rows_ = 0;
+};
+
+}  // namespace sherd

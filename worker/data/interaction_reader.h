@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "worker/data/dataset.h"
+#include "worker/data/epoch_order.h"
+#include "worker/data/interactions.h"
+#include "worker/data/pair_encoder.h"
+
+namespace sherd {
+
+// What the readers of interactions have in common. All pointers must stay.
+struct InteractionChunk {
+  const Interactions* interactions;
+  const Interactions::File* file;
+  proto::Chunk chunk;
+  std::uint32_t epoch = 0;
+  std::uint32_t first_minibatch = 0;
+  std::uint32_t max_rows = 0;  // of a minibatch
+  std::string group_by;        // "user", "item" or empty
+};
+
+// Fills minibatches with pairs.
+class PairWriter {
+ public:
+  PairWriter(InteractionChunk chunk, const FeatureLayout& layout);
+  void Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch) const;
+  // Of the file's row, which may be paired with another item.
+  void Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id, Minibatch* minibatch);
+  void End(Minibatch* minibatch) const;
+
+  const InteractionChunk& chunk() const { return chunk_; }
+
+ private:
+  const InteractionChunk chunk_;
+  PairEncoder encoder_;
+};
+
+// Training: each row of the chunk once with label 1, and with `negatives` items that its user has not in training,
+// drawn anew each epoch; all in an order of their own.
+class SampleReader : public ChunkReader {
+ public:
+  SampleReader(PairWriter writer, EpochOrder::Rows order, const UserItems* known, std::uint32_t negatives,
+               std::uint64_t seed);
+  Result<bool> Next(Minibatch* minibatch) override;
+
+ private:
+  const Interaction& RowOf(std::uint32_t sample) const;
+  void Skip(std::uint64_t samples);
+  void SkipImpossible();
+  void Add(std::uint32_t sample, Minibatch* minibatch);
+
+  PairWriter writer_;
+  const EpochOrder::Rows order_;
+  const UserItems* const known_;
+  const std::uint32_t per_row_;  // samples of a row
+  const std::uint64_t seed_;     // of the job and the epoch
+  std::vector<std::uint32_t> samples_;
+  std::size_t at_ = 0;
+  std::uint32_t minibatches_ = 0;
+};
+
+// Evaluation: the true item of each row and its candidates, whole lists a minibatch.
+class ListReader : public ChunkReader {
+ public:
+  // `first_row`: number of the file's first row among all of the set. `lists`: null to sample `candidates` items that
+  // the user has in no set, which is what `known` says.
+  ListReader(PairWriter writer, std::uint64_t first_row, const CandidateLists* lists, const UserItems* known,
+             std::uint32_t candidates);
+  Result<bool> Next(Minibatch* minibatch) override;
+
+ private:
+  void FindCandidates();
+  bool Fits(const Minibatch& minibatch) const;
+  void AddList(Minibatch* minibatch);
+
+  PairWriter writer_;
+  const std::uint64_t first_row_;
+  const CandidateLists* const lists_;
+  const UserItems* const known_;
+  const std::uint32_t candidates_;
+  std::uint64_t at_;                 // row of the file
+  std::vector<std::uint32_t> list_;  // its candidates
+  std::uint32_t minibatches_ = 0;
+};
+
+// Predicting: each row once, in file order.
+class PairReader : public ChunkReader {
+ public:
+  explicit PairReader(PairWriter writer);
+  Result<bool> Next(Minibatch* minibatch) override;
+
+ private:
+  PairWriter writer_;
+  std::uint64_t at_;
+  std::uint32_t minibatches_ = 0;
+};
+
+}  // namespace sherd

@@ -1,0 +1,274 @@
+#include "worker/data/interactions.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "worker/data/number_text.h"
+#include "worker/data/row_parser.h"
+#include "worker/data/text_file.h"
+
+namespace sherd {
+namespace {
+
+constexpr std::uint64_t kSplitLane = 0x6576616c;
+
+// Takes the lines of user-item files apart.
+class InteractionParser {
+ public:
+  InteractionParser(const proto::UserItem& format, const Schema& schema) : format_(format) {
+    for (const Schema::Column& column : schema.columns) {
+      (column.name == "user" ? user_is_key_ : item_is_key_) |= column.key;
+    }
+  }
+
+  struct Fields {
+    std::string_view user, item;
+    std::int64_t time = 0;
+  };
+
+  bool Parse(const Line& line, Fields* fields, RowError* error) const {
+    if (line.too_long) return Refuse(error, "line of at most 1 MiB expected", "");
+    std::string_view user, item, time;
+    std::uint32_t column = 0;
+    for (std::string_view rest = line.text;; ++column) {
+      const std::size_t end = rest.find(format_.delimiter());
+      const std::string_view field = rest.substr(0, end);
+      if (column == format_.user_column()) user = field;
+      if (column == format_.item_column()) item = field;
+      if (static_cast<std::int64_t>(column) == format_.time_column()) time = field;
+      if (end == std::string_view::npos) break;
+      rest.remove_prefix(end + format_.delimiter().size());
+    }
+    if (user.empty()) return Refuse(error, "user expected", line.text, "user");
+    if (item.empty()) return Refuse(error, "item expected", line.text, "item");
+    std::uint64_t key;
+    if (user_is_key_ && !ParseKey(user, &key)) return Refuse(error, "unsigned integer expected as key", user, "user");
+    if (item_is_key_ && !ParseKey(item, &key)) return Refuse(error, "unsigned integer expected as key", item, "item");
+    *fields = {user, item, 0};
+    if (format_.time_column() < 0 || ParseInteger(time, &fields->time)) return true;
+    return Refuse(error, "integer expected", time, "time");
+  }
+
+ private:
+  const proto::UserItem& format_;
+  bool user_is_key_ = false, item_is_key_ = false;
+};
+
+// Reads the sets and divides them; what it has at the end is an Interactions.
+class Loader {
+ public:
+  Loader(const proto::Job& job, const Schema& schema, bool predict, BadRowLog* log)
+      : data_(job.data()),
+        wants_eval_(job.has_evaluation() && !job.evaluation().test_each_epoch()),
+        parser_(data_.user_item(), schema),
+        predict_(predict),
+        log_(log) {}
+
+  Result<Interactions> Load(const FeatureLayout& layout) {
+    RETURN_IF_ERROR(AddFeatures(layout));
+    RETURN_IF_ERROR(ReadSet(proto::Chunk::TRAIN, data_.train()));
+    RETURN_IF_ERROR(ReadSet(proto::Chunk::EVAL, data_.eval()));
+    RETURN_IF_ERROR(ReadSet(proto::Chunk::TEST, data_.test()));
+    if (!predict_) {
+      Divide();
+      RETURN_IF_ERROR(ReadCandidates());
+    }
+    OrderItems();
+    return std::move(out_);
+  }
+
+ private:
+  Status AddFeatures(const FeatureLayout& layout) {
+    for (const FeatureLayout::FeatureColumn& feature : layout.features) {
+      if (feature.config->has_cross()) continue;
+      if (!feature.config->categorical().separator().empty()) {
+        return Status::Invalid("feature " + feature.name + ": user and item are one token each, without a separator");
+      }
+      Vocabulary& vocabulary = feature.column == "user" ? out_.users : out_.items;
+      vocabulary.AddFeature({HashBytes(feature.name), feature.config->categorical().token_is_key()});
+    }
+    return {};
+  }
+
+  Status ReadSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns) {
+    ASSIGN_OR_RETURN(std::vector<InputFile> inputs, FindInputFiles(data_, patterns));
+    for (InputFile& input : inputs) {
+      ASSIGN_OR_RETURN(const std::unique_ptr<TextFile> text,
+                       TextFile::Open(std::move(input), {data_.user_item().header(), ""}));
+      RETURN_IF_ERROR(ReadRows(*text, set));
+    }
+    return {};
+  }
+
+  Status ReadRows(const TextFile& text, proto::Chunk::Set set) {
+    Interactions::File& file = out_.sets[set].emplace_back();
+    file.path = text.path();
+    ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, text.Lines());
+    std::uint64_t rows = 0, good = 0;
+    RowError error;
+    for (Line line;;) {
+      ASSIGN_OR_RETURN(const bool more, lines->Next(&line));
+      if (!more) break;
+      if (!text.IsRow(line)) continue;
+      ++rows;
+      InteractionParser::Fields fields;
+      if (parser_.Parse(line, &fields, &error)) {
+        RETURN_IF_ERROR(AddRow(fields, lines->line_number(), set, &file));
+        ++good;
+        continue;
+      }
+      log_->AddBad(error, [&] { return text.path() + ":" + std::to_string(lines->line_number()); });
+      if (predict_) file.rows.push_back({Vocabulary::kNone, 0, Saturated(lines->line_number())});
+    }
+    log_->CountRows(rows);
+    if (good > 0) return {};
+    if (rows == 0) return Status::BadData(text.path() + ": the file has no rows");
+    return Status::BadData(text.path() + ": no row of the file can be read; the last: " + error.expected + ", got \"" +
+                           error.got + "\"");
+  }
+
+  static std::uint32_t Saturated(std::uint64_t line) {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(line, std::numeric_limits<std::uint32_t>::max()));
+  }
+
+  Status AddRow(const InteractionParser::Fields& fields, std::uint64_t line, proto::Chunk::Set set,
+                Interactions::File* file) {
+    const std::uint32_t user = out_.users.Add(fields.user), item = out_.items.Add(fields.item);
+    if (user == Vocabulary::kNone || item == Vocabulary::kNone || file->rows.size() == Vocabulary::kNone) {
+      return Status::Invalid(file->path + ": more users, items or rows than Sherd can number");
+    }
+    file->rows.push_back({user, item, Saturated(line)});
+    if (set == proto::Chunk::TRAIN && LeavesOneOut()) times_.push_back(fields.time);
+    return {};
+  }
+
+  bool LeavesOneOut() const { return data_.user_item().leave_one_out() && data_.test().empty() && !predict_; }
+
+  // Moves rows of the training files to where they are evaluated on.
+  void Divide() {
+    const bool split = data_.eval().empty() && data_.eval_fraction() > 0;
+    if (!split && !LeavesOneOut()) return;
+    const std::vector<proto::Chunk::Set> left_out = FindLeftOut();
+    std::size_t row_number = 0;
+    std::vector<Interactions::File>& train = out_.sets[proto::Chunk::TRAIN];
+    std::array<std::vector<Interactions::File>, 3> divided;
+    for (std::uint32_t i = 0; i < train.size(); ++i) {
+      for (auto& set : divided) set.push_back({train[i].path, {}});
+      for (const Interaction& row : train[i].rows) {
+        proto::Chunk::Set set = left_out.empty() ? proto::Chunk::TRAIN : left_out[row_number++];
+        const bool chosen = UnitDouble(Mix(i, row.line, kSplitLane)) < data_.eval_fraction();
+        if (set == proto::Chunk::TRAIN && split && chosen) set = proto::Chunk::EVAL;
+        divided[set][i].rows.push_back(row);
+      }
+    }
+    train = std::move(divided[proto::Chunk::TRAIN]);
+    if (data_.eval().empty()) TakeOver(proto::Chunk::EVAL, &divided);
+    if (LeavesOneOut()) TakeOver(proto::Chunk::TEST, &divided);
+  }
+
+  void TakeOver(proto::Chunk::Set set, std::array<std::vector<Interactions::File>, 3>* divided) {
+    for (const Interactions::File& file : (*divided)[set]) {
+      if (!file.rows.empty()) {
+        out_.sets[set] = std::move((*divided)[set]);
+        return;
+      }
+    }
+  }
+
+  // Of each training row: TEST for its user's last, EVAL for the one before where an eval set is wanted and is not had
+  // by other means; a user keeps at least one row for training. Empty: nothing is left out.
+  std::vector<proto::Chunk::Set> FindLeftOut() const {
+    if (!LeavesOneOut()) return {};
+    constexpr std::size_t kNoRow = std::numeric_limits<std::size_t>::max();
+    struct Last {
+      std::size_t last = kNoRow, before = kNoRow, rows = 0;
+    };
+    std::vector<Last> users(out_.users.size());
+    std::size_t number = 0;
+    for (const Interactions::File& file : out_.sets[proto::Chunk::TRAIN]) {
+      for (const Interaction& row : file.rows) {
+        Last& user = users[row.user];
+        ++user.rows;
+        if (user.last == kNoRow || times_[number] >= times_[user.last]) {
+          user.before = std::exchange(user.last, number);
+        } else if (user.before == kNoRow || times_[number] >= times_[user.before]) {
+          user.before = number;
+        }
+        ++number;
+      }
+    }
+    const bool with_eval = wants_eval_ && data_.eval().empty() && data_.eval_fraction() == 0;
+    std::vector<proto::Chunk::Set> sets(number, proto::Chunk::TRAIN);
+    for (const Last& user : users) {
+      if (user.rows >= 2) sets[user.last] = proto::Chunk::TEST;
+      if (user.rows >= 3 && with_eval) sets[user.before] = proto::Chunk::EVAL;
+    }
+    return sets;
+  }
+
+  Status ReadCandidates() {
+    if (!data_.user_item().has_candidates_file()) return {};
+    if (data_.test().empty()) {
+      return Status::Invalid("data.user_item.candidates_file: goes with data.test files, line by line");
+    }
+    std::vector<Interaction> rows;
+    for (const Interactions::File& file : out_.sets[proto::Chunk::TEST]) {
+      rows.insert(rows.end(), file.rows.begin(), file.rows.end());
+    }
+    ASSIGN_OR_RETURN(InputFile file, FindInputFile(data_, data_.user_item().candidates_file()));
+    ASSIGN_OR_RETURN(out_.test_candidates, CandidateLists::Read(std::move(file), rows, out_.users, &out_.items));
+    return {};
+  }
+
+  void OrderItems() {
+    std::vector<char> trained(out_.items.size(), 0);
+    for (const Interactions::File& file : out_.sets[proto::Chunk::TRAIN]) {
+      for (const Interaction& row : file.rows) {
+        if (row.user != Vocabulary::kNone) trained[row.item] = 1;
+      }
+    }
+    std::vector<std::uint32_t> order(out_.items.size());
+    std::iota(order.begin(), order.end(), 0u);
+    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return trained[a] != trained[b] ? trained[a] > trained[b] : out_.items.hash(a) < out_.items.hash(b);
+    });
+    std::vector<std::uint32_t> new_number(order.size());
+    for (std::uint32_t i = 0; i < order.size(); ++i) new_number[order[i]] = i;
+    out_.catalogue = static_cast<std::uint32_t>(std::count(trained.begin(), trained.end(), 1));
+    out_.items.Renumber(new_number);
+    if (out_.test_candidates) out_.test_candidates->Renumber(new_number);
+    for (auto& set : out_.sets) {
+      for (Interactions::File& file : set) {
+        for (Interaction& row : file.rows) {
+          if (row.user != Vocabulary::kNone) row.item = new_number[row.item];
+        }
+      }
+    }
+  }
+
+  const proto::Data& data_;
+  const bool wants_eval_;
+  const InteractionParser parser_;
+  const bool predict_;
+  BadRowLog* const log_;
+  std::vector<std::int64_t> times_;  // of the training rows, over all files
+  Interactions out_;
+};
+
+}  // namespace
+
+Result<Interactions> Interactions::Load(const proto::Job& job, const FeatureLayout& layout, const Schema& schema,
+                                        bool predict, BadRowLog* log) {
+  if (job.data().user_item().delimiter().empty()) return Status::Invalid("data.user_item.delimiter: is empty");
+  return Loader(job, schema, predict, log).Load(layout);
+}
+
+std::uint64_t Interactions::rows(proto::Chunk::Set set) const {
+  std::uint64_t rows = 0;
+  for (const File& file : sets[set]) rows += file.rows.size();
+  return rows;
+}
+
+}  // namespace sherd

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+
+namespace sherd {
+
+// The users or the items of a job: each distinct token a number from 0, with its keys in all the features made from it,
+// so that a token is hashed once and never kept. Tokens are told apart by their hashes. Thread-compatible.
+class Vocabulary {
+ public:
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+  struct Feature {
+    std::uint64_t field_hash;
+    bool token_is_key;
+  };
+
+  // Before the first token.
+  void AddFeature(Feature feature) { features_.push_back(feature); }
+  // The token's number; a new one when it was not there. kNone when there are no more numbers.
+  std::uint32_t Add(std::string_view token);
+
+  std::uint32_t size() const { return static_cast<std::uint32_t>(hashes_.size()); }
+  // The name of a token among all of them, whatever the features.
+  std::uint64_t hash(std::uint32_t token) const { return hashes_[token]; }
+  // By the order of AddFeature.
+  const Key* keys(std::uint32_t token) const { return keys_.data() + std::size_t{token} * features_.size(); }
+
+  // Gives token i the number new_number[i], a permutation. No Add afterwards.
+  void Renumber(std::span<const std::uint32_t> new_number);
+
+ private:
+  std::vector<Feature> features_;
+  std::unordered_map<std::uint64_t, std::uint32_t> numbers_;
+  std::vector<std::uint64_t> hashes_;  // by token
+  std::vector<Key> keys_;              // [tokens, features]
+};
+
+}  // namespace sherd
