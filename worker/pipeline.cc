@@ -137,7 +137,7 @@ void Pipeline::HandOn(WorkPtr work) {
 }
 
 Status Pipeline::Compute() {
-  RETURN_IF_ERROR(trainer_.Prepare(options_.job->train().batch_size()));
+  RETURN_IF_ERROR(trainer_.Prepare(options_.dataset->max_rows()));
   while (std::optional<WorkPtr> work = state_.pulled.Pop()) {
     if ((*work)->is(proto::Task::EVALUATE)) {
       RETURN_IF_ERROR(Evaluate(work->get()));

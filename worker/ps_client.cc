@@ -9,7 +9,7 @@ namespace {
 
 RequesterOptions RequestTimes(const PsClient::Options& options) {
   const std::chrono::milliseconds give_up(static_cast<std::int64_t>(options.request_timeout_seconds * 1000));
-  return {.retry_after = std::min(options.retry_after, give_up / 3), .give_up_after = give_up};
+  return {.retry_after = std::min(options.retry_after, give_up / 12), .give_up_after = give_up};
 }
 
 template <typename T>

@@ -12,7 +12,7 @@ constexpr std::chrono::milliseconds kAskAgain(20);  // after WAIT
 
 RequesterOptions RequestTimes(const WorkerOptions& options) {
   const std::chrono::milliseconds give_up(static_cast<std::int64_t>(options.request_timeout_seconds * 1000));
-  return {.retry_after = std::min(std::chrono::milliseconds(5000), give_up / 3), .give_up_after = give_up};
+  return {.retry_after = std::min(std::chrono::milliseconds(5000), give_up / 12), .give_up_after = give_up};
 }
 
 }  // namespace
