@@ -1,0 +1,57 @@
+#include "launch/embedded.h"
+
+#include <chrono>
+#include <future>
+#include <iostream>
+#include <optional>
+#include <vector>
+
+#include "base/simd.h"
+#include "launch/job_data.h"
+#include "launch/job_loading.h"
+#include "launch/roles.h"
+#include "launch/scheduler_role.h"
+#include "net/zmq_network.h"
+
+namespace sherd {
+namespace {
+
+JobPlan PlanOf(const LoadedJob& loaded, JobRequest::Command command, std::uint64_t job_id,
+               const std::string& endpoint) {
+  return {.job = loaded.job,
+          .model = loaded.model,
+          .roles = loaded.plan,
+          .predict = command == JobRequest::Command::kPredict,
+          .job_id = job_id,
+          .scheduler_endpoint = endpoint};
+}
+
+}  // namespace
+
+Status RunEmbedded(const JobRequest& request, SignalWatch* signals) {
+  ASSIGN_OR_RETURN(const LoadedJob loaded, LoadJob(request, 0));
+  for (const std::string& note : loaded.notes) std::cout << note << std::endl;
+  RETURN_IF_ERROR(UseSimd(BestSimd()));
+  ASSIGN_OR_RETURN(const std::unique_ptr<JobData> data, JobData::Open(loaded, request.command));
+
+  const std::uint64_t job_id = MakeJobId();
+  ASSIGN_OR_RETURN(const std::unique_ptr<ZmqNetwork> network,
+                   ZmqNetwork::Create({.job = job_id, .keys = std::nullopt}));
+  const Binding binding{.kind = Binding::Kind::kInproc, .where = ""};
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<SchedulerRole> scheduler,
+      SchedulerRole::Make(network.get(), request, loaded, data.get(), job_id, binding.Endpoint("scheduler")));
+
+  const JobPlan plan = PlanOf(loaded, request.command, job_id, scheduler->endpoint());
+  std::vector<std::future<Status>> others;
+  for (std::uint32_t rank = 1; rank <= plan.roles.servers + plan.roles.workers; ++rank) {
+    const RankRole role = RoleOfRank(plan.roles, rank);
+    others.push_back(std::async(std::launch::async, [&, role] { return RunRole(network.get(), plan, role, binding); }));
+  }
+  const Status status = scheduler->Run(signals);
+  // They have been told to stop, and end by themselves; why one could not go on, the scheduler has said.
+  for (auto& other : others) other.wait();
+  return status;
+}
+
+}  // namespace sherd

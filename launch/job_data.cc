@@ -1,0 +1,21 @@
+#include "launch/job_data.h"
+
+namespace sherd {
+
+Result<std::unique_ptr<JobData>> JobData::Open(const LoadedJob& loaded, JobRequest::Command command) {
+  auto data = std::make_unique<JobData>();
+  ASSIGN_OR_RETURN(FeatureLayout layout, FeatureLayout::Make(loaded.job));
+  data->layout_ = std::make_unique<FeatureLayout>(std::move(layout));
+  Dataset::Options options;
+  options.predict = command == JobRequest::Command::kPredict;
+  ASSIGN_OR_RETURN(data->dataset_, Dataset::Open(loaded.job, *data->layout_, options));
+  if (!loaded.from_checkpoint.empty()) {
+    data->statistics_ = loaded.manifest.statistics();
+  } else {
+    ASSIGN_OR_RETURN(data->statistics_, data->dataset_->ComputeStatistics());
+  }
+  data->dataset_->SetStatistics(data->statistics_);
+  return data;
+}
+
+}  // namespace sherd

@@ -1,0 +1,65 @@
+#include "launch/job_flags.h"
+
+#include <filesystem>
+
+#include "base/job_file.h"
+
+namespace sherd {
+namespace {
+
+constexpr JobFlag kFlags[] = {
+    {"servers", "cluster.servers", "N", "server processes"},
+    {"workers", "cluster.workers", "N", "worker threads of a run without mpirun"},
+    {"spares", "cluster.spares", "N", "ranks that wait for another to fail"},
+    {"shards_per_server", "cluster.shards_per_server", "N", "threads of a server, each with its share of the rows"},
+    {"epochs", "train.epochs", "N", "passes over the training data"},
+    {"batch_size", "train.batch_size", "N", "rows of a worker's minibatch"},
+    {"seed", "train.seed", "N", "of first weights, shuffling and sampling"},
+    {"consistency", "train.consistency", "bsp|bounded|async", "how far workers may drift apart"},
+    {"max_staleness", "train.max_staleness", "N", "clocks, when bounded"},
+    {"max_in_flight", "train.max_in_flight", "N", "minibatches of a worker pulled and not yet pushed"},
+    {"train", "data.train", "FILE,...", "training files"},
+    {"eval", "data.eval", "FILE,...", "evaluation files"},
+    {"test", "data.test", "FILE,...", "test files"},
+    {"data_dir", "data.data_dir", "DIR", "folder of the job's input files"},
+    {"checkpoint_dir", "checkpoint.dir", "DIR", "folder of the job's checkpoints"},
+    {"interface", "cluster.interface", "NAME", "network interface or address for TCP"},
+    {"transport", "cluster.transport", "auto|ipc|tcp", "how processes talk to each other"},
+    {"security", "cluster.security", "curve|none", "encryption of TCP"},
+};
+
+const JobFlag* Find(const std::string& name) {
+  for (const JobFlag& flag : kFlags) {
+    if (name == flag.name) return &flag;
+  }
+  return nullptr;
+}
+
+std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+void MakeAbsolute(google::protobuf::RepeatedPtrField<std::string>* paths) {
+  for (std::string& path : *paths) path = Absolute(path);
+}
+
+}  // namespace
+
+std::span<const JobFlag> JobFlags() { return kFlags; }
+
+std::vector<std::string> ApplyFlags(const std::vector<FlagValue>& flags, proto::Job* job) {
+  std::vector<std::string> problems;
+  bool data_dir = false;
+  for (const FlagValue& flag : flags) data_dir = data_dir || flag.name == "data_dir";
+  for (const FlagValue& given : flags) {
+    const JobFlag* flag = CHECK_NOTNULL(Find(given.name));
+    const Status status = SetJobField(job, flag->field, given.value);
+    if (!status.ok()) problems.push_back("--" + given.name + ": " + status.text());
+    if (given.name == "data_dir") job->mutable_data()->set_data_dir(Absolute(given.value));
+    if (data_dir) continue;
+    if (given.name == "train") MakeAbsolute(job->mutable_data()->mutable_train());
+    if (given.name == "eval") MakeAbsolute(job->mutable_data()->mutable_eval());
+    if (given.name == "test") MakeAbsolute(job->mutable_data()->mutable_test());
+  }
+  return problems;
+}
+
+}  // namespace sherd

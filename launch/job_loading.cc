@@ -1,0 +1,185 @@
+#include "launch/job_loading.h"
+
+#include <filesystem>
+#include <optional>
+#include <sstream>
+
+#include "base/file.h"
+#include "base/job_file.h"
+#include "launch/checkpoint_choice.h"
+#include "models/feature_layout.h"
+#include "models/model.h"
+
+namespace sherd {
+namespace {
+
+using Command = JobRequest::Command;
+using Problems = std::vector<std::string>;
+
+bool NeedsCheckpoint(const JobRequest& request) {
+  return request.command == Command::kEvaluate || request.command == Command::kPredict;
+}
+
+void Append(const Problems& more, const std::string& prefix, Problems* problems) {
+  for (const std::string& problem : more) problems->push_back(prefix + problem);
+}
+
+Status ProblemStatus(const Problems& problems) {
+  std::string text;
+  for (const std::string& problem : problems) text.append(text.empty() ? "" : "\n").append(problem);
+  return Status::Invalid(text);
+}
+
+// The job file, or the one that stands in a checkpoint.
+Result<proto::Job> ReadJob(const JobRequest& request) {
+  if (request.job_file.empty()) {
+    const auto manifest = OpenCheckpoint(request.checkpoint);
+    if (!manifest.ok()) return Status::Invalid(manifest.status().text());
+    return ParseJob(manifest->job_text(), request.checkpoint + " (job file)");
+  }
+  const auto text = ReadFile(request.job_file);
+  if (!text.ok()) return Status::Invalid(text.status().text());
+  return ParseJob(*text, request.job_file);
+}
+
+// A job file's data_dir starts from the job file's folder; ApplyFlags makes a flag's absolute before this.
+void ResolveDataDir(const std::string& job_file, proto::Job* job) {
+  const std::string folder = job_file.empty() ? "." : DirectoryOf(job_file);
+  const std::string dir = JoinPath(folder, job->data().data_dir());
+  job->mutable_data()->set_data_dir(std::filesystem::absolute(dir).lexically_normal().string());
+}
+
+void UseInput(const std::string& input, proto::Job* job) {
+  proto::Data& data = *job->mutable_data();
+  data.clear_test();
+  std::istringstream in(input);
+  for (std::string path; std::getline(in, path, ',');) {
+    data.add_test(std::filesystem::absolute(path).lexically_normal().string());
+  }
+}
+
+Problems FormatProblems(const proto::Data& data) {
+  const auto needs = [](const char* part, const char* format) {
+    return Problems{std::string("data.").append(part).append(": is required with format ").append(format)};
+  };
+  if (data.format() == proto::Data::DELIMITED && !data.has_delimited()) return needs("delimited", "DELIMITED");
+  if (data.format() == proto::Data::USER_ITEM && !data.has_user_item()) return needs("user_item", "USER_ITEM");
+  return {};
+}
+
+bool HasEvalSet(const proto::Data& data) {
+  return data.eval_size() > 0 || data.eval_fraction() > 0 || data.user_item().leave_one_out();
+}
+bool HasTestSet(const proto::Data& data) { return data.test_size() > 0 || data.user_item().leave_one_out(); }
+
+Problems EvaluationProblems(const proto::Job& job) {
+  const proto::Evaluation& evaluation = job.evaluation();
+  const bool chosen_by_test = evaluation.test_each_epoch() && HasTestSet(job.data());
+  Problems problems;
+  if (evaluation.test_each_epoch() && !HasTestSet(job.data())) {
+    problems.push_back("evaluation.test_each_epoch: there is no test set; give data.test");
+  }
+  if (HasEvalSet(job.data()) || chosen_by_test) return problems;
+  const std::string no_set = ": there is no eval set to go by; give data.eval or data.eval_fraction";
+  if (evaluation.patience() > 0) problems.push_back("evaluation.patience" + no_set);
+  if (job.train().learning_rate().plateau_factor() < 1)
+    problems.push_back("train.learning_rate.plateau_factor" + no_set);
+  return problems;
+}
+
+Problems MetricProblems(const proto::Job& job) {
+  if (!job.evaluation().has_metric()) return {};
+  const proto::Evaluation::Metric metric = job.evaluation().metric();
+  const bool ranking = metric == proto::Evaluation::HIT_RATE || metric == proto::Evaluation::NDCG;
+  const std::string name = proto::Evaluation::Metric_Name(metric);
+  if (ranking && job.data().format() != proto::Data::USER_ITEM) {
+    return {"evaluation.metric: " + name + " needs candidate lists, which only format USER_ITEM has"};
+  }
+  const bool squared = job.model().loss() == proto::Model::SQUARED_ERROR;
+  if (squared && !ranking && metric != proto::Evaluation::RMSE) {
+    return {"evaluation.metric: " + name + " needs model.loss LOG_LOSS"};
+  }
+  return {};
+}
+
+Problems CheckpointProblems(const JobRequest& request, const proto::Job& job) {
+  Problems problems;
+  const bool folder = !job.checkpoint().dir().empty();
+  if (job.checkpoint().every_rows() > 0 && !folder) {
+    problems.push_back("checkpoint.every_rows: there is no checkpoint.dir to write to");
+  }
+  if (request.resume && !folder) problems.push_back("--resume: the job has no checkpoint.dir; give --checkpoint_dir");
+  if (NeedsCheckpoint(request) && request.checkpoint.empty() && !folder) {
+    problems.push_back("--checkpoint: is required, because the job has no checkpoint.dir");
+  }
+  return problems;
+}
+
+// Fills what the job begins from. A resumed job without a checkpoint begins from nothing, and says so.
+Status FindStart(const JobRequest& request, LoadedJob* loaded) {
+  if (!request.resume && !NeedsCheckpoint(request)) return {};
+  if (!request.checkpoint.empty()) {
+    ASSIGN_OR_RETURN(loaded->manifest, OpenCheckpoint(request.checkpoint));
+    loaded->from_checkpoint = request.checkpoint;
+  } else {
+    auto choice = ChooseCheckpoint(loaded->job.checkpoint().dir());
+    loaded->notes = choice.passed_over;
+    if (choice.dir.empty() && request.resume) {
+      loaded->notes.push_back("--resume: no checkpoint in " + loaded->job.checkpoint().dir() +
+                              ", starting from nothing");
+      return {};
+    }
+    if (choice.dir.empty()) return Status::NotFound("no checkpoint in " + loaded->job.checkpoint().dir());
+    loaded->from_checkpoint = choice.dir;
+    loaded->manifest = std::move(choice.manifest);
+    loaded->notes.push_back((request.resume ? "resuming from " : "checkpoint ") + choice.dir);
+  }
+  return CheckSameModel(loaded->manifest, loaded->job, loaded->from_checkpoint);
+}
+
+}  // namespace
+
+std::vector<std::string> FindContradictions(const proto::Job& job, Command command) {
+  Problems problems = FormatProblems(job.data());
+  const auto layout = FeatureLayout::Make(job);
+  if (!layout.ok()) problems.push_back(layout.status().text());
+  if (layout.ok()) {
+    const auto model = DescribeModel(job);
+    if (!model.ok()) problems.push_back(model.status().text());
+  }
+  Append(MetricProblems(job), "", &problems);
+  if (command == Command::kTrain || command == Command::kCheck) {
+    if (job.data().train_size() == 0) problems.push_back("data.train: is required to train");
+    Append(EvaluationProblems(job), "", &problems);
+  }
+  if (command == Command::kEvaluate && !HasEvalSet(job.data()) && !HasTestSet(job.data())) {
+    problems.push_back("data: there is neither an eval nor a test set; give --eval or --test");
+  }
+  return problems;
+}
+
+Result<LoadedJob> LoadJob(const JobRequest& request, std::uint32_t ranks) {
+  LoadedJob loaded;
+  auto job = ReadJob(request);
+  Problems problems;
+  if (!job.ok()) problems.push_back(job.status().text());
+  if (job.ok()) loaded.job = std::move(*job);
+  Append(ApplyFlags(request.flags, &loaded.job), "", &problems);
+  if (!problems.empty()) return ProblemStatus(problems);
+
+  ResolveDataDir(request.job_file, &loaded.job);
+  if (request.command == Command::kPredict) UseInput(request.input, &loaded.job);
+  const std::string prefix = (request.job_file.empty() ? request.checkpoint : request.job_file) + ": ";
+  Append(FindContradictions(loaded.job, request.command), prefix, &problems);
+  Append(CheckpointProblems(request, loaded.job), "", &problems);
+  const auto plan = ranks > 1 ? PlanRoles(loaded.job.cluster(), ranks) : PlanEmbedded(loaded.job.cluster());
+  if (!plan.ok()) problems.push_back(plan.status().text());
+  if (!problems.empty()) return ProblemStatus(problems);
+
+  loaded.plan = *plan;
+  ASSIGN_OR_RETURN(loaded.model, DescribeModel(loaded.job));
+  RETURN_IF_ERROR(FindStart(request, &loaded));
+  return loaded;
+}
+
+}  // namespace sherd

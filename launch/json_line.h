@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "scheduler/observer.h"
+
+namespace sherd {
+
+// A JSON object on one line, built field by field: valid JSON whatever the values are (text that is not UTF-8 gets
+// replacement characters, NaN and infinities become null). Thread-compatible.
+class JsonLine {
+ public:
+  explicit JsonLine(std::string_view event) { Add("event", event); }
+
+  JsonLine& Add(std::string_view name, std::string_view value);
+  JsonLine& Add(std::string_view name, const char* value) { return Add(name, std::string_view(value)); }
+  JsonLine& Add(std::string_view name, double value);
+  JsonLine& Add(std::string_view name, std::uint64_t value);
+  JsonLine& Add(std::string_view name, std::uint32_t value) { return Add(name, std::uint64_t{value}); }
+  JsonLine& Add(std::string_view name, bool value);
+  JsonLine& Add(std::string_view name, const Metrics& metrics);  // an object
+
+  // With its closing brace, without the end of the line.
+  std::string text() const { return text_ + "}"; }
+
+ private:
+  void Name(std::string_view name);
+
+  std::string text_ = "{";
+};
+
+}  // namespace sherd

@@ -1,0 +1,190 @@
+#include <gflags/gflags.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <optional>
+
+#include "base/job_rules.h"
+#include "launch/check_command.h"
+#include "launch/embedded.h"
+#include "launch/job_request.h"
+#include "launch/mpi_bootstrap.h"
+#include "launch/mpirun_job.h"
+#include "launch/process_log.h"
+#include "launch/signal_watch.h"
+#include "launch/usage.h"
+#include "launch/verdict.h"
+
+// Texts, so that every value is judged by the job's own rules and every problem is reported at once. What they mean
+// stands in job_flags.cc and usage.cc; --log_dir is glog's own.
+DEFINE_string(servers, "", "");
+DEFINE_string(workers, "", "");
+DEFINE_string(spares, "", "");
+DEFINE_string(shards_per_server, "", "");
+DEFINE_string(epochs, "", "");
+DEFINE_string(batch_size, "", "");
+DEFINE_string(seed, "", "");
+DEFINE_string(consistency, "", "");
+DEFINE_string(max_staleness, "", "");
+DEFINE_string(max_in_flight, "", "");
+DEFINE_string(train, "", "");
+DEFINE_string(eval, "", "");
+DEFINE_string(test, "", "");
+DEFINE_string(data_dir, "", "");
+DEFINE_string(checkpoint_dir, "", "");
+DEFINE_string(interface, "", "");
+DEFINE_string(transport, "", "");
+DEFINE_string(security, "", "");
+DEFINE_bool(resume, false, "");
+DEFINE_string(checkpoint, "", "");
+DEFINE_string(input, "", "");
+DEFINE_string(output, "", "");
+DEFINE_string(metrics, "", "");
+DECLARE_string(log_dir);
+
+namespace sherd {
+namespace {
+
+using Command = JobRequest::Command;
+
+const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},
+                                                  {"eval", Command::kEvaluate},
+                                                  {"predict", Command::kPredict},
+                                                  {"check", Command::kCheck}};
+
+std::vector<std::string> FlagNames() {
+  std::vector<std::string> names{"resume", "checkpoint", "input", "output", "metrics", "log_dir", "help", "version"};
+  for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
+  return names;
+}
+
+bool IsBool(const std::string& text) { return text == "true" || text == "false"; }
+
+// What is wrong with the flags, before gflags sees them: it would end the program in its own way.
+std::vector<std::string> FlagProblems(int argc, char** argv) {
+  std::vector<std::string> problems;
+  const std::vector<std::string> names = FlagNames();
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--") break;
+    if (argument.size() < 2 || argument[0] != '-') continue;
+    const std::string stripped = argument.substr(argument.find_first_not_of('-') == 1 ? 1 : 2);
+    const std::size_t equals = stripped.find('=');
+    const std::string name = stripped.substr(0, equals);
+    if (std::find(names.begin(), names.end(), name) == names.end() && name != "noresume") {
+      const std::string closest = ClosestName(name, names);
+      problems.push_back("unknown flag --" + name + (closest.empty() ? "" : " (did you mean --" + closest + "?)"));
+    } else if (equals == std::string::npos && name != "resume" && name != "noresume") {
+      if (i + 1 == argc) problems.push_back("--" + name + ": a value is missing");
+      ++i;
+    } else if (name == "resume" && equals != std::string::npos && !IsBool(stripped.substr(equals + 1))) {
+      problems.push_back("--resume: " + stripped.substr(equals + 1) + " is not true or false");
+    }
+  }
+  return problems;
+}
+
+std::optional<Command> CommandOf(int argc, char** argv) {
+  if (argc < 2) return std::nullopt;
+  const auto found = kCommands.find(argv[1]);
+  return found == kCommands.end() ? std::nullopt : std::optional(found->second);
+}
+
+// The request of a command line whose flags gflags has taken out; problems are added to the list.
+JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::string>* problems) {
+  JobRequest request;
+  request.command = command;
+  if (argc > 2) request.job_file = argv[2];
+  for (int i = 3; i < argc; ++i) problems->push_back(std::string("one job file only, but there is also ") + argv[i]);
+  for (const JobFlag& flag : JobFlags()) {
+    const auto info = gflags::GetCommandLineFlagInfoOrDie(flag.name);
+    if (!info.is_default) request.flags.push_back({flag.name, info.current_value});
+  }
+  request.resume = FLAGS_resume;
+  request.checkpoint = FLAGS_checkpoint;
+  request.input = FLAGS_input;
+  request.output = FLAGS_output;
+  request.metrics = FLAGS_metrics;
+  return request;
+}
+
+std::vector<std::string> RequestProblems(const JobRequest& request) {
+  std::vector<std::string> problems;
+  const bool train = request.command == Command::kTrain, predict = request.command == Command::kPredict;
+  const bool from_checkpoint = predict || request.command == Command::kEvaluate;
+  if (request.job_file.empty() && request.checkpoint.empty()) {
+    problems.push_back(from_checkpoint ? "give a job file or --checkpoint" : "which job file?");
+  }
+  if (request.resume && !train) problems.push_back("--resume is for train");
+  if (!request.checkpoint.empty() && !from_checkpoint) problems.push_back("--checkpoint is for eval and predict");
+  if (!request.input.empty() && !predict) problems.push_back("--input is for predict");
+  if (!request.output.empty() && !predict) problems.push_back("--output is for predict");
+  if (predict && request.input.empty()) problems.push_back("--input: is required to predict");
+  if (predict && request.output.empty()) problems.push_back("--output: is required to predict");
+  return problems;
+}
+
+// Once the program is to end: what a person should read, the verdict, the exit code.
+int Finish(const Status& status) {
+  const int code = ExitCodeOf(status);
+  if (!status.ok()) std::cerr << "sherd: " << status.text() << std::endl;
+  if (RankFromEnvironment() == 0) LeaveVerdict(code);
+  return code;
+}
+
+// All ranks see the same command line; rank 0 speaks for them.
+int BadUsage(const std::vector<std::string>& problems) {
+  if (RankFromEnvironment() != 0) return 0;
+  for (const std::string& problem : problems) std::cerr << "sherd: " << problem << '\n';
+  std::cerr << "sherd --help lists commands and flags" << std::endl;
+  LeaveVerdict(2);
+  return 2;
+}
+
+[[noreturn]] void EndAtOnce(const std::string& reason) {
+  if (RankFromEnvironment() == 0) {
+    std::cerr << "\nsherd: ended at once by " << reason << std::endl;
+    LeaveVerdict(1);
+  }
+  _exit(RankFromEnvironment() == 0 ? 1 : 0);
+}
+
+int Run(const JobRequest& request) {
+  StartLog(FLAGS_log_dir);
+  const std::uint32_t ranks = RanksFromEnvironment();
+  SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
+  if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
+  if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
+  return Finish(RunEmbedded(request, &signals));
+}
+
+int Main(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const bool help = argument == "--help" || argument == "-h" || argument == "-help" || (i == 1 && argument == "help");
+    if (!help && argument != "--version" && argument != "-version") continue;
+    if (RankFromEnvironment() == 0) std::cout << (help ? HelpText() : VersionText() + "\n") << std::flush;
+    LeaveVerdict(0);
+    return 0;
+  }
+  const std::optional<Command> command = CommandOf(argc, argv);
+  if (!command) {
+    return BadUsage({argc < 2
+                         ? "which command? train, eval, predict or check"
+                         : std::string("unknown command ") + argv[1] + "; there are train, eval, predict and check"});
+  }
+  std::vector<std::string> problems = FlagProblems(argc, argv);
+  if (!problems.empty()) return BadUsage(problems);
+  gflags::ParseCommandLineFlags(&argc, &argv, /*remove_flags=*/true);
+  const JobRequest request = RequestOf(*command, argc, argv, &problems);
+  for (std::string& problem : RequestProblems(request)) problems.push_back(std::move(problem));
+  return problems.empty() ? Run(request) : BadUsage(problems);
+}
+
+}  // namespace
+}  // namespace sherd
+
+int main(int argc, char** argv) { return sherd::Main(argc, argv); }

@@ -1,0 +1,190 @@
+#include "launch/progress_display.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "launch/metrics_writer.h"
+
+namespace sherd {
+namespace {
+
+constexpr std::chrono::milliseconds kRedraw{100}, kLongestDistance{60000};
+
+std::string Format(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+// "  auc 0.9012": nothing when it is unknown.
+std::string Figure(const char* name, double value) {
+  return std::isfinite(value) ? std::string("  ").append(name).append(Format(" %.4f", value)) : "";
+}
+
+std::string Head(const ProgressReport& r) {
+  return "epoch " + std::to_string(r.epoch) + "/" + std::to_string(r.epochs);
+}
+
+std::string Tail(const ProgressReport& r) {
+  std::string text = "  " + WithCommas(r.rows) + " rows  " + ShortCount(r.rows_per_second) + " rows/s";
+  if (r.rows > 0) text += Figure("loss", r.loss) + Figure("auc", r.auc);
+  text += "  stale " + std::to_string(r.staleness);
+  if (r.bad_rows > 0) text += "  bad " + WithCommas(r.bad_rows);
+  if (r.seconds_left > 0 && std::isfinite(r.seconds_left)) text += "  " + ShortDuration(r.seconds_left) + " left";
+  return text;
+}
+
+std::string Percent(double share) { return Format("%3.0f%%", 100 * std::clamp(share, 0.0, 1.0)); }
+
+std::string Bar(double share, int cells) {
+  const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * cells);
+  std::string bar(static_cast<std::size_t>(cells), ' ');
+  for (int i = 0; i < full; ++i) bar[static_cast<std::size_t>(i)] = '=';
+  if (full < cells) bar[static_cast<std::size_t>(full)] = '>';
+  return std::string("[").append(bar).append("]");
+}
+
+}  // namespace
+
+std::string WithCommas(std::uint64_t value) {
+  std::string text = std::to_string(value);
+  for (std::size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, ",");
+  return text;
+}
+
+std::string ShortCount(double value) {
+  if (!(value >= 0) || !std::isfinite(value)) return "?";
+  if (value < 999.5) return Format("%.0f", value);
+  if (value < 999.5e3) return Format(value < 99.95e3 ? "%.1fk" : "%.0fk", value / 1e3);
+  return Format(value < 99.95e6 ? "%.1fM" : "%.0fM", value / 1e6);
+}
+
+std::string ShortDuration(double seconds) {
+  if (!(seconds >= 0) || seconds > 1e9) return "?";
+  const auto s = static_cast<std::uint64_t>(seconds + 0.5);
+  char text[64];
+  if (s < 3600) {
+    std::snprintf(text, sizeof text, "%u:%02u", static_cast<unsigned>(s / 60), static_cast<unsigned>(s % 60));
+  } else {
+    std::snprintf(text, sizeof text, "%u:%02u:%02u", static_cast<unsigned>(s / 3600),
+                  static_cast<unsigned>(s / 60 % 60), static_cast<unsigned>(s % 60));
+  }
+  return text;
+}
+
+std::string MetricsText(const Metrics& metrics) {
+  std::string text;
+  for (const auto& [name, value] : metrics) {
+    std::string words = name;
+    std::replace(words.begin(), words.end(), '_', ' ');
+    text.append(text.empty() ? "" : "  ").append(words).append(" ");
+    text += std::isfinite(value) ? Format(name == "auc_error" ? "%.1e" : "%.4f", value) : "?";
+  }
+  return text;
+}
+
+std::string ProgressBar(const ProgressReport& report, int width) {
+  const std::string head = Head(report) + " ", tail = " " + Percent(report.epoch_share) + Tail(report);
+  const int room = width - static_cast<int>(head.size() + tail.size()) - 2;
+  std::string line = head + (room >= 5 ? Bar(report.epoch_share, std::min(room, 30)) : "") + tail;
+  if (line.size() > static_cast<std::size_t>(std::max(width, 0)))
+    line.resize(static_cast<std::size_t>(std::max(width, 0)));
+  return line;
+}
+
+std::string ProgressLine(const ProgressReport& report) {
+  return Head(report) + " " + Percent(report.epoch_share) + Tail(report);
+}
+
+void ProgressDisplay::Clear() {
+  if (drawn_) std::fputs("\r\x1b[K", out_);
+  drawn_ = false;
+  std::fflush(out_);
+}
+
+void ProgressDisplay::Print(const std::string& line) {
+  Clear();
+  std::fprintf(out_, "%s\n", line.c_str());
+  std::fflush(out_);
+}
+
+void ProgressDisplay::OnStart(std::uint32_t servers, std::uint32_t workers) {
+  const auto count = [](std::uint32_t n, const char* what) {
+    return std::to_string(n).append(" ").append(what).append(n == 1 ? "" : "s");
+  };
+  Print("1 scheduler, " + count(servers, "server") + ", " + count(workers, "worker"));
+}
+
+void ProgressDisplay::OnProgress(const ProgressReport& report) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_) return;
+  if (style_ == Style::kTerminal) {
+    next_ = now + kRedraw;
+    std::fprintf(out_, "\r%s\x1b[K", ProgressBar(report, width_ - 1).c_str());
+    std::fflush(out_);
+    drawn_ = true;
+    return;
+  }
+  if (next_ != std::chrono::steady_clock::time_point{}) {
+    Print(ProgressLine(report));
+    distance_ = std::min(distance_ * 3 / 2, kLongestDistance);
+  }
+  next_ = now + distance_;
+}
+
+void ProgressDisplay::OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) {
+  const double rate = seconds > 0 ? static_cast<double>(rows) / seconds : 0;
+  Print("epoch " + std::to_string(epoch) + "  " + WithCommas(rows) + " rows in " + Format("%.1f s", seconds) + "  " +
+        ShortCount(rate) + " rows/s" + Figure("loss", loss));
+}
+
+void ProgressDisplay::OnEvaluation(const EvaluationReport& report) {
+  std::string line = report.epoch > 0 ? "epoch " + std::to_string(report.epoch) + "  " : "";
+  line.append(SetName(report.set)).append("  ").append(MetricsText(report.metrics));
+  Print(line + (report.best ? "  (best)" : ""));
+}
+
+void ProgressDisplay::OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {
+  Print("checkpoint " + dir + " after " + WithCommas(rows) + " rows, in " + Format("%.1f s", seconds));
+}
+
+void ProgressDisplay::OnBadRow(const proto::BadRow& row) { Print("bad row: " + row.where() + ": " + row.reason()); }
+
+void ProgressDisplay::OnMessage(const std::string& text) { Print(text); }
+
+void ProgressDisplay::OnDone(const DoneReport& r) {
+  const double rate = r.seconds > 0 ? static_cast<double>(r.rows) / r.seconds : 0;
+  Print("");
+  if (r.rows > 0) {
+    Print("trained     " + WithCommas(r.rows) + " rows in " + ShortDuration(r.seconds) + ", " + ShortCount(rate) +
+          " rows/s" + (r.best_epoch > 0 ? ", best epoch " + std::to_string(r.best_epoch) : ""));
+  }
+  if (r.bad_rows > 0) Print("bad rows    " + WithCommas(r.bad_rows) + " of " + WithCommas(r.read_rows) + " read");
+  for (const proto::BadRow& kind : r.bad_kinds) {
+    Print("            " + WithCommas(kind.count()) + " x " + kind.reason() + ", first at " + kind.where());
+  }
+  if (!r.eval.empty()) Print("eval        " + MetricsText(r.eval));
+  if (!r.test.empty()) Print("test        " + MetricsText(r.test));
+  if (!r.checkpoint.empty()) Print("checkpoint  " + r.checkpoint);
+}
+
+ProgressDisplay::Style DisplayStyle() {
+  const char* said = std::getenv("SHERD_TERMINAL");
+  bool terminal = isatty(STDOUT_FILENO) == 1 && std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr;
+  if (said != nullptr) terminal = std::string(said) == "1";
+  return terminal ? ProgressDisplay::Style::kTerminal : ProgressDisplay::Style::kPlain;
+}
+
+int DisplayWidth() {
+  const char* said = std::getenv("SHERD_COLUMNS");
+  if (said != nullptr && std::atoi(said) > 0) return std::atoi(said);
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 120;
+}
+
+}  // namespace sherd

@@ -1,0 +1,47 @@
+#include "launch/role_plan.h"
+
+#include <algorithm>
+
+namespace sherd {
+
+Result<RolePlan> PlanRoles(const proto::Cluster& cluster, std::uint32_t ranks) {
+  const std::uint64_t spares = cluster.spares();
+  std::uint64_t servers = cluster.servers();
+  if (!cluster.has_servers()) servers = ranks > 1 + spares ? std::max<std::uint64_t>(1, (ranks - 1 - spares) / 3) : 1;
+  if (ranks < 2 + servers + spares) {
+    const auto count = [](std::uint64_t n, const char* what) {
+      return std::to_string(n).append(" ").append(what).append(n == 1 ? "" : "s");
+    };
+    return Status::Invalid("mpirun -np " + std::to_string(ranks) + " is too few for 1 scheduler, " +
+                           count(servers, "server") + ", " + (spares > 0 ? count(spares, "spare") + " and " : "") +
+                           "at least 1 worker: use -np " + std::to_string(2 + servers + spares) +
+                           " or more, or fewer --servers" + (spares > 0 ? " or --spares" : ""));
+  }
+  RolePlan plan;
+  plan.servers = static_cast<std::uint32_t>(servers);
+  plan.spares = static_cast<std::uint32_t>(spares);
+  plan.workers = ranks - 1 - plan.servers - plan.spares;
+  return plan;
+}
+
+RolePlan PlanEmbedded(const proto::Cluster& cluster) {
+  RolePlan plan;
+  if (cluster.has_servers()) plan.servers = cluster.servers();
+  if (cluster.has_workers()) plan.workers = cluster.workers();
+  return plan;
+}
+
+RankRole RoleOfRank(const RolePlan& plan, std::uint32_t rank) {
+  if (rank == 0) return {proto::SCHEDULER, 0};
+  if (rank < 1 + plan.servers) return {proto::SERVER, rank - 1};
+  if (rank < 1 + plan.servers + plan.workers) return {proto::WORKER, rank - 1 - plan.servers};
+  return {proto::SPARE, rank - 1 - plan.servers - plan.workers};
+}
+
+std::string RoleName(const RankRole& role) {
+  if (role.role == proto::SCHEDULER) return "scheduler";
+  const char* name = role.role == proto::SERVER ? "server " : role.role == proto::WORKER ? "worker " : "spare ";
+  return name + std::to_string(role.index);
+}
+
+}  // namespace sherd

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "proto/job.pb.h"
+#include "proto/wire.pb.h"
+
+namespace sherd {
+
+// Who is what: rank 0 the scheduler, then the servers, then the workers, then the spares.
+struct RolePlan {
+  std::uint32_t servers = 1, workers = 1, spares = 0;
+};
+
+struct RankRole {
+  proto::Role role;
+  std::uint32_t index;  // within the role
+};
+
+// For a run under mpirun with `ranks` ranks: servers and spares as the job says, servers by default a third of what is
+// left; the workers are the rest. Invalid: the ranks do not suffice, and how many would.
+Result<RolePlan> PlanRoles(const proto::Cluster& cluster, std::uint32_t ranks);
+
+// For a run in one process: servers and workers as the job says, 1 each by default; no spares.
+RolePlan PlanEmbedded(const proto::Cluster& cluster);
+
+RankRole RoleOfRank(const RolePlan& plan, std::uint32_t rank);
+
+// "scheduler", "server 1", "worker 0".
+std::string RoleName(const RankRole& role);
+
+}  // namespace sherd

@@ -1,0 +1,65 @@
+#include "launch/roles.h"
+
+#include "launch/spare.h"
+#include "ps/server.h"
+#include "worker/worker.h"
+
+namespace sherd {
+namespace {
+
+double HeartbeatSeconds(const proto::Job& job) { return job.cluster().heartbeat_timeout() / 3; }
+
+Status RunServerRole(Network* network, const JobPlan& plan, std::uint32_t index, const Binding& binding) {
+  ServerOptions options;
+  options.job = plan.job_id;
+  options.index = index;
+  options.servers = plan.roles.servers;
+  options.shards_per_server = plan.job.cluster().shards_per_server();
+  options.model = plan.model;
+  options.train = plan.job.train();
+  options.scheduler_endpoint = plan.scheduler_endpoint;
+  options.request_timeout_seconds = plan.job.cluster().request_timeout();
+  options.heartbeat_seconds = HeartbeatSeconds(plan.job);
+  for (std::uint32_t shard = 0; shard < options.shards_per_server; ++shard) {
+    const std::string name = "server-" + std::to_string(index) + "-" + std::to_string(shard);
+    options.bind_endpoints.push_back(binding.Endpoint(name));
+  }
+  return RunServer(network, options);
+}
+
+Status RunWorkerRole(Network* network, const JobPlan& plan, std::uint32_t index) {
+  WorkerOptions options;
+  options.job_id = plan.job_id;
+  options.index = index;
+  options.job = plan.job;
+  options.predict = plan.predict;
+  options.scheduler_endpoint = plan.scheduler_endpoint;
+  options.request_timeout_seconds = plan.job.cluster().request_timeout();
+  options.heartbeat_seconds = HeartbeatSeconds(plan.job);
+  return RunWorker(network, options);
+}
+
+}  // namespace
+
+std::string Binding::Endpoint(const std::string& name) const {
+  switch (kind) {
+    case Kind::kInproc:
+      return "inproc://" + name;
+    case Kind::kIpc:
+      return "ipc://" + where + "/" + name;
+    case Kind::kTcp:
+      return "tcp://" + where + ":*";
+  }
+  return "";
+}
+
+Status RunRole(Network* network, const JobPlan& plan, const RankRole& role, const Binding& binding) {
+  CHECK_NE(role.role, proto::SCHEDULER);
+  Status status;
+  if (role.role == proto::SERVER) status = RunServerRole(network, plan, role.index, binding);
+  if (role.role == proto::WORKER) status = RunWorkerRole(network, plan, role.index);
+  if (role.role == proto::SPARE) status = RunSpare(network, plan, role.index);
+  return status.Annotate(RoleName(role));
+}
+
+}  // namespace sherd

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace sherd {
+
+// Turns SIGINT, SIGTERM and SIGUSR1 into calls on a thread of its own, and notices when the parent (mpirun) has gone.
+// Made before any other thread, which all inherit that the signals are blocked for them. Thread-safe.
+class SignalWatch {
+ public:
+  // The program ends at once by `die`, with the reason, on a signal before there is an `OnStop`, on a second SIGINT,
+  // and, with `watch_parent`, when the parent is no more. `die` must not return.
+  SignalWatch(bool watch_parent, std::function<void(const std::string& reason)> die);
+  ~SignalWatch();
+
+  // From now on the first signal calls `stop` (on the watch's thread); nothing: back to ending at once.
+  void OnStop(std::function<void(const std::string& signal)> stop);
+  // From now on signals only start a clock: the program ends that long after the first one if it still runs then.
+  void EndLater(double seconds);
+
+ private:
+  void Watch();
+  void Handle(int signal);
+
+  const std::function<void(const std::string&)> die_;
+  const bool watch_parent_;
+  const int parent_;
+  std::atomic<bool> done_{false};
+  std::mutex mutex_;
+  std::function<void(const std::string&)> stop_;
+  double grace_seconds_ = -1;  // EndLater
+  std::chrono::steady_clock::time_point end_at_ = std::chrono::steady_clock::time_point::max();
+  int interrupts_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace sherd

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+
+namespace sherd {
+
+// A folder of mode 0700 under $TMPDIR or /tmp, removed with all it holds at the end. Thread-compatible.
+class TemporaryDir {
+ public:
+  static Result<std::unique_ptr<TemporaryDir>> Make();
+  ~TemporaryDir();
+  TemporaryDir(const TemporaryDir&) = delete;
+  TemporaryDir& operator=(const TemporaryDir&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit TemporaryDir(std::string path) : path_(std::move(path)) {}
+  const std::string path_;
+};
+
+}  // namespace sherd

@@ -1,0 +1,65 @@
+#include "launch/usage.h"
+
+#include "launch/job_flags.h"
+
+namespace sherd {
+namespace {
+
+constexpr char kIntroduction[] =
+    R"(Sherd trains recommender models on a sharded parameter server.
+
+  sherd train JOB.pbtxt [flags]          train, and test at the end
+  sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
+  sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
+  sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
+
+Alone it runs in one process. On several cores or hosts:
+
+  launch/sherd-mpirun -np 5 train JOB.pbtxt
+
+where rank 0 is the scheduler and the rest are servers, workers and spares. A job file is protobuf text; proto/job.proto
+explains each field, launch/jobs/ has examples.
+
+Flags of this run:
+)";
+
+struct RunFlag {
+  const char *name, *value, *help;
+};
+constexpr RunFlag kRunFlags[] = {
+    {"resume", "", "train: go on from the newest checkpoint of --checkpoint_dir"},
+    {"checkpoint", "DIR", "eval, predict: which one; default: the newest of the job's folder"},
+    {"input", "FILE,...", "predict: rows to predict"},
+    {"output", "FILE", "predict: where to"},
+    {"metrics", "FILE", "write what happens as JSON lines"},
+    {"log_dir", "DIR", "write log files of every rank; without it only warnings are shown"},
+    {"version", "", ""},
+    {"help", "", ""},
+};
+
+std::string FlagLine(const std::string& name, const std::string& value, const std::string& help) {
+  std::string line = "  --" + name;
+  if (!value.empty()) line += "=" + value;
+  line.resize(std::max<std::size_t>(line.size() + 2, 36), ' ');
+  line += help;
+  while (line.back() == ' ') line.pop_back();
+  return line + "\n";
+}
+
+}  // namespace
+
+std::string HelpText() {
+  std::string text = kIntroduction;
+  for (const RunFlag& flag : kRunFlags) text += FlagLine(flag.name, flag.value, flag.help);
+  text +=
+      "\nFlags that override the job file (paths start from the current folder, input files from --data_dir if "
+      "given):\n";
+  for (const JobFlag& flag : JobFlags()) {
+    text += FlagLine(flag.name, flag.value, std::string(flag.help) + " (" + flag.field + ")");
+  }
+  return text + "\nExit codes: 0 done, 1 failed, 2 bad usage or job file.\n";
+}
+
+std::string VersionText() { return "sherd " SHERD_VERSION; }
+
+}  // namespace sherd
