@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/file.h"
-#include "base/hash.h"
+#include "base/job_file.h"
 #include "base/manifest.h"
 #include "scheduler/scheduler_impl.h"
 
@@ -176,7 +176,7 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
 proto::Manifest Scheduler::Impl::ManifestOfCut() const {
   proto::Manifest manifest;
   manifest.set_version(1);
-  manifest.set_job(HashBytes(options_.model.SerializeAsString()));
+  manifest.set_job(ModelFingerprint(options_.job));
   manifest.set_job_name(options_.job.name());
   *manifest.mutable_model() = options_.model;
   for (const proto::ShardFile& file : coordinator_.files()) *manifest.add_file() = file;

@@ -17,6 +17,8 @@ constexpr int kMessagesPerTick = 1000;
 }  // namespace
 
 Status Scheduler::Impl::Step() {
+  // What the course has just decided may be what a worker waits for.
+  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) AnswerWaiting(worker, Clock::now());
   std::optional<Envelope> envelope = mailbox_->Receive(Clock::now() + kTick);
   for (int i = 1; envelope; ++i) {
     Handle(std::move(*envelope));
@@ -31,7 +33,6 @@ Status Scheduler::Impl::Tick(Deadline now) {
   last_tick_ = now;
   RETURN_IF_ERROR(calls_.Tick(now));
   if (!stopping_) DriveCheckpoint(now);
-  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) AnswerWaiting(worker, now);
   if (stopping_) return {};
   ReportProgress(now);
   WarnOfStandstill(now);

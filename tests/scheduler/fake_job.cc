@@ -1,0 +1,134 @@
+#include "tests/scheduler/fake_job.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "tests/scheduler/fake_worker.h"
+
+namespace sherd {
+
+FakeJob::FakeJob(std::uint32_t servers, std::uint32_t workers) : scripts(workers), network_({.job = 42}) {
+  options.job_id = 42;
+  options.servers = servers;
+  options.workers = workers;
+  options.bind_endpoint = "inproc://scheduler";
+  options.job.set_name("fake");
+  options.job.mutable_cluster()->set_request_timeout(10);
+  options.job.mutable_cluster()->set_heartbeat_timeout(5);
+  options.job.mutable_data()->set_max_bad_fraction(0.1);
+  options.job.mutable_evaluation()->set_metric(proto::Evaluation::ACCURACY);
+  options.job.mutable_train();
+  own_dir_ = testing::TempDir() + "/scheduler_test_XXXXXX";
+  EXPECT_NE(mkdtemp(own_dir_.data()), nullptr);
+  options.checkpoint_dir = own_dir_;
+}
+
+FakeJob::~FakeJob() { EXPECT_TRUE(RemoveTree(own_dir_).ok()); }
+
+Status FakeJob::Run() {
+  Scheduler own(&network_, options, this, this, this);
+  const auto bound = own.Bind();
+  if (!bound.ok()) return bound.status();
+  endpoint_ = *bound;
+  over_ = false;
+  scheduler = &own;
+  std::vector<std::thread> threads;
+  for (std::uint32_t i = 0; i < options.servers; ++i) threads.emplace_back([this, i] { RunServer(i); });
+  for (std::uint32_t i = 0; i < options.workers; ++i) threads.emplace_back([this, i] { FakeWorker(this, i).Run(); });
+  Status status = own.Run();
+  over_ = true;
+  for (std::thread& thread : threads) thread.join();
+  scheduler = nullptr;
+  return status;
+}
+
+std::uint64_t FakeJob::Count(proto::Chunk::Set set) const {
+  return set == proto::Chunk::TRAIN ? train_chunks : set == proto::Chunk::EVAL ? eval_chunks : test_chunks;
+}
+
+Result<std::vector<proto::Chunk>> FakeJob::Chunks(proto::Chunk::Set set, std::uint32_t, std::uint32_t) {
+  std::vector<proto::Chunk> chunks(Count(set));
+  for (std::uint64_t i = 0; i < chunks.size(); ++i) {
+    chunks[i].set_id(i);
+    chunks[i].set_begin(i * kMinibatches * kRows);
+    chunks[i].set_end((i + 1) * kMinibatches * kRows);
+    chunks[i].set_in_memory(true);
+    chunks[i].set_set(set);
+  }
+  return chunks;
+}
+
+void FakeJob::OnProgress(const ProgressReport& report) {
+  record.Add("progress", std::to_string(report.rows));
+  if (on_progress) on_progress();
+}
+
+void FakeJob::OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double, double loss) {
+  record.Add("epoch", std::to_string(epoch) + " rows " + std::to_string(rows) + " loss " + std::to_string(loss));
+}
+
+void FakeJob::OnEvaluation(const EvaluationReport& report) { evaluations.push_back(report); }
+
+void FakeJob::OnCheckpoint(const std::string& dir, std::uint64_t, double) { record.Add("checkpoint", dir); }
+
+Status FakeJob::Write(std::span<const float> values) {
+  predictions.insert(predictions.end(), values.begin(), values.end());
+  return {};
+}
+
+void FakeJob::RunServer(std::uint32_t server) {
+  const auto shard_mailbox = network_.Open();
+  proto::Register body;
+  body.set_host("serverhost");
+  body.set_pid(500 + server);
+  body.add_shard_endpoint("inproc://shard" + std::to_string(server));
+  EXPECT_TRUE(shard_mailbox->Bind(body.shard_endpoint(0)).ok());
+  std::thread shard([&] { RunShard(server, shard_mailbox.get()); });
+  const auto mailbox = network_.Open();
+  const Peer scheduler = *mailbox->Connect(endpoint_);
+  Message message = MakeControl(proto::REGISTER, body);
+  while (!over_) {
+    message.header.set_role(proto::SERVER);
+    message.header.set_index(server);
+    message.header.set_incarnation(1);
+    (void)mailbox->Send(scheduler, message).ok();
+    const auto answer = mailbox->Receive(Clock::now() + std::chrono::milliseconds(100));
+    if (answer) message = MakeControl(proto::HEARTBEAT, proto::Heartbeat());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  shard.join();
+}
+
+void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
+  const std::string name = "shard " + std::to_string(shard);
+  while (!over_) {
+    auto envelope = mailbox->Receive(Clock::now() + std::chrono::milliseconds(50));
+    if (!envelope) continue;
+    const proto::Header& header = envelope->message.header;
+    Message reply = MakeReply(header);
+    proto::StartEpoch start;
+    proto::OpenCut cut;
+    proto::LoadCheckpoint load;
+    const std::lock_guard lock(mutex_);
+    if (header.kind() == proto::START_EPOCH && ParseBody(envelope->message, &start).ok()) {
+      record.Add(name, "start " + std::to_string(start.epoch()) + " at " + std::to_string(start.clock()));
+      version_ = static_cast<int>(start.epoch()) + 1;
+    } else if (header.kind() == proto::OPEN_CUT && ParseBody(envelope->message, &cut).ok()) {
+      version_of_[cut.dir()] = version_;
+      record.Add(name, "cut");
+    } else if (header.kind() == proto::AWAIT_CUT) {
+      proto::ShardFile file;
+      file.set_name("shard-" + std::to_string(shard));
+      reply = failing_writes-- > 0 ? MakeReply(header, proto::FAILED, "disk full") : MakeReply(header, file);
+    } else if (header.kind() == proto::LOAD && ParseBody(envelope->message, &load).ok()) {
+      if (version_of_.contains(load.dir())) version_ = version_of_[load.dir()];
+      record.Add(name, "load " + load.dir());
+    } else if (header.kind() == proto::STOP) {
+      record.Add(name, "stop");
+    }
+    (void)mailbox->Send(envelope->from, std::move(reply)).ok();
+  }
+}
+
+}  // namespace sherd

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/memory_network.h"
+#include "scheduler/scheduler.h"
+
+namespace sherd {
+
+inline constexpr std::uint32_t kMinibatches = 4;  // of a chunk
+inline constexpr std::uint32_t kRows = 10;        // of a minibatch
+
+// What happened, as the observer, the shards and the workers saw it. Thread-safe.
+class Record {
+ public:
+  void Add(const std::string& what, const std::string& entry) {
+    const std::lock_guard lock(mutex_);
+    entries_[what].push_back(entry);
+  }
+  std::vector<std::string> Of(const std::string& what) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(what);
+    return found == entries_.end() ? std::vector<std::string>() : found->second;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::vector<std::string>> entries_;
+};
+
+// How a worker (mis)behaves.
+struct WorkerScript {
+  bool send_twice = false;                                 // every request
+  bool garbage = false;                                    // malformed messages between the good ones
+  int silent_after_tasks = -1;                             // dies with this task
+  int fails_after_tasks = -1;                              // reports a failure
+  int late_cuts = 0;                                       // answers so many cuts with "late"
+  bool missing = false;                                    // never registers
+  std::uint32_t bad_rows = 0;                              // of each trained minibatch
+  std::function<void(std::uint64_t chunk)> before_result;  // of an evaluated chunk
+};
+
+// A job of fakes over the memory network: shards that remember which "version" (epochs trained) their weights have, and
+// workers whose accuracy on the eval and test sets is `accuracy[version]` tenths. Threads run while Run does.
+class FakeJob : public ChunkSource, public Observer, public PredictionSink {
+ public:
+  explicit FakeJob(std::uint32_t servers = 1, std::uint32_t workers = 2);
+  ~FakeJob() override;
+
+  Status Run();
+  // Called on the scheduler's thread.
+  std::function<void()> on_progress;
+
+  SchedulerOptions options;
+  std::vector<WorkerScript> scripts;  // by worker
+  std::uint64_t train_chunks = 6, eval_chunks = 0, test_chunks = 0;
+  std::map<int, int> accuracy;         // tenths by version; others: 5
+  std::atomic<int> failing_writes{0};  // so many shard files can not be written
+
+  Record record;
+  DoneReport done;
+  Scheduler* scheduler = nullptr;  // while running
+  std::vector<float> predictions;
+  std::vector<EvaluationReport> evaluations;
+
+  // ChunkSource, Observer, PredictionSink
+  bool Has(proto::Chunk::Set set) override { return Count(set) > 0; }
+  Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
+  void OnProgress(const ProgressReport& report) override;
+  void OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) override;
+  void OnEvaluation(const EvaluationReport& report) override;
+  void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
+  void OnBadRow(const proto::BadRow& row) override { record.Add("bad row", row.where() + " " + row.reason()); }
+  void OnMessage(const std::string& text) override { record.Add("message", text); }
+  void OnDone(const DoneReport& report) override { done = report; }
+  Status Write(std::span<const float> values) override;
+
+ private:
+  friend class FakeWorker;
+  std::uint64_t Count(proto::Chunk::Set set) const;
+  void RunShard(std::uint32_t shard, Mailbox* mailbox);
+  void RunServer(std::uint32_t server);
+
+  std::string own_dir_;  // the checkpoints', gone with this
+  MemoryNetwork network_;
+  std::string endpoint_;
+  std::atomic<bool> over_{false};
+  std::mutex mutex_;
+  int version_ = 0;                        // of the weights
+  std::map<std::string, int> version_of_;  // a checkpoint's folder
+};
+
+}  // namespace sherd
