@@ -1,0 +1,126 @@
+#include "ps/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "net/memory_network.h"
+#include "net/requester.h"
+#include "tests/ps/shard_cluster.h"
+
+namespace sherd {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::uint64_t kJob = 77;
+
+ServerOptions Options() {
+  ServerOptions options;
+  options.job = kJob;
+  options.servers = 1;
+  options.shards_per_server = 2;
+  options.model = SmallModel();
+  options.scheduler_endpoint = "inproc://scheduler";
+  options.bind_endpoints = {"inproc://shard-0", "inproc://shard-1"};
+  options.heartbeat_seconds = 0.02;
+  options.request_timeout_seconds = 20;
+  return options;
+}
+
+// The scheduler's end of one server, played by hand.
+class FakeScheduler {
+ public:
+  explicit FakeScheduler(Network* network) : mailbox_(network->Open()) {
+    CHECK(mailbox_->Bind("inproc://scheduler").ok());
+  }
+
+  // Answers heartbeats until something else comes.
+  Envelope Next() {
+    while (true) {
+      std::optional<Envelope> envelope = mailbox_->Receive(Clock::now() + std::chrono::seconds(10));
+      CHECK(envelope.has_value()) << "nothing came";
+      if (envelope->message.header.kind() != proto::HEARTBEAT) return std::move(*envelope);
+      Answer(*envelope, MakeReply(envelope->message.header, command_));
+      if (command_.stop()) return std::move(*envelope);
+    }
+  }
+  void Answer(const Envelope& to, Message reply) { CHECK(mailbox_->Send(to.from, std::move(reply)).ok()); }
+  void Welcome(const Envelope& registration, std::uint32_t epoch) {
+    proto::Register body;
+    CHECK(ParseBody(registration.message, &body).ok());
+    proto::Welcome welcome;
+    welcome.mutable_map()->set_epoch(epoch);
+    for (const std::string& endpoint : body.shard_endpoint()) welcome.mutable_map()->add_endpoint(endpoint);
+    Answer(registration, MakeReply(registration.message.header, welcome));
+  }
+  void StopAtNextHeartbeat() { command_.set_stop(true); }
+
+ private:
+  const std::unique_ptr<Mailbox> mailbox_;
+  proto::Command command_;
+};
+
+TEST(ServerTest, RegistersItsShardsServesThemAndEndsWhenAllWereStopped) {
+  MemoryNetwork network({.job = kJob});
+  FakeScheduler scheduler(&network);
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, Options()); });
+  const Envelope registration = scheduler.Next();
+  EXPECT_EQ(registration.message.header.kind(), proto::REGISTER);
+  EXPECT_EQ(registration.message.header.role(), proto::SERVER);
+  scheduler.Welcome(registration, 5);
+
+  const auto mailbox = network.Open();
+  Requester requester(mailbox.get(), {});
+  for (std::uint32_t shard = 0; shard < 2; ++shard) {
+    const Peer peer = mailbox->Connect("inproc://shard-" + std::to_string(shard)).value();
+    Message pull;
+    pull.header.set_kind(proto::PULL);
+    pull.header.set_shard(shard);
+    pull.header.set_map_epoch(5);
+    const auto reply = requester.Call(peer, pull, "pull");
+    EXPECT_TRUE(reply.ok()) << reply.status().text();
+    Message stop;
+    stop.header.set_kind(proto::STOP);
+    EXPECT_TRUE(requester.Call(peer, stop, "stop").ok());
+  }
+  const Status status = server.get();
+  EXPECT_TRUE(status.ok()) << status.text();
+}
+
+TEST(ServerTest, EndsWhenTheSchedulerSaysSo) {
+  MemoryNetwork network({.job = kJob});
+  FakeScheduler scheduler(&network);
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, Options()); });
+  scheduler.Welcome(scheduler.Next(), 1);
+  scheduler.StopAtNextHeartbeat();
+  EXPECT_EQ(scheduler.Next().message.header.kind(), proto::HEARTBEAT);
+  EXPECT_TRUE(server.get().ok());
+}
+
+TEST(ServerTest, ASchedulerThatDoesNotAnswerIsNamed) {
+  MemoryNetwork network({.job = kJob});
+  ServerOptions options = Options();
+  options.request_timeout_seconds = 0.2;
+  const Status status = RunServer(&network, options);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(status.text(), HasSubstr("inproc://scheduler"));
+}
+
+TEST(ServerTest, AModelThatCanNotBeServedIsToldBeforeAnythingRuns) {
+  MemoryNetwork network({.job = kJob});
+  FakeScheduler scheduler(&network);
+  ServerOptions options = Options();
+  options.model.mutable_table(0)->mutable_segment(0)->set_dim(0);
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, options); });
+  scheduler.Welcome(scheduler.Next(), 1);
+  EXPECT_THAT(server.get().text(), HasSubstr("table 'wide'"));
+}
+
+}  // namespace
+}  // namespace sherd
