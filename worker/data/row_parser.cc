@@ -54,26 +54,39 @@ Result<std::unique_ptr<RowParser>> RowParser::Make(const proto::Job& job, const 
   LOG(FATAL) << "interactions are not read row by row";
 }
 
+RowParser::RowParser(const proto::Job& job, const Schema& schema, Labels labels)
+    : job_(job), schema_(schema), labels_(labels) {
+  for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+    const Schema::Column& column = schema.columns[i];
+    if (column.type != proto::Column::TOKEN || column.key) checked_.push_back(static_cast<int>(i));
+  }
+}
+
 bool RowParser::Parse(std::string_view line, Row* row, RowError* error) {
   if (line.empty()) return Refuse(error, "line of at most 1 MiB expected", "");
   row->values.resize(schema_.columns.size());
   if (!Split(line, row, error)) return false;
   if (labels_ == Labels::kNeeded && !ReadLabel(row, error)) return false;
-  for (std::size_t i = 0; i < schema_.columns.size(); ++i) {
-    if (!ReadValue(schema_.columns[i], &row->values[i], error)) return false;
+  for (const int i : checked_) {
+    Value& value = row->values[i];
+    if (!value.text.empty() && !ReadValue(schema_.columns[i], &value, error)) return false;
   }
-  if (schema_.weight >= 0) {
-    const Value& weight = row->values[schema_.weight];
-    row->weight = static_cast<float>(weight.number);
-    if (weight.text.empty() || !(row->weight >= 0) || !std::isfinite(row->weight)) {
-      return Refuse(error, "weight of 0 or more expected", weight.text, schema_.columns[schema_.weight].name);
-    }
-  }
-  return true;
+  return schema_.weight < 0 || ReadWeight(row, error);
+}
+
+bool RowParser::ReadWeight(Row* row, RowError* error) const {
+  const Value& weight = row->values[schema_.weight];
+  row->weight = static_cast<float>(weight.number);
+  if (!weight.text.empty() && row->weight >= 0) return true;
+  return Refuse(error, "weight of 0 or more expected", weight.text, schema_.columns[schema_.weight].name);
 }
 
 bool RowParser::ReadLabel(Row* row, RowError* error) const {
   const std::string_view text = row->label_text;
+  if (text == "0" || text == "1") {  // nearly all there are, where no texts are set for them
+    row->label = static_cast<float>(text[0] - '0');
+    if (job_.data().delimited().positive().empty()) return true;
+  }
   const proto::Delimited& delimited = job_.data().delimited();
   const std::string_view column = schema_.label < 0 ? "label" : std::string_view(schema_.columns[schema_.label].name);
   if (!delimited.positive().empty()) {
@@ -94,7 +107,6 @@ bool RowParser::ReadLabel(Row* row, RowError* error) const {
 }
 
 bool RowParser::ReadValue(const Schema::Column& column, Value* value, RowError* error) const {
-  if (value->text.empty()) return true;
   if (column.type == proto::Column::INTEGER) {
     std::int64_t integer;
     if (!ParseInteger(value->text, &integer)) return Refuse(error, "integer expected", value->text, column.name);

@@ -55,7 +55,7 @@ class RowParser {
   bool Parse(std::string_view line, Row* row, RowError* error);
 
  protected:
-  RowParser(const proto::Job& job, const Schema& schema, Labels labels) : job_(job), schema_(schema), labels_(labels) {}
+  RowParser(const proto::Job& job, const Schema& schema, Labels labels);
 
   // Fills label_text and the texts of values, or the occurrences; values whose text is not set are missing.
   virtual bool Split(std::string_view line, Row* row, RowError* error) = 0;
@@ -66,7 +66,10 @@ class RowParser {
 
  private:
   bool ReadLabel(Row* row, RowError* error) const;
+  bool ReadWeight(Row* row, RowError* error) const;
   bool ReadValue(const Schema::Column& column, Value* value, RowError* error) const;
+
+  std::vector<int> checked_;  // columns that not every text will do for
 };
 
 // By format; RowParser::Make chooses.

@@ -10,6 +10,7 @@ namespace sherd {
 Result<std::span<const RowText>> MemoryRows::Next() {
   constexpr std::uint64_t kRows = 64;
   rows_.clear();
+  for (std::uint64_t i = at_ + kRows; i < std::min(end_, at_ + 2 * kRows); ++i) file_->Prefetch((*order_)[i]);
   for (const std::uint64_t stop = std::min(end_, at_ + kRows); at_ < stop; ++at_) {
     const RowText& row = rows_.emplace_back(file_->row((*order_)[at_]));
     for (std::size_t i = 0; i < row.text.size() && i < 256; i += 64) __builtin_prefetch(row.text.data() + i);

@@ -136,11 +136,6 @@ Status TextFile::IndexRows() {
   return {};
 }
 
-RowText TextFile::row(std::uint32_t i) const {
-  const Span& span = spans_[i];
-  return {{text_.get() + span.offset, span.length}, span.offset};
-}
-
 std::uint64_t TextFile::LineOf(std::uint64_t offset) const {
   const auto after = std::upper_bound(spans_.begin(), spans_.end(), offset,
                                       [](std::uint64_t value, const Span& span) { return value < span.offset; });

@@ -53,7 +53,12 @@ class TextFile {
   // The rest only after Load.
   std::uint64_t unpacked_bytes() const { return text_bytes_; }
   std::uint32_t rows() const { return static_cast<std::uint32_t>(spans_.size()); }
-  RowText row(std::uint32_t i) const;
+  RowText row(std::uint32_t i) const {
+    const Span& span = spans_[i];
+    return {{text_.get() + span.offset, span.length}, span.offset};
+  }
+  // Where a row stands will be asked for soon.
+  void Prefetch(std::uint32_t i) const { __builtin_prefetch(&spans_[i]); }
   // Line number, from 1, of the row at an offset.
   std::uint64_t LineOf(std::uint64_t offset) const;
 
