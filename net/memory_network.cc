@@ -171,7 +171,7 @@ class MemoryNetwork::MemoryMailbox : public Mailbox {
       ++malformed_;
       if (opened.refusal) {
         const Status status = Send(parcel->from, std::move(*opened.refusal));
-        LOG_IF(WARNING, !status.ok()) << "refuse a malformed message: " << status.text();
+        LOG_IF_EVERY_N(WARNING, !status.ok(), 100) << "refuse a malformed message: " << status.text();
       }
     }
     return std::nullopt;

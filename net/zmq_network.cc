@@ -214,8 +214,9 @@ class ZmqContext {
                          request[5] == "CURVE" && request[6] == admitted_;
       if (!admit) {
         refused_connections.fetch_add(1);
-        LOG(WARNING) << "refused a connection from " << (request.size() > 3 ? request[3] : "an unknown address")
-                     << ": it has not the job's client key";
+        LOG_EVERY_N(WARNING, 100) << "refused a connection from "
+                                  << (request.size() > 3 ? request[3] : "an unknown address")
+                                  << ": it has not the job's client key";
       }
       const std::string id = request.size() > 1 ? request[1] : "";
       const std::array<Frame, 6> reply = {
@@ -426,7 +427,7 @@ class ZmqMailbox : public Mailbox {
     ++malformed_;
     if (opened.refusal) {
       const Status status = Send(from, std::move(*opened.refusal));
-      LOG_IF(WARNING, !status.ok()) << "refuse a malformed message: " << status.text();
+      LOG_IF_EVERY_N(WARNING, !status.ok(), 100) << "refuse a malformed message: " << status.text();
     }
     return {.any = true, .envelope = std::nullopt};
   }
