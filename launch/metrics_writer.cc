@@ -80,8 +80,7 @@ void MetricsWriter::OnDone(const DoneReport& r) {
             .Add("test", r.test)
             .Add("checkpoint", r.checkpoint)
             .Add("read_rows", r.read_rows)
-            .Add("bad_rows", r.bad_rows)
-            .Add("bytes_on_wire", r.bytes_on_wire));
+            .Add("bad_rows", r.bad_rows));
 }
 
 void MetricsWriter::OnFailure(const std::string& reason) { Write(JsonLine("failed").Add("reason", reason)); }

@@ -1,5 +1,6 @@
 #include "launch/mpi_bootstrap.h"
 
+#define OMPI_SKIP_MPICXX  // the C++ bindings were taken out of MPI long ago, and need a library of their own
 #include <mpi.h>
 
 #include <algorithm>

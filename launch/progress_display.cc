@@ -38,6 +38,12 @@ std::string Tail(const ProgressReport& r) {
   return text;
 }
 
+// The left column of the table at the end.
+std::string Label(std::string text) {
+  text.resize(std::max<std::size_t>(text.size() + 1, 12), ' ');
+  return text;
+}
+
 std::string Percent(double share) { return Format("%3.0f%%", 100 * std::clamp(share, 0.0, 1.0)); }
 
 std::string Bar(double share, int cells) {
@@ -149,7 +155,7 @@ void ProgressDisplay::OnEvaluation(const EvaluationReport& report) {
 }
 
 void ProgressDisplay::OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {
-  Print("checkpoint " + dir + " after " + WithCommas(rows) + " rows, in " + Format("%.1f s", seconds));
+  Print(Label("checkpoint") + dir + " after " + WithCommas(rows) + " rows, in " + Format("%.1f s", seconds));
 }
 
 void ProgressDisplay::OnBadRow(const proto::BadRow& row) { Print("bad row: " + row.where() + ": " + row.reason()); }
@@ -160,16 +166,16 @@ void ProgressDisplay::OnDone(const DoneReport& r) {
   const double rate = r.seconds > 0 ? static_cast<double>(r.rows) / r.seconds : 0;
   Print("");
   if (r.rows > 0) {
-    Print("trained     " + WithCommas(r.rows) + " rows in " + ShortDuration(r.seconds) + ", " + ShortCount(rate) +
+    Print(Label(done_) + WithCommas(r.rows) + " rows in " + ShortDuration(r.seconds) + ", " + ShortCount(rate) +
           " rows/s" + (r.best_epoch > 0 ? ", best epoch " + std::to_string(r.best_epoch) : ""));
   }
-  if (r.bad_rows > 0) Print("bad rows    " + WithCommas(r.bad_rows) + " of " + WithCommas(r.read_rows) + " read");
+  if (r.bad_rows > 0) Print(Label("bad rows") + WithCommas(r.bad_rows) + " of " + WithCommas(r.read_rows) + " read");
   for (const proto::BadRow& kind : r.bad_kinds) {
     Print("            " + WithCommas(kind.count()) + " x " + kind.reason() + ", first at " + kind.where());
   }
-  if (!r.eval.empty()) Print("eval        " + MetricsText(r.eval));
-  if (!r.test.empty()) Print("test        " + MetricsText(r.test));
-  if (!r.checkpoint.empty()) Print("checkpoint  " + r.checkpoint);
+  if (!r.eval.empty()) Print(Label("eval") + MetricsText(r.eval));
+  if (!r.test.empty()) Print(Label("test") + MetricsText(r.test));
+  if (!r.checkpoint.empty()) Print(Label("checkpoint") + r.checkpoint);
 }
 
 ProgressDisplay::Style DisplayStyle() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "scheduler/observer.h"
 
@@ -26,7 +27,9 @@ class ProgressDisplay : public Observer {
  public:
   enum class Style { kTerminal, kPlain };
 
-  ProgressDisplay(Style style, int width, std::FILE* out) : style_(style), width_(width), out_(out) {}
+  // `done` is the word for what was done to the rows in the end: "trained", "predicted".
+  ProgressDisplay(Style style, int width, std::string done, std::FILE* out)
+      : style_(style), width_(width), done_(std::move(done)), out_(out) {}
 
   void OnStart(std::uint32_t servers, std::uint32_t workers) override;
   void OnProgress(const ProgressReport& report) override;
@@ -44,6 +47,7 @@ class ProgressDisplay : public Observer {
 
   const Style style_;
   const int width_;
+  const std::string done_;
   std::FILE* const out_;
   bool drawn_ = false;
   std::chrono::steady_clock::time_point next_{};

@@ -15,9 +15,17 @@ SchedulerOptions::Mode ModeOf(JobRequest::Command command) {
   return SchedulerOptions::Mode::kTrain;
 }
 
+std::string DoneWord(JobRequest::Command command) {
+  if (command == JobRequest::Command::kEvaluate) return "evaluated";
+  return command == JobRequest::Command::kPredict ? "predicted" : "trained";
+}
+
 }  // namespace
 
-SchedulerRole::SchedulerRole() : display_(DisplayStyle(), DisplayWidth(), stdout) { observers_.Add(&display_); }
+SchedulerRole::SchedulerRole(JobRequest::Command command)
+    : display_(DisplayStyle(), DisplayWidth(), DoneWord(command), stdout) {
+  observers_.Add(&display_);
+}
 
 Status SchedulerRole::OpenOutputs(const JobRequest& request) {
   if (!request.metrics.empty()) {
@@ -33,7 +41,7 @@ Status SchedulerRole::OpenOutputs(const JobRequest& request) {
 Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, const JobRequest& request,
                                                            const LoadedJob& loaded, JobData* data, std::uint64_t job_id,
                                                            const std::string& bind_endpoint) {
-  std::unique_ptr<SchedulerRole> role(new SchedulerRole());
+  std::unique_ptr<SchedulerRole> role(new SchedulerRole(request.command));
   RETURN_IF_ERROR(role->OpenOutputs(request));
   SchedulerOptions options;
   options.mode = ModeOf(request.command);

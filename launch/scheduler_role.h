@@ -31,7 +31,7 @@ class SchedulerRole {
   Status Run(SignalWatch* signals);
 
  private:
-  SchedulerRole();
+  explicit SchedulerRole(JobRequest::Command command);
   Status OpenOutputs(const JobRequest& request);
 
   ProgressDisplay display_;
