@@ -38,12 +38,15 @@ Status ProgressMeter::Add(const proto::Progress& progress, Deadline now) {
 }
 
 void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
-  std::uint64_t rows = 0;
+  std::uint64_t rows = 0, recent_rows = 0;
   double loss_sum = 0;
   std::array<double, kBins> positive{}, negative{};
   report->staleness = 0;
   for (const Step& step : steps_) {
-    if (now - step.begin > kWindow) continue;
+    const bool recent = now - step.begin <= kWindow;
+    // Where a minibatch takes longer than the window, the last one still has its loss, though no pace.
+    if (!recent && &step != &steps_.back()) continue;
+    if (recent) recent_rows += step.rows;
     rows += step.rows;
     loss_sum += step.loss_sum;
     report->staleness = std::max(report->staleness, step.staleness);
@@ -55,7 +58,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
   const Clock::duration span = std::min<Clock::duration>(now - start_, kWindow);
   const double seconds = std::max(std::chrono::duration<double>(span).count(), 1e-3);
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-  report->rows_per_second = static_cast<double>(rows) / seconds;
+  report->rows_per_second = static_cast<double>(recent_rows) / seconds;
   report->loss = rows > 0 ? loss_sum / static_cast<double>(rows) : kUnknown;
   report->auc = HistogramAuc(positive, negative).auc.value_or(kUnknown);
 }

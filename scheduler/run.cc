@@ -296,7 +296,8 @@ Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::u
   RETURN_IF_ERROR(Until([this] { return evaluation_->done(); }));
   evaluation_.reset();
   const std::string name = SetName(set);
-  EvaluationReport report{.set = set, .epoch = epoch, .rows = quality_->rows(), .seconds = 0, .metrics = {}};
+  EvaluationReport report{
+      .set = set, .epoch = epoch, .rows = std::max(quality_->rows(), quality_->lists()), .seconds = 0, .metrics = {}};
   if (options_.mode == Mode::kPredict) return report;
   RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
   if (quality_->not_finite() > 0) {

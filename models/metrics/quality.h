@@ -47,6 +47,7 @@ class Quality {
   void Add(const RankingSums& sums) { ranking_ += sums; }
 
   std::uint64_t rows() const { return rows_; }
+  std::uint64_t lists() const { return ranking_.lists; }
   // Rows that were left out.
   std::uint64_t not_finite() const { return not_finite_; }
 

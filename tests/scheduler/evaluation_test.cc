@@ -172,6 +172,16 @@ TEST(ProgressMeter, ShowsTheLastSecondsOfAllWorkers) {
   EXPECT_DOUBLE_EQ(report.auc, 1 - 0.5 * 100 / 400);  // only the tied bin is wrong: half of its pairs, a quarter of all
 }
 
+TEST(ProgressMeter, AStandstillHasNoPaceButKeepsItsLoss) {
+  ProgressMeter meter;
+  meter.Start({});
+  ASSERT_TRUE(meter.Add(Trained(100, 50, 200, 10), {}).ok());
+  ProgressReport report;
+  meter.Report(Deadline() + std::chrono::minutes(1), &report);
+  EXPECT_EQ(report.rows_per_second, 0);
+  EXPECT_DOUBLE_EQ(report.loss, 0.5);
+}
+
 TEST(ProgressMeter, RefusesWhatIsNoFigure) {
   ProgressMeter meter;
   meter.Start({});
