@@ -107,13 +107,10 @@ void Communicator::AnswerCut() {
   const std::optional<proto::Command> command = state_->cut();
   if (!command || command->cut() == answered_cut_) return;
   const TrainingReport::Stand stand = state_->report.stand();
+  // Retiring stands for a mark, at the shards and, once it is told, at the scheduler. And who has not yet heard of an
+  // epoch that has begun can not say what it does in it.
+  if (!stand.active) return;
   const std::uint64_t clock = stand.next_clock;
-  if (!stand.active) {
-    // Retiring stands for a mark at the shards.
-    answered_cut_ = command->cut();
-    SendCutPosition(*command, clock, false);
-    return;
-  }
   const bool past = clock > command->cut_clock();
   if (past && !command->cut_any_clock()) {
     if (late_cut_ == command->cut() && late_clock_ == command->cut_clock()) return;

@@ -47,7 +47,7 @@ class Communicator {
   std::deque<WorkPtr> pulling_;  // in order, until all shards have answered
   std::deque<WorkPtr> pushed_;   // in order, until all shards have acknowledged
   std::size_t in_flight_ = 0;
-  std::uint32_t answered_cut_ = 0;  // the last cut that was marked, or answered without a mark
+  std::uint32_t answered_cut_ = 0;  // the last cut that was marked
   std::uint64_t late_clock_ = 0;    // clock at which late_cut_ was answered late
   std::uint32_t late_cut_ = 0;
   std::atomic<std::uint64_t> clock_ = 0, waiting_ = 0, flying_ = 0;

@@ -92,12 +92,15 @@ void Evaluator::AddRows(const Minibatch& minibatch, std::span<const float> score
   groups_.insert(groups_.end(), minibatch.groups.begin(), minibatch.groups.end());
 }
 
-Message Evaluator::Finish(const Work& last) {
+Message Evaluator::Finish(const Work& last, std::span<const proto::BadRow> kinds) {
   proto::EvalResult result;
   result.set_evaluation(last.task->evaluation());
   result.set_chunk(last.task->chunk().id());
   result.set_rows(std::exchange(rows_, 0));
+  if (predict_)
+    bad_rows_ = std::count_if(scores_.begin(), scores_.end(), [](float score) { return std::isnan(score); });
   result.set_bad_rows(std::exchange(bad_rows_, 0));
+  if (result.bad_rows() > 0) result.mutable_bad_row()->Add(kinds.begin(), kinds.end());
   const ListSums& sums = ranker_.sums();
   if (sums.lists > 0) {
     result.set_lists(sums.lists);

@@ -45,8 +45,8 @@ class Evaluator {
 
   // The works of a chunk in order; `scores` has one a row.
   void Add(const Work& work, std::span<const float> scores);
-  // The message, when `last` ends its chunk. Begins anew.
-  Message Finish(const Work& last);
+  // The message, when `last` ends its chunk. `kinds`: the bad rows read so far, first of each kind. Begins anew.
+  Message Finish(const Work& last, std::span<const proto::BadRow> kinds);
 
  private:
   void AddLists(const Minibatch& minibatch, std::span<const float> scores);

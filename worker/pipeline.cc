@@ -156,7 +156,7 @@ Status Pipeline::Evaluate(Work* work) {
     ASSIGN_OR_RETURN(scores, trainer_.Predict(work));
   }
   evaluator_.Add(*work, scores);
-  if (work->ends_chunk) state_.Post(evaluator_.Finish(*work));
+  if (work->ends_chunk) state_.Post(evaluator_.Finish(*work, options_.dataset->counts().kinds));
   return {};
 }
 

@@ -71,10 +71,11 @@ class PipelineState {
     return std::exchange(messages_, {});
   }
 
-  // The cut that the scheduler asks for; it may say so many times.
+  // What the scheduler says of cuts, each time it does: it asks for one until it has the answer.
   void AskForCut(const proto::Command& command) {
     std::lock_guard lock(mutex_);
-    cut_ = command;
+    cut_.reset();
+    if (command.cut() != 0) cut_ = command;
   }
   std::optional<proto::Command> cut() const {
     std::lock_guard lock(mutex_);

@@ -70,7 +70,9 @@ void TaskLoop::SendProgressIfDue() {
   }
   progress_sent_ = true;
   last_progress_sent_ |= last;
-  Send(MakeControl(proto::PROGRESS, progress), "progress");
+  Message message = MakeControl(proto::PROGRESS, progress);
+  message.header.set_epoch(pipeline_->stand().epoch);
+  Send(std::move(message), "progress");
 }
 
 void TaskLoop::AskForTaskIfDue() {
@@ -142,7 +144,7 @@ Status TaskLoop::HandleCommand(const Message& message) {
 
 void TaskLoop::Obey(const proto::Command& command) {
   stop_ |= command.stop();
-  if (command.cut() != 0) pipeline_->AskForCut(command);
+  pipeline_->AskForCut(command);
 }
 
 }  // namespace sherd

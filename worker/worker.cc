@@ -95,10 +95,9 @@ void TellFailure(Network* network, const WorkerOptions& options, const Status& f
 Status RunWorker(Network* network, const WorkerOptions& options) {
   Status status = DoTasks(network, options);
   if (status.ok() || status.code() == ErrorCode::kStopped) return {};
-  status = status.Annotate("worker " + std::to_string(options.index));
   LOG(WARNING) << status.text();
   TellFailure(network, options, status);
-  return status;
+  return status.Annotate("worker " + std::to_string(options.index));
 }
 
 }  // namespace sherd

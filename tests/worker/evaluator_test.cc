@@ -99,7 +99,7 @@ TEST(EvaluatorTest, CorrectsLogitsForDownSampledNegatives) {
   work->minibatch.groups = {70, 71};
   work->bad_rows = 3;
   evaluator.Add(*work, std::vector<float>{0.0f, 2.0f});
-  const Message message = evaluator.Finish(*work);
+  const Message message = evaluator.Finish(*work, {});
   const proto::EvalResult result = Body(message);
   EXPECT_EQ(result.evaluation(), 3u);
   EXPECT_EQ(result.chunk(), 8u);
@@ -126,10 +126,10 @@ TEST(EvaluatorTest, SquaredErrorValuesStayAsTheyAre) {
   work->minibatch.rows = 1;
   work->minibatch.labels = {3};
   evaluator.Add(*work, std::vector<float>{2.5f});
-  EXPECT_THAT(Values<float>(evaluator.Finish(*work).frames[1]), ElementsAre(2.5f));
+  EXPECT_THAT(Values<float>(evaluator.Finish(*work, {}).frames[1]), ElementsAre(2.5f));
 }
 
-// Rows 1, 4 and 6 of seven are bad, the last of them after the last good one; one minibatch has no good row at all.
+// Rows 1, 3, 4 and 6 of seven are bad, the last of them after the last good one; one minibatch has no good row at all.
 TEST(EvaluatorTest, PredictionsStandInTheOrderOfTheInputWithNaNForBadRows) {
   proto::Job job;
   Evaluator evaluator(job, true);
@@ -146,8 +146,9 @@ TEST(EvaluatorTest, PredictionsStandInTheOrderOfTheInputWithNaNForBadRows) {
   work->minibatch.source_rows = {5};
   work->minibatch.source_rows_read = 7;
   evaluator.Add(*work, std::vector<float>{15});
-  const Message message = evaluator.Finish(*work);
+  const Message message = evaluator.Finish(*work, {});
   EXPECT_EQ(Body(message).rows(), 7u);
+  EXPECT_EQ(Body(message).bad_rows(), 4u);
   const std::vector<float> scores = Values<float>(message.frames[1]);
   ASSERT_THAT(scores, SizeIs(7));
   const std::vector<float> expected = {10, kNaN, 12, kNaN, kNaN, 15, kNaN};
@@ -162,12 +163,12 @@ TEST(EvaluatorTest, BeginsAnewAfterEachChunk) {
   lists->minibatch.list_offsets = {0, 3};
   lists->minibatch.candidates = {1, 2, 3};
   evaluator.Add(*lists, std::vector<float>{3, 2, 1});
-  const proto::EvalResult first = Body(evaluator.Finish(*lists));
+  const proto::EvalResult first = Body(evaluator.Finish(*lists, {}));
   EXPECT_EQ(first.lists(), 1u);
   EXPECT_EQ(first.hit_sum(), 1);
   evaluator.Add(*lists, std::vector<float>{1, 2, 3});
   evaluator.Add(*lists, std::vector<float>{2, 1, 3});
-  const proto::EvalResult second = Body(evaluator.Finish(*lists));
+  const proto::EvalResult second = Body(evaluator.Finish(*lists, {}));
   EXPECT_EQ(second.lists(), 2u);
   EXPECT_EQ(second.rows(), 6u);
   EXPECT_NEAR(second.reciprocal_rank_sum(), 1.0 / 3 + 1.0 / 2, 1e-12);

@@ -311,11 +311,6 @@ proto::Command CutAt(std::uint32_t cut, std::uint64_t clock, bool any) {
 
 TEST(CutTest, MarksExactlyAtTheClockThatBspAsksFor) {
   Rig rig({.consistency = proto::Train::BSP});
-  rig.pipeline->AskForCut(CutAt(4, 9, false));  // before anything is begun: answered at once, with nothing
-  const proto::CutPosition nothing = TakeCutPosition(&rig);
-  EXPECT_EQ(nothing.cut(), 4u);
-  EXPECT_EQ(nothing.position_size(), 0);
-
   rig.Train(0, 0, 20 * kBatch);
   rig.pipeline->AskForCut(CutAt(5, 700, false));
   ASSERT_TRUE(rig.WaitFor([&] { return rig.pipeline->stand().idle; }));
@@ -368,19 +363,46 @@ TEST(CutTest, PositionsAreWhatWasPushedBeforeTheMark) {
   for (auto& shard : rig.shards) EXPECT_EQ(shard->rows_at_mark, rows);
 }
 
-// Neither waiting for work nor retired may a worker keep a cut waiting.
-TEST(CutTest, IsAnsweredByAnIdleAndByARetiredWorker) {
+// Waiting for work is no reason to keep a cut waiting.
+TEST(CutTest, IsAnsweredByAnIdleWorker) {
   Rig rig({});
   rig.Train(2, 0, 5 * kBatch);
   ASSERT_TRUE(rig.WaitFor([&] { return rig.pipeline->stand().idle; }));
   rig.pipeline->AskForCut(CutAt(1, 1000000, true));
   EXPECT_EQ(RowsOf(TakeCutPosition(&rig)), 5u * kBatch);
   ASSERT_TRUE(rig.EndEpoch());
-  rig.pipeline->AskForCut(CutAt(2, 1000000, false));
-  EXPECT_EQ(RowsOf(TakeCutPosition(&rig)), 5u * kBatch);
   rig.Stop();
   for (auto& shard : rig.shards)
     EXPECT_EQ(shard->rows_at_mark, (std::map<std::uint32_t, std::uint64_t>{{1, 5 * kBatch}}));
+}
+
+// A cut may be asked for when the shards have begun an epoch and the worker does not know of it yet. What it then knows
+// is the last epoch, where the same numbers name other chunks: it has to wait for its first task.
+TEST(CutTest, OfAnEpochThatTheWorkerHasNotHeardOfWaitsForItsFirstTask) {
+  Rig rig({});
+  rig.Train(0, 0, 5 * kBatch);
+  ASSERT_TRUE(rig.EndEpoch());
+  rig.pipeline->AskForCut(CutAt(1, 0, true));
+  for (auto& shard : rig.shards) shard->BeginEpoch(5);
+  rig.Train(0, 0, 900 * kBatch, 0, 1, 5);
+  const proto::CutPosition position = TakeCutPosition(&rig);
+  ASSERT_EQ(position.position_size(), 1);
+  EXPECT_FALSE(position.position(0).done());
+  EXPECT_EQ(position.clock(), 5u + position.position(0).minibatches());
+  ASSERT_TRUE(rig.EndEpoch(1, 5));
+  rig.Stop();
+  for (auto& shard : rig.shards) EXPECT_EQ(shard->clock_at_mark[1], position.clock());
+}
+
+// The scheduler takes a request back.
+TEST(CutTest, ThatIsNoLongerAskedForIsNotMarked) {
+  Rig rig({});
+  rig.Train(0, 0, 5 * kBatch);
+  rig.pipeline->AskForCut(CutAt(1, 30, false));
+  rig.pipeline->AskForCut({});
+  rig.Train(1, 0, 50 * kBatch);
+  ASSERT_TRUE(rig.EndEpoch());
+  EXPECT_TRUE(rig.pipeline->TakeMessages().empty());
 }
 
 TEST(PipelineTest, ALossThatIsNaNNamesItsRowsAndIsNotPushed) {

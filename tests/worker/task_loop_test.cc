@@ -221,7 +221,7 @@ TEST_F(TaskLoopTest, DoesAJobFromFirstTaskToStop) {
 TEST_F(TaskLoopTest, RepeatsWhatWasNotAnswered) {
   scheduler_.script = WholeJob();
   scheduler_.lost_replies = 0.3;
-  const Status status = RunWorker(6);
+  const Status status = RunWorker(12);
   ASSERT_TRUE(status.ok()) << status.text();
   scheduler_.Stop();
   EXPECT_GT(scheduler_.repeated, 0u);
