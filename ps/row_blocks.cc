@@ -10,10 +10,11 @@ namespace sherd {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kMostBytes = 16 * kHugePage;  // of a block, unless a row alone is longer
 
 std::uint32_t ShiftOf(std::uint32_t row_floats) {
-  return static_cast<std::uint32_t>(
-      std::bit_width(std::max<std::size_t>(1, 2 * kHugePage / (row_floats * sizeof(float)))) - 1);
+  const std::size_t rows = kMostBytes / (row_floats * sizeof(float));
+  return static_cast<std::uint32_t>(std::bit_width(std::max<std::size_t>(1, rows)) - 1);
 }
 
 }  // namespace
@@ -37,7 +38,8 @@ void RowBlocks::AddBlock() {
   if (aligned > begin) munmap(memory, aligned - begin);
   const std::uintptr_t end = aligned + block_bytes_;
   if (begin + mapped > end) munmap(reinterpret_cast<void*>(end), begin + mapped - end);
-  if (!blocks_.empty()) madvise(reinterpret_cast<void*>(aligned), block_bytes_, MADV_HUGEPAGE);
+  const std::size_t small = blocks_.empty() ? kHugePage : 0;
+  madvise(reinterpret_cast<void*>(aligned + small), block_bytes_ - small, MADV_HUGEPAGE);
   blocks_.emplace_back(reinterpret_cast<float*>(aligned), Unmap{block_bytes_});
 }
 

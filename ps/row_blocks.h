@@ -24,7 +24,7 @@ class RowBlocks {
 
   std::uint32_t size() const { return size_; }
   std::uint32_t row_floats() const { return row_floats_; }
-  std::uint64_t bytes() const { return blocks_.size() * block_bytes_; }
+  std::uint64_t bytes() const { return std::uint64_t{size_} * row_floats_ * sizeof(float); }
 
  private:
   struct Unmap {
