@@ -1,0 +1,251 @@
+#include "worker/data/row_parser.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/worker/data/data_testing.h"
+
+namespace sherd {
+namespace {
+
+// A parser with all that it refers to.
+class Parsed {
+ public:
+  explicit Parsed(const std::string& job, const std::string& header = "",
+                  RowParser::Labels labels = RowParser::Labels::kNeeded)
+      : job_(ParseTestJob(job)),
+        layout_(FeatureLayout::Make(job_).value()),
+        schema_(Schema::Make(job_, layout_).value()) {
+    auto parser = RowParser::Make(job_, schema_, labels, "file", header);
+    CHECK(parser.ok()) << parser.status().text();
+    parser_ = std::move(parser).value();
+  }
+
+  // Label, then each column of the schema, "-" where missing; or the error.
+  std::vector<std::string> operator()(const std::string& line) {
+    if (!parser_->Parse(line, &row_, &error_)) return {"bad: " + error_.expected, error_.got, error_.column};
+    std::vector<std::string> fields = {std::to_string(static_cast<int>(row_.label))};
+    for (const Value& value : row_.values) fields.push_back(value.text.empty() ? "-" : std::string(value.text));
+    for (const Occurrence& one : row_.occurrences) {
+      fields.push_back(std::string(one.token) + "*" + std::to_string(one.value).substr(0, 4));
+    }
+    return fields;
+  }
+  const Row& row() const { return row_; }
+
+ private:
+  const proto::Job job_;
+  const FeatureLayout layout_;
+  const Schema schema_;
+  std::unique_ptr<RowParser> parser_;
+  Row row_;
+  RowError error_;
+};
+
+using Fields = std::vector<std::string>;
+
+std::string Delimited(const std::string& settings) {
+  return R"(data { format: DELIMITED delimited { label: "y" column { name: "a" } column { name: "n" type: INTEGER }
+            column { name: "skipped" type: SKIP } column { name: "y" } )" +
+         settings + R"( } }
+            feature { column: "a" } feature { column: "n" number { transform: NONE } })";
+}
+
+TEST(DelimitedTest, FieldsQuotesAndMissingMarks) {
+  Parsed parse(Delimited(R"(missing: "?" missing: "NA")"));
+  EXPECT_EQ(parse("x,5,s,1"), (Fields{"1", "x", "5", "1"}));
+  EXPECT_EQ(parse("?,NA,,0"), (Fields{"0", "-", "-", "0"}));
+  EXPECT_EQ(parse(",,,1"), (Fields{"1", "-", "-", "1"}));
+  EXPECT_EQ(parse(R"("x, ""y""",-7,"",-1)"), (Fields{"0", R"(x, "y")", "-7", "-1"}));
+  EXPECT_EQ(parse(R"("""","+7",",,",1)"), (Fields{"1", "\"", "+7", "1"}));
+  EXPECT_EQ(parse(R"(a"b,7,s,1)"), (Fields{"1", "a\"b", "7", "1"}));
+  EXPECT_EQ(parse(" x ,7,s,1"), (Fields{"1", " x ", "7", "1"}));
+  EXPECT_EQ(parse(std::string("x\0y,7,s,1", 8)), (Fields{"1", std::string("x\0y", 3), "7", "1"}));
+}
+
+TEST(DelimitedTest, BadRowsSayWhatWasExpectedAndWhere) {
+  Parsed parse(Delimited(""));
+  EXPECT_EQ(parse("x,abc,s,1"), (Fields{"bad: integer expected", "abc", "n"}));
+  EXPECT_EQ(parse("x,1.5,s,1"), (Fields{"bad: integer expected", "1.5", "n"}));
+  EXPECT_EQ(parse("x,- 5,s,1"), (Fields{"bad: integer expected", "- 5", "n"}));
+  EXPECT_EQ(parse("x,99999999999999999999,s,1"), (Fields{"bad: integer expected", "99999999999999999999", "n"}));
+  EXPECT_EQ(parse("x,9223372036854775807,s,1")[0], "1");
+  EXPECT_EQ(parse("x,5,s"), (Fields{"bad: 4 columns expected", "3", ""}));
+  EXPECT_EQ(parse("x,5,s,1,"), (Fields{"bad: 4 columns expected", "5", ""}));
+  EXPECT_EQ(parse("x,5,s,2"), (Fields{"bad: label 0 or 1 expected", "2", "y"}));
+  EXPECT_EQ(parse("x,5,s,yes"), (Fields{"bad: number expected as label", "yes", "y"}));
+  EXPECT_EQ(parse("x,5,s,"), (Fields{"bad: number expected as label", "", "y"}));
+  EXPECT_EQ(parse("x,5,s,nan")[0], "bad: number expected as label");
+  EXPECT_EQ(parse(R"("x,5,s,1)"), (Fields{"bad: closing quote expected", "\"x,5,s,1", ""}));
+  EXPECT_EQ(parse(R"("x"y,5,s,1)"), (Fields{"bad: delimiter expected after closing quote", "y,5,s,1", ""}));
+  EXPECT_EQ(parse(""), (Fields{"bad: line of at most 1 MiB expected", "", ""}));
+  EXPECT_EQ(parse(std::string("x,\x01\xff,s,1", 8)), (Fields{"bad: integer expected", "??", "n"}));
+}
+
+TEST(DelimitedTest, TrimAndLabelTexts) {
+  Parsed parse(Delimited(R"(trim: true positive: ">50K" positive: ">50K." negative: "<=50K" missing: "?")"));
+  EXPECT_EQ(parse(" x , 5\t, s , >50K."), (Fields{"1", "x", "5", ">50K."}));
+  EXPECT_EQ(parse("?, ? ,s,<=50K"), (Fields{"0", "-", "-", "<=50K"}));
+  EXPECT_EQ(parse(R"( " x " ,5,s,<=50K)"), (Fields{"0", " x ", "5", "<=50K"}));
+  EXPECT_EQ(parse("x,5,s,50K"), (Fields{R"(bad: label ">50K" or "<=50K" expected)", "50K", "y"}));
+  EXPECT_EQ(parse("x,5,s,1")[0], R"(bad: label ">50K" or "<=50K" expected)");
+}
+
+TEST(DelimitedTest, AHeaderOrdersTheColumns) {
+  Parsed parse(Delimited("header: true"), "y,other,n,a");
+  EXPECT_EQ(parse("1,o,5,x"), (Fields{"1", "x", "5", "1"}));
+  const proto::Job job = ParseTestJob(Delimited("header: true"));
+  const FeatureLayout layout = FeatureLayout::Make(job).value();
+  const Schema schema = Schema::Make(job, layout).value();
+  const auto parser = RowParser::Make(job, schema, RowParser::Labels::kNeeded, "f.csv", "y,a,skipped");
+  ASSERT_FALSE(parser.ok());
+  EXPECT_EQ(parser.status().text(), "f.csv: the header has no column \"n\"");
+}
+
+TEST(DelimitedTest, PredictingTheLabelMayBeMissingOrAnything) {
+  Parsed parse(Delimited(""), "", RowParser::Labels::kIgnored);
+  EXPECT_EQ(parse("x,5,s,what"), (Fields{"0", "x", "5", "what"}));
+  EXPECT_EQ(parse("x,5,s"), (Fields{"0", "x", "5", "-"}));
+  EXPECT_EQ(parse("x,5")[0], "bad: 4 columns expected");
+  Parsed headed(Delimited("header: true"), "n,a", RowParser::Labels::kIgnored);
+  EXPECT_EQ(headed("5,x"), (Fields{"0", "x", "5", "-"}));
+}
+
+TEST(DelimitedTest, WeightsAreNumbersFromZeroOn) {
+  Parsed parse(R"(data { format: DELIMITED delimited { delimiter: "\t" label: "y" weight: "w" column { name: "y" }
+                  column { name: "w" } } } feature { column: "w" })");
+  EXPECT_EQ(parse("1\t2.5")[0], "1");
+  EXPECT_EQ(parse.row().weight, 2.5f);
+  EXPECT_EQ(parse("1\t0")[0], "1");
+  EXPECT_EQ(parse("1\t-1"), (Fields{"bad: weight of 0 or more expected", "-1", "w"}));
+  EXPECT_EQ(parse("1\t"), (Fields{"bad: weight of 0 or more expected", "", "w"}));
+  EXPECT_EQ(parse("1\tinf"), (Fields{"bad: number expected", "inf", "w"}));
+}
+
+// As one would write it without caring for speed.
+Fields SplitSlowly(const std::string& line, char delimiter) {
+  Fields fields(1);
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (fields.back().empty() && line[i] == '"' && (i == 0 || line[i - 1] == delimiter)) {
+      for (++i; i < line.size() && (line[i] != '"' || line[i + 1] == '"'); ++i) {
+        if (line[i] == '"') ++i;
+        fields.back() += line[i];
+      }
+    } else if (line[i] == delimiter) {
+      fields.emplace_back();
+    } else {
+      fields.back() += line[i];
+    }
+  }
+  return fields;
+}
+
+TEST(DelimitedTest, AgreesWithASlowParserOnRandomRows) {
+  Parsed parse(Delimited(""));
+  TestRandom random(1);
+  for (int i = 0; i < 5000; ++i) {
+    std::string line;
+    for (int field = 0; field < 3; ++field) {
+      if (field == 1) {
+        line += std::to_string(static_cast<int>(random.Next(20000)) - 10000) + ",";
+        continue;
+      }
+      std::string text, quoted;
+      for (std::uint32_t n = random.Next(8); n > 0; --n) text += "ab \t,\";'"[random.Next(8)];
+      for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+      const bool plain = text.find_first_of(",\"") == std::string::npos;
+      line += (plain && random.Next(2) ? text : '"' + quoted + '"') + ",";
+    }
+    line += "1";
+    const Fields slow = SplitSlowly(line, ',');
+    ASSERT_EQ(slow.size(), 4u) << line;
+    EXPECT_EQ(parse(line), (Fields{"1", slow[0].empty() ? "-" : slow[0], slow[1], "1"})) << line;
+  }
+}
+
+std::string Criteo() {
+  return R"(data { format: CRITEO_TSV } feature { column: "C1..C26" } feature { column: "I1..I13" bucket {} })";
+}
+
+TEST(CriteoTest, AgreesWithASlowParserOnRandomRows) {
+  Parsed parse(Criteo());
+  TestRandom random(2);
+  for (int i = 0; i < 3000; ++i) {
+    Fields fields = {std::to_string(random.Next(2))};
+    for (int j = 0; j < 13; ++j) {
+      fields.push_back(random.Next(3) ? std::to_string(static_cast<int>(random.Next(1 << random.Next(30))) - 3) : "");
+    }
+    for (int j = 0; j < 26; ++j) fields.push_back(std::string(random.Next(3) ? random.Next(12) : 0, 'a' + j));
+    std::string line;
+    for (const std::string& field : fields) line += (&field == &fields[0] ? "" : "\t") + field;
+    Fields expected = {fields[0]};
+    for (int j = 14; j < 40; ++j) expected.push_back(fields[j].empty() ? "-" : fields[j]);
+    for (int j = 1; j < 14; ++j) expected.push_back(fields[j].empty() ? "-" : fields[j]);
+    ASSERT_EQ(parse(line), expected) << line;
+    for (int j = 0; j < 13; ++j) {
+      if (!fields[1 + j].empty()) ASSERT_EQ(parse.row().values[26 + j].number, std::stod(fields[1 + j]));
+    }
+  }
+}
+
+TEST(CriteoTest, WrongCountsAndNumbersAreRefused) {
+  Parsed parse(Criteo());
+  for (const int tabs : {0, 1, 38, 40, 41, 64, 65, 200, 5000}) {
+    EXPECT_EQ(parse("1" + std::string(tabs, '\t')),
+              (Fields{"bad: 40 columns separated by TAB expected", std::to_string(tabs + 1), ""}));
+  }
+  EXPECT_EQ(parse("1" + std::string(39, '\t'))[0], "1");
+  EXPECT_EQ(parse("1\tx" + std::string(38, '\t')), (Fields{"bad: integer expected", "x", "I1"}));
+  EXPECT_EQ(parse("3" + std::string(39, '\t'))[0], "bad: label 0 or 1 expected");
+  Parsed unlabelled(Criteo(), "", RowParser::Labels::kIgnored);
+  EXPECT_EQ(unlabelled("7" + std::string(38, '\t'))[27], "7");
+  EXPECT_EQ(unlabelled("\t7" + std::string(38, '\t'))[27], "7");
+}
+
+TEST(LibsvmTest, ListsColumnsAndFaults) {
+  Parsed list(R"(data { format: LIBSVM } feature { column: "features" })");
+  EXPECT_EQ(list("1 a:1 b:0.5"), (Fields{"1", "a*1.00", "b*0.50"}));
+  EXPECT_EQ(list("-1\t12:-2  7:1e0 "), (Fields{"0", "12*-2.0", "7*1.00"}));
+  EXPECT_EQ(list("+1"), (Fields{"1"}));
+  EXPECT_EQ(list("1 a"), (Fields{"bad: index:value expected", "a", "features"}));
+  EXPECT_EQ(list("1 a:"), (Fields{"bad: index:value expected", "a:", "features"}));
+  EXPECT_EQ(list("1 :1"), (Fields{"bad: index:value expected", ":1", "features"}));
+  EXPECT_EQ(list("1 a:1e39")[0], "bad: index:value expected");
+  EXPECT_EQ(list("a:1 b:1")[0], "bad: number expected as label");
+  Parsed keyed(R"(data { format: LIBSVM } feature { column: "features" categorical { token_is_key: true } })");
+  EXPECT_EQ(keyed("1 18446744073709551615:1")[0], "1");
+  EXPECT_EQ(keyed("1 -5:1"), (Fields{"bad: unsigned integer expected as key", "-5", "features"}));
+  Parsed columns(R"(data { format: LIBSVM libsvm { column: "p" column: "q" } } feature { column: "q" })");
+  EXPECT_EQ(columns("1 3:1 4:1"), (Fields{"1", "4"}));
+  EXPECT_EQ(columns("1 3:1"), (Fields{"bad: 2 features expected", "1", ""}));
+  EXPECT_EQ(columns("1 3:1 4:1 5:1"), (Fields{"bad: 2 features expected", "3", ""}));
+  Parsed unlabelled(R"(data { format: LIBSVM } feature { column: "features" })", "", RowParser::Labels::kIgnored);
+  EXPECT_EQ(unlabelled("a:1 b:1"), (Fields{"0", "a*1.00", "b*1.00"}));
+}
+
+TEST(RowParserTest, SquaredErrorTakesAnyLabel) {
+  Parsed parse(R"(data { format: LIBSVM } feature { column: "features" } model { name: "fm" loss: SQUARED_ERROR })");
+  EXPECT_EQ(parse("3.5 a:1")[0], "3");
+  EXPECT_EQ(parse.row().label, 3.5f);
+  EXPECT_EQ(parse("1e99 a:1")[0], "bad: label within the range of floats expected");
+}
+
+TEST(RowParserTest, NoBytesCrashAParser) {
+  Parsed parsers[] = {
+      Parsed(Delimited("trim: true missing: '?'")), Parsed(Criteo()),
+      Parsed(R"(data { format: LIBSVM } feature { column: "features" categorical { token_is_key: true } })"),
+      Parsed(Delimited(""), "", RowParser::Labels::kIgnored)};
+  TestRandom random(3);
+  const std::string alphabet("\"\",,\t\t :1-+e.x\0\r\xff? ", 22);
+  for (int i = 0; i < 100'000; ++i) {
+    std::string line;
+    for (std::uint32_t n = random.Next(i % 100 ? 40 : 400); n > 0; --n) {
+      line += i % 3 ? alphabet[random.Next(alphabet.size())] : static_cast<char>(random.Next(256));
+    }
+    for (Parsed& parse : parsers) parse(line);
+  }
+}
+
+}  // namespace
+}  // namespace sherd
