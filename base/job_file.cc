@@ -254,6 +254,8 @@ class DifferenceReporter : public google::protobuf::util::MessageDifferencer::Re
     Add(path, ValueText(there, path.back(), path.back().index), "default");
   }
   void ReportModified(const Message& there, const Message& here, const Path& path) override {
+    // Of a message the fields that differ have been reported.
+    if (path.back().field == nullptr || path.back().field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return;
     Add(path, ValueText(there, path.back(), path.back().index), ValueText(here, path.back(), path.back().new_index));
   }
 

@@ -55,10 +55,9 @@ std::string Binding::Endpoint(const std::string& name) const {
 
 Status RunRole(Network* network, const JobPlan& plan, const RankRole& role, const Binding& binding) {
   CHECK_NE(role.role, proto::SCHEDULER);
-  Status status;
-  if (role.role == proto::SERVER) status = RunServerRole(network, plan, role.index, binding);
-  if (role.role == proto::WORKER) status = RunWorkerRole(network, plan, role.index);
-  if (role.role == proto::SPARE) status = RunSpare(network, plan, role.index);
+  if (role.role == proto::WORKER) return RunWorkerRole(network, plan, role.index);  // says itself who it is
+  const Status status = role.role == proto::SERVER ? RunServerRole(network, plan, role.index, binding)
+                                                   : RunSpare(network, plan, role.index);
   return status.Annotate(RoleName(role));
 }
 

@@ -168,6 +168,7 @@ TEST(JobFile, DifferencesNameTheFields) {
   here.mutable_model()->mutable_tower()->add_hidden(8);
   here.add_feature()->set_column("C9");
   const auto lines = ModelDifferences(there, here);
+  EXPECT_EQ(lines.size(), 3u);  // nothing twice
   EXPECT_THAT(lines, testing::Contains("model.embedding_dim: default there, 32 here"));
   EXPECT_THAT(lines, testing::Contains(HasSubstr("feature[1]: default there, {")));
   EXPECT_THAT(lines, testing::Contains(HasSubstr("model.tower: default there, {hidden: 8} here")));

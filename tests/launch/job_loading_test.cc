@@ -1,0 +1,98 @@
+#include "launch/job_loading.h"
+
+#include <gmock/gmock.h>
+
+#include "base/file.h"
+#include "base/job_file.h"
+#include "launch/temporary_dir.h"
+
+namespace sherd {
+namespace {
+
+using Command = JobRequest::Command;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kJob[] = R"(name: "toy" data { format: CRITEO_TSV train: "a.tsv" }
+feature { column: "C1..C3" categorical {} } model { name: "lr" })";
+
+proto::Job Job() { return ParseJob(kJob, "j").value(); }
+
+TEST(FindContradictions, AGoodJobHasNone) { EXPECT_THAT(FindContradictions(Job(), Command::kTrain), IsEmpty()); }
+
+TEST(FindContradictions, AllAtOnce) {
+  proto::Job job = Job();
+  job.mutable_data()->clear_train();
+  job.mutable_evaluation()->set_patience(3);
+  job.mutable_evaluation()->set_test_each_epoch(true);
+  job.mutable_evaluation()->set_metric(proto::Evaluation::HIT_RATE);
+  job.mutable_model()->set_name("transformer");
+  const auto problems = FindContradictions(job, Command::kTrain);
+  for (const char* part : {"data.train: is required", "evaluation.patience: there is no eval set",
+                           "there is no test set", "HIT_RATE needs candidate lists", "transformer"}) {
+    EXPECT_THAT(problems, testing::Contains(HasSubstr(part)));
+  }
+}
+
+TEST(FindContradictions, DependOnTheCommand) {
+  proto::Job job = Job();
+  EXPECT_THAT(FindContradictions(job, Command::kEvaluate), testing::Contains(HasSubstr("neither an eval nor a test")));
+  job.mutable_data()->clear_train();
+  job.mutable_data()->add_test("t.tsv");
+  EXPECT_THAT(FindContradictions(job, Command::kEvaluate), IsEmpty());
+}
+
+class LoadJobTest : public testing::Test {
+ protected:
+  JobRequest Request(const std::string& text) {
+    JobRequest request;
+    request.job_file = JoinPath(dir_->path(), "j.pbtxt");
+    CHECK(WriteFileAtomically(request.job_file, text).ok());
+    return request;
+  }
+  const std::unique_ptr<TemporaryDir> dir_ = TemporaryDir::Make().value();
+};
+
+TEST_F(LoadJobTest, DataStartsFromTheJobFilesFolder) {
+  EXPECT_EQ(LoadJob(Request(kJob), 0)->job.data().data_dir(), dir_->path() + "/");
+}
+
+TEST_F(LoadJobTest, ProblemsOfFileAndFlagsComeTogether) {
+  JobRequest request = Request(std::string(kJob) + " train { epochs: 0 }");
+  request.flags = {{"batch_size", "0"}};
+  const Status status = LoadJob(request, 3).status();
+  EXPECT_EQ(status.code(), ErrorCode::kInvalid);
+  EXPECT_THAT(status.text(), HasSubstr("train.epochs: 0 is outside"));
+  EXPECT_THAT(status.text(), HasSubstr("--batch_size: 0 is outside"));
+}
+
+TEST_F(LoadJobTest, ResumingWithoutACheckpointSaysSo) {
+  JobRequest request = Request(kJob);
+  request.resume = true;
+  EXPECT_THAT(LoadJob(request, 0).status().text(), HasSubstr("the job has no checkpoint.dir"));
+  request.flags = {{"checkpoint_dir", dir_->path()}};
+  const auto loaded = LoadJob(request, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().text();
+  EXPECT_TRUE(loaded->from_checkpoint.empty());
+  EXPECT_THAT(loaded->notes, testing::Contains(HasSubstr("starting from nothing")));
+}
+
+TEST_F(LoadJobTest, ATornCheckpointIsPassedOverAloud) {
+  ASSERT_TRUE(MakeDirectory(JoinPath(dir_->path(), "checkpoint-000007")).ok());
+  JobRequest request = Request(kJob);
+  request.resume = true;
+  request.flags = {{"checkpoint_dir", dir_->path()}};
+  const auto loaded = LoadJob(request, 0);
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_THAT(loaded->notes, testing::Contains(testing::AllOf(HasSubstr("passing over"), HasSubstr("000007"))));
+}
+
+TEST_F(LoadJobTest, MoreServersThanRanksAreRefused) {
+  JobRequest request = Request(kJob);
+  request.flags = {{"servers", "9"}};
+  EXPECT_THAT(LoadJob(request, 4).status().text(), HasSubstr("use -np 11 or more"));
+  EXPECT_TRUE(LoadJob(request, 0).ok());  // in one process they are threads
+}
+
+}  // namespace
+}  // namespace sherd
