@@ -31,11 +31,16 @@ class RequestChecker {
 
   Status ViewPull(const Message& message, RequestView* view);
   Status ViewPush(const Message& message, RequestView* view);
+  // Of a message that has been viewed before: without looking at each key again.
+  void ViewAgain(const Message& message, RequestView* view);
 
  private:
-  Status View(const Message& message, RequestView* view);
-  Status ViewSection(const proto::Section& section, const Message& message, std::size_t* frame, SectionView* view);
-  Status ViewKeys(const proto::Section& section, const Frame& frame, SectionView* view);
+  enum class Keys { kUnchecked, kChecked };
+
+  Status View(const Message& message, Keys keys, RequestView* view);
+  Status ViewSection(const proto::Section& section, const Message& message, Keys keys, std::size_t* frame,
+                     SectionView* view);
+  Status ViewKeys(const proto::Section& section, const Frame& frame, Keys keys, SectionView* view);
   Status ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const;
   Status CheckKeys(const SectionView& view);
 

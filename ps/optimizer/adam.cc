@@ -6,8 +6,9 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ps/optimizer/adam.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "ps/optimizer/vector_loop-inl.h"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "ps/optimizer/vector_loop.inc"
 
 #ifndef SHERD_PS_ADAM_TERMS_
 #define SHERD_PS_ADAM_TERMS_

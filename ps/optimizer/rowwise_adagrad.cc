@@ -6,8 +6,9 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ps/optimizer/rowwise_adagrad.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "ps/optimizer/vector_loop-inl.h"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "ps/optimizer/vector_loop.inc"
 
 HWY_BEFORE_NAMESPACE();
 namespace sherd::HWY_NAMESPACE {
