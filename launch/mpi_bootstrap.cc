@@ -1,6 +1,9 @@
 #include "launch/mpi_bootstrap.h"
 
-#define OMPI_SKIP_MPICXX  // the C++ bindings were taken out of MPI long ago, and need a library of their own
+// The C++ bindings were taken out of MPI long ago, and need a library of their own.
+#ifndef OMPI_SKIP_MPICXX
+#define OMPI_SKIP_MPICXX
+#endif
 #include <mpi.h>
 
 #include <algorithm>
