@@ -1,0 +1,50 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/job_run.h"
+
+namespace sherd {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Two epochs of the shipped job, as the quickstart starts it. The floors are below what eight epochs reach, and well
+// above what the wide or the deep part reaches in two epochs when the other one does not learn.
+TEST(AdultIntegrationTest, WideAndDeepLearnsUnderMpirun) {
+  TestJob job("adult_wide_deep");
+  job.job().mutable_checkpoint()->set_dir(job.Path("checkpoints"));
+  const std::string metrics = job.Path("metrics.jsonl");
+  const ProcessResult run =
+      RunProcess(UnderMpirun(5, {"train", job.Write(), "--servers=2", "--epochs=2", "--metrics=" + metrics}), 300);
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.left, IsEmpty());
+  EXPECT_GT(DoneMetric(metrics, "test", "auc"), 0.905);
+  EXPECT_GT(DoneMetric(metrics, "test", "accuracy"), 0.850);
+  EXPECT_LT(DoneMetric(metrics, "test", "log_loss"), 0.34);
+  EXPECT_NEAR(DoneMetric(metrics, "test", "calibration"), 1, 0.15);
+  EXPECT_THAT(run.out + run.err, HasSubstr(job.Path("checkpoints"))) << "says where the checkpoint is";
+}
+
+TEST(AdultIntegrationTest, DeepFmLearnsInOneProcess) {
+  TestJob job("adult_deepfm");
+  const std::string metrics = job.Path("metrics.jsonl");
+  const ProcessResult run = RunProcess(OneProcess({"train", job.Write(), "--epochs=2", "--metrics=" + metrics}), 300);
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_GT(DoneMetric(metrics, "test", "auc"), 0.900);
+}
+
+// Ranking by popularity alone reaches about 0.38 here, chance 0.1.
+TEST(MovielensIntegrationTest, NeuMfRanksUnderMpirun) {
+  TestJob job("movielens_neumf");
+  const std::string metrics = job.Path("metrics.jsonl");
+  const ProcessResult run =
+      RunProcess(UnderMpirun(3, {"train", job.Write(), "--epochs=8", "--metrics=" + metrics}), 300);
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.left, IsEmpty());
+  EXPECT_GT(DoneMetric(metrics, "test", "hr@10"), 0.40);
+  EXPECT_GT(DoneMetric(metrics, "test", "ndcg@10"), 0.20);
+}
+
+}  // namespace
+}  // namespace sherd

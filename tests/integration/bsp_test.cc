@@ -1,0 +1,55 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/job_run.h"
+
+namespace sherd {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// A small job with everything whose result might depend on how the work is spread: statistics of a batch, masks,
+// crosses, negatives, a rate that warms up.
+void MakeBsp(TestJob* test) {
+  test->Shorten(6000);
+  proto::Job& job = test->job();
+  job.mutable_train()->set_consistency(proto::Train::BSP);
+  job.mutable_train()->set_max_in_flight(1);
+  job.mutable_train()->set_batch_size(128);
+  job.mutable_train()->set_epochs(2);
+  job.mutable_train()->mutable_learning_rate()->set_warmup_clocks(10);
+  job.mutable_model()->mutable_tower()->set_batch_norm(true);
+  job.mutable_model()->mutable_tower()->set_dropout(0.2);
+  job.mutable_cluster()->set_workers(2);
+}
+
+std::string CheckpointOf(TestJob* test, const std::string& name, int servers, bool mpirun,
+                         const std::vector<std::string>& flags = {}) {
+  test->job().mutable_checkpoint()->set_dir(test->Path(name));
+  std::vector<std::string> arguments = {"train", test->Write(), "--servers=" + std::to_string(servers)};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  const ProcessResult run = RunProcess(mpirun ? UnderMpirun(1 + servers + 2, arguments) : OneProcess(arguments), 200);
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  return run.exit_code == 0 ? CheckpointContents(test->Path(name)) : "";
+}
+
+class BspIntegrationTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(BspIntegrationTest, GivesTheSameBitsForAnyNumberOfServersUnderMpirunOrInOneProcess) {
+  TestJob test(GetParam());
+  MakeBsp(&test);
+  const std::string one = CheckpointOf(&test, "one", 1, false);
+  ASSERT_GT(Lines(one).size(), 100) << "tables and dense blocks have contents to compare";
+  EXPECT_TRUE(CheckpointOf(&test, "two", 2, false) == one) << "two servers in one process";
+  EXPECT_TRUE(CheckpointOf(&test, "mpirun_one", 1, true) == one) << "one server under mpirun";
+  EXPECT_TRUE(CheckpointOf(&test, "mpirun_two", 2, true) == one) << "two servers under mpirun";
+  EXPECT_TRUE(CheckpointOf(&test, "mpirun_three", 3, true) == one) << "three servers under mpirun";
+  EXPECT_FALSE(CheckpointOf(&test, "seed", 1, false, {"--seed=2"}) == one) << "another seed must show";
+}
+
+INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
+                         ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));
+
+}  // namespace
+}  // namespace sherd
