@@ -61,7 +61,7 @@ TEST(DelimitedTest, FieldsQuotesAndMissingMarks) {
   EXPECT_EQ(parse(R"("""","+7",",,",1)"), (Fields{"1", "\"", "+7", "1"}));
   EXPECT_EQ(parse(R"(a"b,7,s,1)"), (Fields{"1", "a\"b", "7", "1"}));
   EXPECT_EQ(parse(" x ,7,s,1"), (Fields{"1", " x ", "7", "1"}));
-  EXPECT_EQ(parse(std::string("x\0y,7,s,1", 8)), (Fields{"1", std::string("x\0y", 3), "7", "1"}));
+  EXPECT_EQ(parse(std::string("x\0y,7,s,1", 9)), (Fields{"1", std::string("x\0y", 3), "7", "1"}));
 }
 
 TEST(DelimitedTest, BadRowsSayWhatWasExpectedAndWhere) {
