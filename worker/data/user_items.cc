@@ -39,16 +39,15 @@ bool UserItems::Has(std::uint32_t user, std::uint32_t item) const {
 }
 
 std::uint32_t UserItems::Other(std::uint32_t user, std::uint32_t n) const {
-  // items[i] - i others stand before items[i]; so many of the user's items come before the n-th other.
+  // items[i] - i others stand before items[i]; so many of the user's items come before the n-th other. Which half it is
+  // in cannot be foreseen, so nothing branches on it.
   const auto items = of(user);
-  std::uint32_t low = 0, high = static_cast<std::uint32_t>(items.size());
-  while (low < high) {
-    const std::uint32_t middle = low + (high - low) / 2;
-    if (items[middle] - middle > n) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
+  std::uint32_t low = 0, length = static_cast<std::uint32_t>(items.size());
+  while (length > 0) {
+    const std::uint32_t half = length / 2, middle = low + half;
+    const bool above = items[middle] - middle <= n;
+    low = above ? middle + 1 : low;
+    length = above ? length - half - 1 : half;
   }
   return n + low;
 }
