@@ -7,7 +7,7 @@ namespace sherd {
 Result<RolePlan> PlanRoles(const proto::Cluster& cluster, std::uint32_t ranks) {
   const std::uint64_t spares = cluster.spares();
   std::uint64_t servers = cluster.servers();
-  if (!cluster.has_servers()) servers = ranks > 1 + spares ? std::max<std::uint64_t>(1, (ranks - 1 - spares) / 3) : 1;
+  if (!cluster.has_servers()) servers = ranks > 1 + spares ? std::max<std::uint64_t>(1, (ranks - 1 - spares) / 2) : 1;
   if (ranks < 2 + servers + spares) {
     const auto count = [](std::uint64_t n, const char* what) {
       return std::to_string(n).append(" ").append(what).append(n == 1 ? "" : "s");

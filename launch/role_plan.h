@@ -18,7 +18,7 @@ struct RankRole {
   std::uint32_t index;  // within the role
 };
 
-// For a run under mpirun with `ranks` ranks: servers and spares as the job says, servers by default a third of what is
+// For a run under mpirun with `ranks` ranks: servers and spares as the job says, servers by default half of what is
 // left; the workers are the rest. Invalid: the ranks do not suffice, and how many would.
 Result<RolePlan> PlanRoles(const proto::Cluster& cluster, std::uint32_t ranks);
 

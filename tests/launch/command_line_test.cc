@@ -58,7 +58,7 @@ TEST(RolePlan, AnyThreeRanksOrMoreMakeAJob) {
     EXPECT_GE(plan->servers, 1u);
     EXPECT_GE(plan->workers, plan->servers);
   }
-  EXPECT_EQ(PlanRoles(proto::Cluster(), 10)->servers, 3u);
+  EXPECT_EQ(PlanRoles(proto::Cluster(), 10)->servers, 4u);
 }
 
 TEST(RolePlan, EachRankHasOneRole) {
