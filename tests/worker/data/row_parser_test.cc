@@ -237,7 +237,8 @@ TEST(RowParserTest, NoBytesCrashAParser) {
       Parsed(R"(data { format: LIBSVM } feature { column: "features" categorical { token_is_key: true } })"),
       Parsed(Delimited(""), "", RowParser::Labels::kIgnored)};
   TestRandom random(3);
-  const std::string alphabet("\"\",,\t\t :1-+e.x\0\r\xff? ", 22);
+  constexpr char kBytes[] = "\"\",,\t\t :1-+e.x\0\r\xff? ";
+  const std::string alphabet(kBytes, sizeof(kBytes) - 1);
   for (int i = 0; i < 100'000; ++i) {
     std::string line;
     for (std::uint32_t n = random.Next(i % 100 ? 40 : 400); n > 0; --n) {
