@@ -1,5 +1,7 @@
 #include "models/nn/linear.h"
 
+#include <cmath>
+
 #include "models/nn/gemm.h"
 
 namespace sherd::nn {
@@ -45,8 +47,8 @@ Activation<T>* Linear(Graph<T>* graph, const std::string& name, Activation<T>* x
   weight.set_rows(x->cols);
   weight.set_cols(options.units);
   *weight.mutable_optimizer() = options.weight_optimizer;
-  weight.mutable_initializer()->set_kind(proto::Initializer::XAVIER);
-  weight.mutable_initializer()->set_scale(1);
+  weight.mutable_initializer()->set_kind(proto::Initializer::UNIFORM);
+  weight.mutable_initializer()->set_scale(1 / std::sqrt(static_cast<double>(x->cols)));
   Parameter<T>* w = graph->NewParameter(weight);
   Parameter<T>* b = nullptr;
   if (options.bias) {

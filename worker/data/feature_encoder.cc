@@ -37,7 +37,7 @@ std::int64_t LogBucket(double x) {
   constexpr double kLowest = -0x1p62;  // what is far below would not fit an integer
   if (x <= 2) return static_cast<std::int64_t>(std::floor(std::max(x, kLowest)));
   const double log = std::log(x);
-  return static_cast<std::int64_t>(std::floor(log * log));
+  return 2 + static_cast<std::int64_t>(std::floor(log * log));
 }
 
 Result<FeatureEncoder> FeatureEncoder::Make(const FeatureLayout& layout, const Schema& schema,

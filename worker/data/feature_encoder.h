@@ -17,7 +17,7 @@ namespace sherd {
 // The key of a token of a categorical feature. An integer is its own key where `token_is_key` says so.
 Key CategoricalKey(std::uint64_t field_hash, bool token_is_key, std::string_view token);
 
-// The bucket of a feature without quantiles or edges: x <= 2 ? floor(x) : floor(log(x)^2).
+// The bucket of a feature without quantiles or edges: x <= 2 ? floor(x) : 2 + floor(log(x)^2).
 std::int64_t LogBucket(double x);
 // What the key of a missing value is made of, in place of a bucket.
 inline constexpr std::uint64_t kMissingBucket = std::uint64_t{1} << 63;

@@ -61,7 +61,7 @@ TEST(FeatureEncoderTest, BucketsByLogarithmEdgesAndQuantiles) {
       feature { name: "quantile" column: "n" bucket { quantiles: 2 } })",
                            "0,-3,a,b\n0,2,a,b\n0,3,a,b\n0,100,a,b\n0,,a,b\n0,-1e300,a,b\n0,100000,a,b\n");
   ASSERT_EQ(rows.size(), 6u);                          // -1e300 is no float
-  const std::int64_t logs[] = {-3, 2, 1, 21, 0, 132};  // floor(ln(3)^2), floor(ln(100)^2), floor(ln(1e5)^2)
+  const std::int64_t logs[] = {-3, 2, 3, 23, 0, 134};  // 3 is not in the bucket of 1; floor(ln(100)^2) = 21, of 1e5 132
   const std::int64_t edges[] = {0, 1, 2, 3, 0, 3};
   const std::int64_t halves[] = {0, 0, 1, 1, 0, 1};  // of -3, 2, 3, 100, 100000: the edge is 3
   for (int i = 0; i < 6; ++i) {
