@@ -18,19 +18,21 @@ std::uint64_t ChunkCutter::MinibatchesPerChunk(std::uint64_t minibatches) const 
 }
 
 void ChunkCutter::CutRows(std::uint32_t file, std::uint64_t rows, std::uint64_t rows_per_chunk) {
-  for (std::uint64_t begin = 0; begin < rows; begin += rows_per_chunk) {
-    Add(file, begin, std::min(begin + rows_per_chunk, rows), true);
-  }
+  AddEven(file, 0, rows, rows_per_chunk, true);
 }
 
 void ChunkCutter::CutBytes(std::uint32_t file, std::uint64_t begin, std::uint64_t end, std::uint64_t bytes_per_chunk) {
+  AddEven(file, begin, end, bytes_per_chunk, false);
+}
+
+void ChunkCutter::AddEven(std::uint32_t file, std::uint64_t begin, std::uint64_t end, std::uint64_t most,
+                          bool in_memory) {
   if (begin >= end) return;
-  const std::uint64_t bytes = end - begin;
-  const std::uint64_t chunks = (bytes + bytes_per_chunk - 1) / bytes_per_chunk;
-  const std::uint64_t length = bytes / chunks, longer = bytes % chunks;  // the first `longer` have one byte more
+  const std::uint64_t chunks = (end - begin + most - 1) / most;
+  const std::uint64_t length = (end - begin) / chunks, longer = (end - begin) % chunks;  // these have one more
   for (std::uint64_t i = 0; i < chunks; ++i) {
     const std::uint64_t next = begin + length + (i < longer);
-    Add(file, begin, next, false);
+    Add(file, begin, next, in_memory);
     begin = next;
   }
 }

@@ -7,6 +7,14 @@
 
 namespace sherd {
 
+// Rows of a minibatch when a chunk's rows are dealt evenly to as few minibatches as they fill: no minibatch is left
+// with a few rows, whose mean gradient would be all noise to an optimizer that remembers squares.
+constexpr std::uint64_t EvenRows(std::uint64_t rows, std::uint64_t most) {
+  if (rows <= most) return most;
+  const std::uint64_t minibatches = (rows + most - 1) / most;
+  return (rows + minibatches - 1) / minibatches;
+}
+
 // How a set is cut: into chunks of whole minibatches, as long as they may be but short enough that each of the workers
 // has about eight of them.
 class ChunkCutter {
@@ -16,7 +24,7 @@ class ChunkCutter {
 
   // Minibatches of each chunk, for a set that makes so many.
   std::uint64_t MinibatchesPerChunk(std::uint64_t minibatches) const;
-  // Chunks of `rows_per_chunk` rows of a file held in memory; the last one shorter.
+  // Chunks of about equal length, at most `rows_per_chunk` each, of a file held in memory.
   void CutRows(std::uint32_t file, std::uint64_t rows, std::uint64_t rows_per_chunk);
   // Chunks of about equal length, at most `bytes_per_chunk` each, of a file that is streamed.
   void CutBytes(std::uint32_t file, std::uint64_t begin, std::uint64_t end, std::uint64_t bytes_per_chunk);
@@ -29,6 +37,7 @@ class ChunkCutter {
   std::vector<proto::Chunk> Shuffled(std::uint64_t seed) &&;
 
  private:
+  void AddEven(std::uint32_t file, std::uint64_t begin, std::uint64_t end, std::uint64_t most, bool in_memory);
   void Add(std::uint32_t file, std::uint64_t begin, std::uint64_t end, bool in_memory);
 
   const proto::Chunk::Set set_;

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "worker/data/chunk_cutter.h"
 #include "worker/data/shuffle.h"
 
 namespace sherd {
@@ -55,8 +56,9 @@ SampleReader::SampleReader(PairWriter writer, EpochOrder::Rows order, const User
   samples_.resize((chunk.chunk.end() - chunk.chunk.begin()) * per_row_);
   std::iota(samples_.begin(), samples_.end(), 0u);
   Shuffle(Mix(seed_, chunk.chunk.file(), chunk.chunk.begin()), std::span(samples_));
+  minibatch_rows_ = static_cast<std::uint32_t>(EvenRows(samples_.size(), chunk.max_rows));
   SkipImpossible();
-  for (; minibatches_ < chunk.first_minibatch; ++minibatches_) Skip(chunk.max_rows);
+  for (; minibatches_ < chunk.first_minibatch; ++minibatches_) Skip(minibatch_rows_);
 }
 
 const Interaction& SampleReader::RowOf(std::uint32_t sample) const {
@@ -89,9 +91,8 @@ void SampleReader::Add(std::uint32_t sample, Minibatch* minibatch) {
 
 Result<bool> SampleReader::Next(Minibatch* minibatch) {
   if (at_ >= samples_.size()) return false;
-  const std::uint32_t max_rows = writer_.chunk().max_rows;
-  writer_.Begin(minibatches_++, max_rows, minibatch);
-  while (at_ < samples_.size() && minibatch->rows < max_rows) {
+  writer_.Begin(minibatches_++, minibatch_rows_, minibatch);
+  while (at_ < samples_.size() && minibatch->rows < minibatch_rows_) {
     Add(samples_[at_++], minibatch);
     SkipImpossible();
   }

@@ -58,6 +58,7 @@ class SampleReader : public ChunkReader {
   const std::uint32_t per_row_;  // samples of a row
   const std::uint64_t seed_;     // of the job and the epoch
   std::vector<std::uint32_t> samples_;
+  std::uint32_t minibatch_rows_ = 0;
   std::size_t at_ = 0;
   std::uint32_t minibatches_ = 0;
 };

@@ -20,18 +20,22 @@ class RowStream {
   virtual ~RowStream() = default;
   // Some rows more, valid until the next call; none at the end.
   virtual Result<std::span<const RowText>> Next() = 0;
+  // Rows of the whole chunk, once Next was called; 0 when only reading on would tell.
+  virtual std::uint64_t rows() const = 0;
 };
 
 // Rows order[begin..end) of a file in memory.
 class MemoryRows : public RowStream {
  public:
   MemoryRows(const TextFile* file, EpochOrder::Rows order, std::uint64_t begin, std::uint64_t end)
-      : file_(file), order_(std::move(order)), at_(begin), end_(end) {}
+      : file_(file), order_(std::move(order)), begin_(begin), at_(begin), end_(end) {}
   Result<std::span<const RowText>> Next() override;
+  std::uint64_t rows() const override { return end_ - begin_; }
 
  private:
   const TextFile* const file_;
   const EpochOrder::Rows order_;
+  const std::uint64_t begin_;
   std::uint64_t at_;
   const std::uint64_t end_;
   std::vector<RowText> rows_;
@@ -51,6 +55,7 @@ class StreamedRows : public RowStream {
   StreamedRows(const TextFile* file, std::unique_ptr<LineReader> lines, Options options)
       : file_(file), lines_(std::move(lines)), options_(std::move(options)) {}
   Result<std::span<const RowText>> Next() override;
+  std::uint64_t rows() const override { return done_ && blocks_ == 1 ? rows_.size() : 0; }
 
  private:
   struct Piece {

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "worker/data/chunk_cutter.h"
+
 namespace sherd {
 namespace {
 constexpr std::uint64_t kSampleLane = 0x6e656761;  // keeps the choice apart from other uses of a row's hash
@@ -23,8 +25,10 @@ TextChunkReader::TextChunkReader(Options options, const TextFile* file, const Sc
 // Minibatches that are skipped were counted by whoever read them.
 Status TextChunkReader::Start() {
   RETURN_IF_ERROR(Advance());
+  const bool training = options_.chunk.set() == proto::Chunk::TRAIN && !options_.predict;
+  minibatch_rows_ = training ? EvenRows(stream_->rows(), options_.batch_size) : options_.batch_size;
   for (; minibatches_ < options_.first_minibatch && have_row_; ++minibatches_) {
-    for (std::uint32_t i = 0; i < options_.batch_size && have_row_; ++i) RETURN_IF_ERROR(Advance());
+    for (std::uint64_t i = 0; i < minibatch_rows_ && have_row_; ++i) RETURN_IF_ERROR(Advance());
   }
   if (options_.first_minibatch > 0) uncounted_ = have_row_;
   started_ = true;
@@ -67,7 +71,7 @@ Result<bool> TextChunkReader::Next(Minibatch* minibatch) {
     return false;
   }
   Begin(minibatch);
-  while (have_row_ && minibatch->rows < options_.batch_size) {
+  while (have_row_ && minibatch->rows < minibatch_rows_) {
     Add(minibatch);
     RETURN_IF_ERROR(Advance());
   }

@@ -59,6 +59,7 @@ class TextChunkReader : public ChunkReader {
   Row row_;                   // the next good row, when there is one
   std::uint64_t offset_ = 0;  // its place
   RowError error_;
+  std::uint64_t minibatch_rows_ = 0;
   std::uint32_t minibatches_ = 0;  // given or skipped
 };
 

@@ -179,7 +179,8 @@ Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const proto::Chunk& c
   }
   StreamedRows::Options options;
   options.end = chunk.end();
-  options.block_rows = std::uint64_t{options_.max_chunk_minibatches} * job_.train().batch_size();
+  // Room for a whole chunk of plain text, whose rows were only estimated.
+  options.block_rows = 2 * std::uint64_t{options_.max_chunk_minibatches} * job_.train().batch_size();
   options.block_bytes = kMaxBlockBytes;
   options.keep = RowsOf(chunk.set(), chunk.file());
   if (Shuffles(chunk.set())) options.shuffle_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());

@@ -197,20 +197,25 @@ TEST_P(WaysToRead, PredictingGivesEveryRowItsPlace) {
 
 INSTANTIATE_TEST_SUITE_P(Ways, WaysToRead, ::testing::Values(Way::kMemory, Way::kStreamed, Way::kGzip, Way::kMixed));
 
-TEST(DatasetTest, InMemoryOnlyTheLastMinibatchOfAFileIsShort) {
+// A minibatch of three rows has a mean gradient twenty times as noisy as one of 64 and spoils what Adagrad remembers.
+TEST(DatasetTest, NoTrainingMinibatchIsLeftWithAFewRows) {
   const TemporaryFolder folder;
   folder.Write("t", FileText(0));
   OpenedData data(ParseTestJob("data { format: DELIMITED train: 't' data_dir: '" + folder.path() +
                                "' delimited { label: 'y' comment: '#' column { name: 'y' } column { name: 'id' } "
                                "column { name: 'n' } } } feature { column: 'id' } train { batch_size: 64 }"));
   for (const std::uint32_t workers : {1, 2, 7, 1000}) {
-    std::size_t shorter = 0;
     const auto chunks = data.Chunks(proto::Chunk::TRAIN, 0, workers);
     EXPECT_GE(chunks.size(), std::min<std::size_t>(8 * workers, kRows / 64));
+    std::uint32_t fewest = 64, most = 0;
     for (const proto::Chunk& chunk : chunks) {
-      for (const Minibatch& minibatch : data.Read(chunk)) shorter += minibatch.rows < 64;
+      for (const Minibatch& minibatch : data.Read(chunk)) {
+        fewest = std::min(fewest, minibatch.rows);
+        most = std::max(most, minibatch.rows);
+      }
     }
-    EXPECT_EQ(shorter, 1u);
+    EXPECT_LE(most, 64u);
+    EXPECT_GE(fewest + 8, most);
   }
 }
 
