@@ -10,11 +10,14 @@ std::uint32_t MaxInFlight(const proto::Train& train) {
   return train.consistency() == proto::Train::BSP ? 1 : std::max(train.max_in_flight(), 1u);
 }
 
-// The schedule's factor, times the warm-up's: (clock + 1) / warmup_clocks until that is 1.
+// The plateau schedule's factor, times the epochs', times the warm-up's: (clock + 1) / warmup_clocks until that is 1.
 float LearningRateScale(const proto::Task& task, const proto::LearningRate& rate, std::uint64_t clock) {
-  const float factor = task.has_learning_rate_scale() ? task.learning_rate_scale() : 1.0f;
-  if (clock + 1 >= rate.warmup_clocks()) return factor;
-  return static_cast<float>(factor * (static_cast<double>(clock + 1) / static_cast<double>(rate.warmup_clocks())));
+  double factor = task.has_learning_rate_scale() ? task.learning_rate_scale() : 1;
+  for (std::uint32_t epoch = 0; epoch < task.epoch(); ++epoch) factor *= rate.epoch_factor();
+  if (clock + 1 < rate.warmup_clocks()) {
+    factor *= static_cast<double>(clock + 1) / static_cast<double>(rate.warmup_clocks());
+  }
+  return static_cast<float>(factor);
 }
 
 // What a minibatch without rows must not have kept from the one before.

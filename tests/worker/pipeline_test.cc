@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -37,6 +38,7 @@ class Rig {
     testing::Faults faults = {};
     std::uint64_t nan_row = ~0ull;
     std::uint64_t warmup_clocks = 0;
+    double epoch_factor = 1;
   };
 
   explicit Rig(const Setup& setup) : network_({.job = 5}), dataset(kBatch), layout_(testing::TinySpec(), setup.shards) {
@@ -45,6 +47,7 @@ class Rig {
     job_.mutable_train()->set_consistency(setup.consistency);
     job_.mutable_train()->set_max_in_flight(setup.max_in_flight);
     job_.mutable_train()->mutable_learning_rate()->set_warmup_clocks(setup.warmup_clocks);
+    job_.mutable_train()->mutable_learning_rate()->set_epoch_factor(setup.epoch_factor);
     job_.mutable_model()->set_loss(proto::Model::SQUARED_ERROR);
     PsClient::Options client;
     client.job_id = 5;
@@ -183,7 +186,7 @@ struct PlainLoop {
   }
 };
 
-// Chunks of several sizes, an empty one, one that is gone on with in its middle, two epochs, with warm-up.
+// Chunks of several sizes, an empty one, one that is gone on with in its middle, three epochs, with warm-up and decay.
 TEST(PipelineTest, BspTrainsLikeAPlainLoop) {
   struct Chunk {
     std::uint64_t id, begin, end;
@@ -192,19 +195,23 @@ TEST(PipelineTest, BspTrainsLikeAPlainLoop) {
   const std::vector<Chunk> chunks = {
       {0, 0, 100, 0}, {1, 100, 196, 0}, {3, 196, 196, 0}, {4, 196, 260, 2}, {7, 300, 307, 0}};
   for (std::uint32_t shards : {1, 3}) {
-    Rig rig({.shards = shards, .max_in_flight = 8, .consistency = proto::Train::BSP, .warmup_clocks = 20});
+    Rig rig({.shards = shards,
+             .max_in_flight = 8,
+             .consistency = proto::Train::BSP,
+             .warmup_clocks = 20,
+             .epoch_factor = 0.25});
     PlainLoop loop;
     std::uint64_t rows = 0, clock = 0;
     std::vector<float> scales;
     proto::Progress progress;
-    for (std::uint32_t epoch = 0; epoch < 2; ++epoch) {
+    for (std::uint32_t epoch = 0; epoch < 3; ++epoch) {
       const std::uint64_t start_clock = clock += 10 * epoch;
       for (auto& shard : rig.shards) shard->BeginEpoch(start_clock);
       for (const Chunk& c : chunks) rig.Train(c.id, c.begin, c.end, c.first_minibatch, epoch, start_clock);
       ASSERT_TRUE(rig.EndEpoch(epoch, start_clock)) << rig.pipeline->status().text();
       for (const Chunk& c : chunks) {
         for (std::uint64_t i = c.begin + c.first_minibatch * kBatch; i < c.end; i += kBatch) {
-          scales.push_back(static_cast<float>(0.5 * std::min(1.0, (clock + 1) / 20.0)));
+          scales.push_back(static_cast<float>(0.5 * std::pow(0.25, epoch) * std::min(1.0, (clock + 1) / 20.0)));
           loop.Step(epoch, i, std::min<std::uint64_t>(i + kBatch, c.end), scales.back());
           rows += std::min<std::uint64_t>(i + kBatch, c.end) - i;
           ++clock;
