@@ -12,8 +12,8 @@ namespace sherd {
 
 inline constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector register
 
-// An array of trivial elements that begins on a cache line. Growing does not keep the contents; shrinking keeps the memory,
-// so a buffer that is used again each minibatch stops allocating. Thread-compatible.
+// An array of trivial elements that begins on a cache line. Growing does not keep the contents; shrinking keeps the
+// memory, so a buffer that is used again each minibatch stops allocating. Thread-compatible.
 template <typename T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);

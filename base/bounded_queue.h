@@ -9,8 +9,8 @@
 
 namespace sherd {
 
-// The only channel between a pipeline's threads: first in, first out, at most `capacity` elements. A full queue blocks its
-// producer; a closed one refuses new elements and lets the old ones be taken. Thread-safe.
+// The only channel between a pipeline's threads: first in, first out, at most `capacity` elements. A full queue blocks
+// its producer; a closed one refuses new elements and lets the old ones be taken. Thread-safe.
 template <typename T>
 class BoundedQueue {
  public:

@@ -14,11 +14,12 @@ DenseLayout::DenseLayout(const proto::ModelSpec& spec) {
     const std::uint64_t floats = std::uint64_t{tensor.rows()} * tensor.cols();
     tensor_offset_.push_back(size_);
     for (std::uint64_t first = 0; first < floats; first += kDenseBlockFloats) {
-      blocks_.push_back({.key = Mix(name_hash, first / kDenseBlockFloats),
-                         .tensor = static_cast<std::uint32_t>(t),
-                         .first = static_cast<std::uint32_t>(first),
-                         .length = static_cast<std::uint32_t>(std::min<std::uint64_t>(kDenseBlockFloats, floats - first)),
-                         .offset = size_ + first});
+      blocks_.push_back(
+          {.key = Mix(name_hash, first / kDenseBlockFloats),
+           .tensor = static_cast<std::uint32_t>(t),
+           .first = static_cast<std::uint32_t>(first),
+           .length = static_cast<std::uint32_t>(std::min<std::uint64_t>(kDenseBlockFloats, floats - first)),
+           .offset = size_ + first});
     }
     size_ += (floats + kAlign - 1) / kAlign * kAlign;
   }

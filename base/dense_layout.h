@@ -8,11 +8,11 @@
 
 namespace sherd {
 
-// Where each dense tensor stands in the flat parameter array of a worker, and how it is cut into blocks. Equal on workers
-// and servers, because both derive it from the same ModelSpec. Tensors begin at multiples of 16 floats (a cache line); a
-// block is never shared by two tensors. Immutable.
+// Where each dense tensor stands in the flat parameter array of a worker, and how it is cut into blocks. Equal on
+// workers and servers, because both derive it from the same ModelSpec. Tensors begin at multiples of 16 floats (a cache
+// line); a block is never shared by two tensors. Immutable.
 struct DenseBlock {
-  Key key;               // HashBytes(tensor name) mixed with the block's index in the tensor: its place among the shards
+  Key key;  // HashBytes(tensor name) mixed with the block's index in the tensor: its place among the shards
   std::uint32_t tensor;  // index in ModelSpec.tensor
   std::uint32_t first;   // element of the tensor that the block begins with
   std::uint32_t length;  // floats, 1..kDenseBlockFloats

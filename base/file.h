@@ -15,8 +15,8 @@ namespace sherd {
 // A whole file as text.
 Result<std::string> ReadFile(const std::string& path);
 
-// Replaces `path` by `text` so that a reader, or a crash at any moment, sees the old file or the new one: written beside it,
-// fsynced, renamed, the folder fsynced.
+// Replaces `path` by `text` so that a reader, or a crash at any moment, sees the old file or the new one: written
+// beside it, fsynced, renamed, the folder fsynced.
 Status WriteFileAtomically(const std::string& path, std::string_view text);
 
 // Makes a folder and those above it. No error when it is there.

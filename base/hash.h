@@ -9,8 +9,8 @@ namespace sherd {
 using Key = std::uint64_t;
 using Slot = std::uint32_t;
 
-// Placement, files on disk and initial weights all follow from the functions below: changing one changes every checkpoint.
-// Golden values stand in tests/base/hash_test.cc.
+// Placement, files on disk and initial weights all follow from the functions below: changing one changes every
+// checkpoint. Golden values stand in tests/base/hash_test.cc.
 
 // A bijection of 64-bit integers whose every output bit depends on every input bit (the finalizer of splitmix64, Steele
 // et al. 2014). Slots take its top 12 bits; a shard's index takes others.

@@ -6,8 +6,8 @@
 
 namespace sherd {
 
-// The fixed way from a key to its place. A key's slot never changes; slots are dealt to shards in ranges, so any number of
-// shards up to kSlots divides them evenly.
+// The fixed way from a key to its place. A key's slot never changes; slots are dealt to shards in ranges, so any number
+// of shards up to kSlots divides them evenly.
 inline constexpr Slot kSlots = 4096;
 
 constexpr Slot SlotOf(Key key) { return static_cast<Slot>(Mix(key) >> 52); }

@@ -19,9 +19,9 @@ enum class ErrorCode {
   kStopped,      // the job is being ended; not a failure of its own
 };
 
-// Success, or an error code with a text that names the place (file, line, peer, key) and says what to do. Each level that
-// passes an error on says what it was doing by Annotate: "restore checkpoint: read shard-3: disk full". Immutable, cheap
-// when it is a success.
+// Success, or an error code with a text that names the place (file, line, peer, key) and says what to do. Each level
+// that passes an error on says what it was doing by Annotate: "restore checkpoint: read shard-3: disk full". Immutable,
+// cheap when it is a success.
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -81,8 +81,8 @@ class [[nodiscard]] Result {
 }  // namespace sherd
 
 // Returns from the enclosing function with the error of `expression`, if it is one.
-#define RETURN_IF_ERROR(expression)                   \
-  do {                                                \
+#define RETURN_IF_ERROR(expression)                                            \
+  do {                                                                         \
     if (::sherd::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -242,8 +242,9 @@ TEST_F(TaskLoopTest, AsksForTheNextChunkBeforeTheLastOneIsDone) {
 TEST_F(TaskLoopTest, AnswersACutThatComesWithTheAnswerToItsProgress) {
   scheduler_.command.set_cut(3);
   scheduler_.command.set_cut_any_clock(true);
+  // Long enough that a report is sent, and answered, before the epoch ends.
   for (std::uint64_t chunk = 0; chunk < 3; ++chunk)
-    scheduler_.script.push_back(MakeTask(proto::Task::TRAIN, 0, chunk, 60));
+    scheduler_.script.push_back(MakeTask(proto::Task::TRAIN, 0, chunk, 5000));
   scheduler_.script.push_back(MakeTask(proto::Task::END_EPOCH, 0));
   ASSERT_TRUE(RunWorker().ok());
   scheduler_.Stop();
