@@ -20,16 +20,6 @@ float LearningRateScale(const proto::Task& task, const proto::LearningRate& rate
   return static_cast<float>(factor);
 }
 
-// What a minibatch without rows must not have kept from the one before.
-void ClearRows(Minibatch* minibatch) {
-  minibatch->rows = 0;
-  minibatch->source_rows_read = 0;
-  minibatch->labels.clear();
-  minibatch->weights.clear();
-  minibatch->groups.clear();
-  minibatch->list_offsets.clear();
-}
-
 std::string Name(const proto::Task& task) {
   return "epoch " + std::to_string(task.epoch() + 1) + ", chunk " + std::to_string(task.chunk().id());
 }
@@ -90,7 +80,7 @@ Status Pipeline::ReadTask(const std::shared_ptr<const proto::Task>& task) {
   }
   if (task->kind() == proto::Task::END_EPOCH) {
     WorkPtr work = TakeWork(task);
-    ClearRows(&work->minibatch);
+    work->minibatch.ClearRows();
     work->ends_chunk = true;
     HandOn(std::move(work));
     clock_epoch_ = -1;
@@ -102,7 +92,7 @@ Status Pipeline::ReadTask(const std::shared_ptr<const proto::Task>& task) {
   while (!ended && !state_.tasks.closed()) {
     WorkPtr work = TakeWork(task);
     ASSIGN_OR_RETURN(const bool more, reader->Next(&work->minibatch));
-    if (!more) ClearRows(&work->minibatch);
+    if (!more) work->minibatch.ClearRows();
     ended = work->ends_chunk = !more || work->minibatch.last_of_chunk;
     CountRows(work.get());
     MakeKeysUnique(work.get());

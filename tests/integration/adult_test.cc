@@ -9,8 +9,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Four epochs of the shipped job, as the quickstart starts it. The floors are below what eight epochs reach, and well
-// above what the wide or the deep part reaches in two epochs when the other one does not learn.
+// Four epochs of the shipped job, as the quickstart starts it. The floors stand a little below what it reaches on a
+// crowded machine (AUC .920, calibration within .09), so that a part that does not learn, or learns late, shows.
 TEST(AdultIntegrationTest, WideAndDeepLearnsUnderMpirun) {
   TestJob job("adult_wide_deep");
   job.job().mutable_checkpoint()->set_dir(job.Path("checkpoints"));
@@ -19,10 +19,10 @@ TEST(AdultIntegrationTest, WideAndDeepLearnsUnderMpirun) {
       RunProcess(UnderMpirun(5, {"train", job.Write(), "--servers=2", "--epochs=4", "--metrics=" + metrics}), 300);
   ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
-  EXPECT_GT(DoneMetric(metrics, "test", "auc"), 0.905);
-  EXPECT_GT(DoneMetric(metrics, "test", "accuracy"), 0.845);
-  EXPECT_LT(DoneMetric(metrics, "test", "log_loss"), 0.36);
-  EXPECT_NEAR(DoneMetric(metrics, "test", "calibration"), 1, 0.35);
+  EXPECT_GT(DoneMetric(metrics, "test", "auc"), 0.915);
+  EXPECT_GT(DoneMetric(metrics, "test", "accuracy"), 0.855);
+  EXPECT_LT(DoneMetric(metrics, "test", "log_loss"), 0.31);
+  EXPECT_NEAR(DoneMetric(metrics, "test", "calibration"), 1, 0.15);
   EXPECT_THAT(run.out + run.err, HasSubstr(job.Path("checkpoints"))) << "says where the checkpoint is";
 }
 

@@ -18,17 +18,8 @@ void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* m
   minibatch->chunk = chunk_.chunk.id();
   minibatch->index = index;
   minibatch->file = chunk_.chunk.file();
-  minibatch->rows = 0;
-  minibatch->labels.clear();
-  minibatch->weights.clear();
-  minibatch->row_ids.clear();
-  minibatch->groups.clear();
-  minibatch->list_offsets.clear();
-  minibatch->candidates.clear();
-  minibatch->source_rows.clear();
-  minibatch->source_rows_read = 0;
+  minibatch->ClearRows();
   minibatch->first_source = std::numeric_limits<std::uint64_t>::max();
-  minibatch->last_source = 0;
   encoder_.Begin(max_rows, minibatch);
 }
 

@@ -38,6 +38,9 @@ struct Minibatch {
   // (streamed).
   std::uint32_t file = 0;
   std::uint64_t first_source = 0, last_source = 0;
+
+  // No rows; the vectors keep their memory. What stands under numbers and tables is the encoder's to begin anew.
+  void ClearRows();
 };
 
 }  // namespace sherd

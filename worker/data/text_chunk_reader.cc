@@ -84,17 +84,8 @@ void TextChunkReader::Begin(Minibatch* minibatch) {
   minibatch->chunk = options_.chunk.id();
   minibatch->index = minibatches_++;
   minibatch->file = options_.chunk.file();
-  minibatch->rows = 0;
-  minibatch->labels.clear();
-  minibatch->weights.clear();
-  minibatch->row_ids.clear();
-  minibatch->groups.clear();
-  minibatch->list_offsets.clear();
-  minibatch->candidates.clear();
-  minibatch->source_rows.clear();
-  minibatch->source_rows_read = 0;
+  minibatch->ClearRows();
   minibatch->first_source = std::numeric_limits<std::uint64_t>::max();
-  minibatch->last_source = 0;
   encoder_.Begin(options_.batch_size, minibatch);
 }
 
