@@ -46,7 +46,6 @@ struct DoneReport {
   std::string checkpoint;        // folder of the final checkpoint; empty: none
   std::uint64_t bad_rows = 0, read_rows = 0;
   std::vector<proto::BadRow> bad_kinds;
-  std::uint64_t bytes_on_wire = 0;
 };
 
 // Whoever shows or writes down what happens. Called on the scheduler's thread; must not block.

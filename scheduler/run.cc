@@ -341,7 +341,6 @@ void Scheduler::Impl::Done(DoneReport report) {
   report.bad_rows = bad_rows_.bad();
   report.read_rows = bad_rows_.read();
   report.bad_kinds = bad_rows_.kinds();
-  report.bytes_on_wire = mailbox_->bytes_sent() + mailbox_->bytes_received();
   observer_->OnDone(report);
 }
 
