@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <vector>
 
 #include "base/hash.h"
 
@@ -21,17 +22,6 @@ Status WriteAll(int descriptor, std::span<const std::byte> bytes, const std::str
     if (n < 0) return Status::Io("write " + path, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
-  return {};
-}
-
-// A rename is durable only once the folder that holds the name is on disk.
-Status SyncDirectory(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return Status::Io("open " + path, errno);
-  const int result = fsync(descriptor);
-  const int error = errno;
-  close(descriptor);
-  if (result != 0) return Status::Io("fsync " + path, error);
   return {};
 }
 
@@ -53,10 +43,26 @@ Status WriteFileAtomically(const std::string& path, std::string_view text) {
   return SyncDirectory(DirectoryOf(path));
 }
 
+Status SyncDirectory(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return Status::Io("open " + path, errno);
+  const int result = fsync(descriptor);
+  const int error = errno;
+  close(descriptor);
+  if (result != 0) return Status::Io("fsync " + path, error);
+  return {};
+}
+
 Status MakeDirectory(const std::string& path) {
   std::error_code error;
+  std::vector<std::string> missing;  // the innermost first
+  for (std::filesystem::path level = path; !level.empty() && !std::filesystem::exists(level, error);
+       level = level.parent_path()) {
+    missing.push_back(level.string());
+  }
   std::filesystem::create_directories(path, error);
   if (error) return Status(ErrorCode::kIo, "make folder " + path + ": " + error.message());
+  for (const std::string& level : missing) RETURN_IF_ERROR(SyncDirectory(DirectoryOf(level)));
   return {};
 }
 

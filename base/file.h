@@ -19,7 +19,9 @@ Result<std::string> ReadFile(const std::string& path);
 // beside it, fsynced, renamed, the folder fsynced.
 Status WriteFileAtomically(const std::string& path, std::string_view text);
 
-// Makes a folder and those above it. No error when it is there.
+// Puts the names in a folder on disk: a file or folder that was made or renamed there survives a crash from here on.
+Status SyncDirectory(const std::string& path);
+// Makes a folder and those above it, for good: their names are fsynced. No error when it is there.
 Status MakeDirectory(const std::string& path);
 // Removes a file, or a folder with all it holds. No error when it is not there.
 Status RemoveTree(const std::string& path);

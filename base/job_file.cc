@@ -73,9 +73,13 @@ class RuleWalk {
       return Visit(value, nested, path + ".", at.line);
     }
     const auto refused = refused_.find({at.line, at.column});
-    const std::string problem =
-        refused == refused_.end() ? RuleViolation(place) : TypeViolation(field, refused->second);
+    const std::string problem = refused == refused_.end() ? RuleViolation(place) : Refusal(field, refused->second);
     if (!problem.empty()) problems_.push_back({at.line, path + ": " + problem});
+  }
+
+  static std::string Refusal(const FieldDescriptor* field, const std::string& value) {
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) return value + " is not a text in quotes";
+    return TypeViolation(field, value);
   }
 
   const std::map<Place, std::string>& refused_;
@@ -131,9 +135,11 @@ class Repair {
     std::smatch name;
     static const std::regex kWrongToken(
         R"((Expected integer, got: |Expected double, got: |Integer out of range \().*)");
+    static const std::regex kNoString("Expected string, got: .*");
     static const std::regex kUnknown(R"re(Unknown enumeration value of "(.*)" for field "(.*)"\.)re");
     static const std::regex kNotBool(R"re(Invalid value for boolean field "(.*)"\. Value: "(.*)"\.)re");
-    if (std::regex_match(error.text, kWrongToken)) return ReplaceTokenAt(offset, text);
+    if (std::regex_match(error.text, kWrongToken)) return ReplaceTokenAt(offset, "1", text);
+    if (std::regex_match(error.text, kNoString)) return ReplaceTokenAt(offset, "\"1\"", text);
     // These two are noticed after the value has been passed.
     if (std::regex_match(error.text, name, kUnknown)) return ReplaceBefore(offset, name[2], name[1], text);
     if (std::regex_match(error.text, name, kNotBool)) return ReplaceBefore(offset, name[1], name[2], text);
@@ -143,13 +149,13 @@ class Repair {
   const std::map<Place, std::string>& refused() const { return refused_; }
 
  private:
-  bool ReplaceTokenAt(std::size_t offset, std::string* text) {
+  bool ReplaceTokenAt(std::size_t offset, const std::string& stand_in, std::string* text) {
     std::smatch name, token;
     const std::string before = text->substr(0, offset), after = text->substr(offset);
     static const std::regex kName(R"((\w+)\s*:\s*-?\s*$)");
     static const std::regex kToken(R"(^-?\s*("[^"\n]*"|'[^'\n]*'|[\w.+-]+))");
     if (!std::regex_search(before, name, kName) || !std::regex_search(after, token, kToken)) return false;
-    return Replace(static_cast<std::size_t>(name.position(1)), offset, token.str(), "1", text);
+    return Replace(static_cast<std::size_t>(name.position(1)), offset, token.str(), stand_in, text);
   }
 
   bool ReplaceBefore(std::size_t end, const std::string& field, const std::string& value, std::string* text) {

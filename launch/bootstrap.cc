@@ -1,6 +1,7 @@
 #include "launch/bootstrap.h"
 
 #include <chrono>
+#include <exception>
 #include <future>
 #include <set>
 
@@ -29,7 +30,13 @@ Result<proto::LaunchPlan> ReceivePlan(RankGroup* group) {
 }
 
 Status PrepareAndTell(RankGroup* group, const std::function<Result<proto::LaunchPlan>()>& prepare) {
-  auto outcome = std::async(std::launch::async, prepare);
+  auto outcome = std::async(std::launch::async, [&prepare]() -> Result<proto::LaunchPlan> {
+    try {
+      return prepare();
+    } catch (const std::exception& error) {  // so that the others hear of it
+      return Status(ErrorCode::kIo, std::string("unexpected: ") + error.what());
+    }
+  });
   proto::LaunchPlan preparing;
   preparing.set_state(proto::LaunchPlan::PREPARING);
   while (outcome.wait_for(kSignOfLife) != std::future_status::ready) {

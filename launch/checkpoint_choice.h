@@ -24,4 +24,9 @@ CheckpointChoice ChooseCheckpoint(const std::string& job_dir);
 // Invalid, naming the fields that differ, when the checkpoint is of another model than the job's.
 Status CheckSameModel(const proto::Manifest& manifest, const proto::Job& job, const std::string& dir);
 
+// Invalid when the job can not resume where the checkpoint stands: with another seed, which is where rows that were
+// never seen begin; or in the middle of an epoch, whose positions count minibatches of certain rows, with another value
+// of a field that says which rows those are. Names the fields with both values.
+Status CheckSamePositions(const proto::Manifest& manifest, const proto::Job& job, const std::string& dir);
+
 }  // namespace sherd

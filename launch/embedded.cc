@@ -9,6 +9,7 @@
 #include "base/simd.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
+#include "launch/metrics_writer.h"
 #include "launch/roles.h"
 #include "launch/scheduler_role.h"
 #include "net/zmq_network.h"
@@ -26,11 +27,7 @@ JobPlan PlanOf(const LoadedJob& loaded, JobRequest::Command command, std::uint64
           .scheduler_endpoint = endpoint};
 }
 
-}  // namespace
-
-Status RunEmbedded(const JobRequest& request, SignalWatch* signals) {
-  ASSIGN_OR_RETURN(const LoadedJob loaded, LoadJob(request, 0));
-  for (const std::string& note : loaded.notes) std::cout << note << std::endl;
+Status RunLoaded(const JobRequest& request, const LoadedJob& loaded, Observer* metrics, SignalWatch* signals) {
   RETURN_IF_ERROR(UseSimd(BestSimd()));
   ASSIGN_OR_RETURN(const std::unique_ptr<JobData> data, JobData::Open(loaded, request.command));
 
@@ -40,7 +37,7 @@ Status RunEmbedded(const JobRequest& request, SignalWatch* signals) {
   const Binding binding{.kind = Binding::Kind::kInproc, .where = ""};
   ASSIGN_OR_RETURN(
       const std::unique_ptr<SchedulerRole> scheduler,
-      SchedulerRole::Make(network.get(), request, loaded, data.get(), job_id, binding.Endpoint("scheduler")));
+      SchedulerRole::Make(network.get(), request, loaded, data.get(), metrics, job_id, binding.Endpoint("scheduler")));
 
   const JobPlan plan = PlanOf(loaded, request.command, job_id, scheduler->endpoint());
   std::vector<std::future<Status>> others;
@@ -51,6 +48,17 @@ Status RunEmbedded(const JobRequest& request, SignalWatch* signals) {
   const Status status = scheduler->Run(signals);
   // They have been told to stop, and end by themselves; why one could not go on, the scheduler has said.
   for (auto& other : others) other.wait();
+  return status;
+}
+
+}  // namespace
+
+Status RunEmbedded(const JobRequest& request, SignalWatch* signals) {
+  ASSIGN_OR_RETURN(const LoadedJob loaded, LoadJob(request, 0));
+  ASSIGN_OR_RETURN(const std::unique_ptr<MetricsWriter> metrics, MetricsWriter::CreateIfNamed(request.metrics));
+  for (const std::string& note : loaded.notes) std::cout << note << std::endl;
+  const Status status = RunLoaded(request, loaded, metrics.get(), signals);
+  if (!status.ok() && metrics != nullptr) metrics->OnFailure(status.text());
   return status;
 }
 

@@ -11,7 +11,7 @@ Result<std::unique_ptr<JobData>> JobData::Open(const LoadedJob& loaded, JobReque
   ASSIGN_OR_RETURN(data->dataset_, Dataset::Open(loaded.job, *data->layout_, options));
   if (!loaded.from_checkpoint.empty()) {
     data->statistics_ = loaded.manifest.statistics();
-  } else {
+  } else if (command != JobRequest::Command::kCheck) {  // which looks at the first rows alone
     ASSIGN_OR_RETURN(data->statistics_, data->dataset_->ComputeStatistics());
   }
   data->dataset_->SetStatistics(data->statistics_);

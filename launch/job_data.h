@@ -17,7 +17,7 @@ namespace sherd {
 class JobData : public ChunkSource {
  public:
   // Opens the files; missing and empty ones are errors. Statistics come from the checkpoint that the job begins from,
-  // or from one pass over the training rows if the features need any.
+  // or from one pass over the training rows if the features need any; a check has none.
   static Result<std::unique_ptr<JobData>> Open(const LoadedJob& loaded, JobRequest::Command command);
 
   bool Has(proto::Chunk::Set set) override { return dataset_->Has(set); }

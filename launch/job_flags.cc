@@ -1,5 +1,6 @@
 #include "launch/job_flags.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/job_file.h"
@@ -10,7 +11,7 @@ namespace {
 constexpr JobFlag kFlags[] = {
     {"servers", "cluster.servers", "N", "server processes"},
     {"workers", "cluster.workers", "N", "worker threads of a run without mpirun"},
-    {"spares", "cluster.spares", "N", "ranks that wait for another to fail"},
+    {"spares", "cluster.spares", "N", "ranks that only wait: none takes a lost one's place yet"},
     {"shards_per_server", "cluster.shards_per_server", "N", "threads of a server, each with its share of the rows"},
     {"epochs", "train.epochs", "N", "passes over the training data"},
     {"batch_size", "train.batch_size", "N", "rows of a worker's minibatch"},
@@ -35,13 +36,35 @@ const JobFlag* Find(const std::string& name) {
   return nullptr;
 }
 
-std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+// The input files that a flag names; nullptr: it names none.
+google::protobuf::RepeatedPtrField<std::string>* FilesOf(const std::string& flag, proto::Data* data) {
+  if (flag == "train") return data->mutable_train();
+  if (flag == "eval") return data->mutable_eval();
+  return flag == "test" ? data->mutable_test() : nullptr;
+}
 
-void MakeAbsolute(google::protobuf::RepeatedPtrField<std::string>* paths) {
-  for (std::string& path : *paths) path = Absolute(path);
+// A flag's paths, once its field is set.
+Status ResolvePaths(const std::string& flag, bool from_data_dir, proto::Data* data) {
+  const Status empty = Status::Invalid("an empty path");
+  if (flag == "data_dir") {
+    if (data->data_dir().empty()) return empty;
+    data->set_data_dir(AbsolutePath(data->data_dir()));
+  }
+  auto* files = FilesOf(flag, data);
+  if (files == nullptr) return {};
+  if (std::any_of(files->begin(), files->end(), [](const std::string& path) { return path.empty(); })) return empty;
+  for (std::string& path : *files) {
+    if (!from_data_dir) path = AbsolutePath(path);
+  }
+  return {};
 }
 
 }  // namespace
+
+std::string AbsolutePath(const std::string& path) {
+  CHECK(!path.empty());
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
 
 std::span<const JobFlag> JobFlags() { return kFlags; }
 
@@ -51,13 +74,9 @@ std::vector<std::string> ApplyFlags(const std::vector<FlagValue>& flags, proto::
   for (const FlagValue& flag : flags) data_dir = data_dir || flag.name == "data_dir";
   for (const FlagValue& given : flags) {
     const JobFlag* flag = CHECK_NOTNULL(Find(given.name));
-    const Status status = SetJobField(job, flag->field, given.value);
+    Status status = SetJobField(job, flag->field, given.value);
+    if (status.ok()) status = ResolvePaths(given.name, data_dir, job->mutable_data());
     if (!status.ok()) problems.push_back("--" + given.name + ": " + status.text());
-    if (given.name == "data_dir") job->mutable_data()->set_data_dir(Absolute(given.value));
-    if (data_dir) continue;
-    if (given.name == "train") MakeAbsolute(job->mutable_data()->mutable_train());
-    if (given.name == "eval") MakeAbsolute(job->mutable_data()->mutable_eval());
-    if (given.name == "test") MakeAbsolute(job->mutable_data()->mutable_test());
   }
   return problems;
 }

@@ -28,4 +28,7 @@ struct FlagValue {
 // those of a job file.
 std::vector<std::string> ApplyFlags(const std::vector<FlagValue>& flags, proto::Job* job);
 
+// A path of the command line, which must not be empty, from the current folder.
+std::string AbsolutePath(const std::string& path);
+
 }  // namespace sherd

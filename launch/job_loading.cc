@@ -49,26 +49,45 @@ void ResolveDataDir(const std::string& job_file, proto::Job* job) {
   job->mutable_data()->set_data_dir(std::filesystem::absolute(dir).lexically_normal().string());
 }
 
-void UseInput(const std::string& input, proto::Job* job) {
+Problems UseInput(const std::string& input, proto::Job* job) {
   proto::Data& data = *job->mutable_data();
   data.clear_test();
   std::istringstream in(input);
   for (std::string path; std::getline(in, path, ',');) {
-    data.add_test(std::filesystem::absolute(path).lexically_normal().string());
+    if (path.empty()) return {"--input: an empty path"};
+    data.add_test(AbsolutePath(path));
   }
+  return {};
 }
 
-Problems FormatProblems(const proto::Data& data) {
+// The workers that the command line asks for. A job file's are those of a run without mpirun.
+std::optional<std::uint32_t> WorkersByFlag(const JobRequest& request, const proto::Job& job) {
+  for (const FlagValue& flag : request.flags) {
+    if (flag.name == "workers") return job.cluster().workers();
+  }
+  return std::nullopt;
+}
+
+Problems FormatProblems(const proto::Job& job) {
+  const proto::Data& data = job.data();
   const auto needs = [](const char* part, const char* format) {
     return Problems{std::string("data.").append(part).append(": is required with format ").append(format)};
   };
   if (data.format() == proto::Data::DELIMITED && !data.has_delimited()) return needs("delimited", "DELIMITED");
   if (data.format() == proto::Data::USER_ITEM && !data.has_user_item()) return needs("user_item", "USER_ITEM");
+  const bool labels = data.format() != proto::Data::USER_ITEM && job.model().loss() == proto::Model::LOG_LOSS;
+  if (data.negative_rate() < 1 && !labels) {
+    return {"data.negative_rate: needs model.loss LOG_LOSS and a format with labels"};
+  }
   return {};
 }
 
-bool HasEvalSet(const proto::Data& data) {
-  return data.eval_size() > 0 || data.eval_fraction() > 0 || data.user_item().leave_one_out();
+// leave_one_out gives one only where worker/data/interactions.cc takes it out of the training rows.
+bool HasEvalSet(const proto::Job& job) {
+  const proto::Data& data = job.data();
+  if (data.eval_size() > 0 || data.eval_fraction() > 0) return true;
+  return data.user_item().leave_one_out() && data.test().empty() && job.has_evaluation() &&
+         !job.evaluation().test_each_epoch();
 }
 bool HasTestSet(const proto::Data& data) { return data.test_size() > 0 || data.user_item().leave_one_out(); }
 
@@ -79,7 +98,7 @@ Problems EvaluationProblems(const proto::Job& job) {
   if (evaluation.test_each_epoch() && !HasTestSet(job.data())) {
     problems.push_back("evaluation.test_each_epoch: there is no test set; give data.test");
   }
-  if (HasEvalSet(job.data()) || chosen_by_test) return problems;
+  if (HasEvalSet(job) || chosen_by_test) return problems;
   const std::string no_set = ": there is no eval set to go by; give data.eval or data.eval_fraction";
   if (evaluation.patience() > 0) problems.push_back("evaluation.patience" + no_set);
   if (job.train().learning_rate().plateau_factor() < 1)
@@ -134,13 +153,17 @@ Status FindStart(const JobRequest& request, LoadedJob* loaded) {
     loaded->manifest = std::move(choice.manifest);
     loaded->notes.push_back((request.resume ? "resuming from " : "checkpoint ") + choice.dir);
   }
-  return CheckSameModel(loaded->manifest, loaded->job, loaded->from_checkpoint);
+  RETURN_IF_ERROR(CheckSameModel(loaded->manifest, loaded->job, loaded->from_checkpoint));
+  if (request.resume) return CheckSamePositions(loaded->manifest, loaded->job, loaded->from_checkpoint);
+  // Keys that training never saw get the rows that it would have given them.
+  loaded->job.mutable_train()->set_seed(loaded->manifest.seed());
+  return {};
 }
 
 }  // namespace
 
 std::vector<std::string> FindContradictions(const proto::Job& job, Command command) {
-  Problems problems = FormatProblems(job.data());
+  Problems problems = FormatProblems(job);
   const auto layout = FeatureLayout::Make(job);
   if (!layout.ok()) problems.push_back(layout.status().text());
   if (layout.ok()) {
@@ -152,7 +175,7 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
     if (job.data().train_size() == 0) problems.push_back("data.train: is required to train");
     Append(EvaluationProblems(job), "", &problems);
   }
-  if (command == Command::kEvaluate && !HasEvalSet(job.data()) && !HasTestSet(job.data())) {
+  if (command == Command::kEvaluate && !HasEvalSet(job) && !HasTestSet(job.data())) {
     problems.push_back("data: there is neither an eval nor a test set; give --eval or --test");
   }
   return problems;
@@ -168,11 +191,12 @@ Result<LoadedJob> LoadJob(const JobRequest& request, std::uint32_t ranks) {
   if (!problems.empty()) return ProblemStatus(problems);
 
   ResolveDataDir(request.job_file, &loaded.job);
-  if (request.command == Command::kPredict) UseInput(request.input, &loaded.job);
+  if (request.command == Command::kPredict) Append(UseInput(request.input, &loaded.job), "", &problems);
   const std::string prefix = (request.job_file.empty() ? request.checkpoint : request.job_file) + ": ";
   Append(FindContradictions(loaded.job, request.command), prefix, &problems);
   Append(CheckpointProblems(request, loaded.job), "", &problems);
-  const auto plan = ranks > 1 ? PlanRoles(loaded.job.cluster(), ranks) : PlanEmbedded(loaded.job.cluster());
+  const auto workers = WorkersByFlag(request, loaded.job);
+  const auto plan = ranks > 1 ? PlanRoles(loaded.job.cluster(), ranks, workers) : PlanEmbedded(loaded.job.cluster());
   if (!plan.ok()) problems.push_back(plan.status().text());
   if (!problems.empty()) return ProblemStatus(problems);
 

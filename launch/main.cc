@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <map>
 #include <optional>
@@ -152,13 +153,22 @@ int BadUsage(const std::vector<std::string>& problems) {
   _exit(RankFromEnvironment() == 0 ? 1 : 0);
 }
 
-int Run(const JobRequest& request) {
+int RunCommand(const JobRequest& request) {
   StartLog(FLAGS_log_dir);
   const std::uint32_t ranks = RanksFromEnvironment();
   SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
   if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
+}
+
+// An exception that nobody foresaw is a bug, but the other ranks should not have to wait until they miss us.
+int Run(const JobRequest& request) {
+  try {
+    return RunCommand(request);
+  } catch (const std::exception& error) {
+    return Finish(Status(ErrorCode::kIo, std::string("unexpected: ") + error.what()));
+  }
 }
 
 int Main(int argc, char** argv) {

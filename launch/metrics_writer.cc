@@ -14,6 +14,11 @@ Result<std::unique_ptr<MetricsWriter>> MetricsWriter::Create(const std::string& 
   return std::unique_ptr<MetricsWriter>(new MetricsWriter(path, file));
 }
 
+Result<std::unique_ptr<MetricsWriter>> MetricsWriter::CreateIfNamed(const std::string& path) {
+  if (path.empty()) return std::unique_ptr<MetricsWriter>();
+  return Create(path);
+}
+
 MetricsWriter::~MetricsWriter() { std::fclose(file_); }
 
 void MetricsWriter::Write(const JsonLine& line) {

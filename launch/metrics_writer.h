@@ -18,6 +18,8 @@ class MetricsWriter : public Observer {
  public:
   // Replaces the file.
   static Result<std::unique_ptr<MetricsWriter>> Create(const std::string& path);
+  // The same; of an empty path, as when nobody asks for metrics, nullptr.
+  static Result<std::unique_ptr<MetricsWriter>> CreateIfNamed(const std::string& path);
   ~MetricsWriter() override;
 
   void OnStart(std::uint32_t servers, std::uint32_t workers) override;

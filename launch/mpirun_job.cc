@@ -11,6 +11,7 @@
 #include "launch/host_address.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
+#include "launch/metrics_writer.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/process_log.h"
 #include "launch/roles.h"
@@ -21,7 +22,8 @@
 namespace sherd {
 namespace {
 
-constexpr double kGraceSeconds = 60;  // for a rank that the scheduler does not end after a signal
+// For a rank that the scheduler does not end after a signal: the checkpoint of a stop may take eleven request timeouts.
+constexpr double kGraceRequestTimeouts = 12;
 
 std::optional<CurveKeys> KeysOf(const proto::LaunchPlan& plan) {
   if (!plan.has_server_secret()) return std::nullopt;
@@ -45,6 +47,7 @@ Result<std::unique_ptr<ZmqNetwork>> MakeNetwork(const proto::LaunchPlan& plan) {
 // In the order in which they depend on one another.
 struct RankZero {
   LoadedJob loaded;
+  std::unique_ptr<MetricsWriter> metrics;
   std::unique_ptr<JobData> data;
   std::unique_ptr<TemporaryDir> sockets;
   std::unique_ptr<ZmqNetwork> network;
@@ -53,6 +56,7 @@ struct RankZero {
 
 Result<proto::LaunchPlan> Prepare(const JobRequest& request, std::uint32_t ranks, RankZero* zero) {
   ASSIGN_OR_RETURN(zero->loaded, LoadJob(request, ranks));
+  ASSIGN_OR_RETURN(zero->metrics, MetricsWriter::CreateIfNamed(request.metrics));
   for (const std::string& note : zero->loaded.notes) std::cout << note << std::endl;
   ASSIGN_OR_RETURN(zero->data, JobData::Open(zero->loaded, request.command));
   proto::LaunchPlan plan;
@@ -89,7 +93,7 @@ Status Settle(const JobRequest& request, const std::vector<proto::RankInfo>& ran
   ASSIGN_OR_RETURN(zero->network, MakeNetwork(*plan));
   const std::string bind = BindingOf(*plan, ranks[0].address()).Endpoint("scheduler");
   ASSIGN_OR_RETURN(zero->scheduler, SchedulerRole::Make(zero->network.get(), request, zero->loaded, zero->data.get(),
-                                                        plan->job_id(), bind));
+                                                        zero->metrics.get(), plan->job_id(), bind));
   plan->set_scheduler_endpoint(zero->scheduler->endpoint());
   plan->set_state(proto::LaunchPlan::GO);
   return {};
@@ -117,9 +121,11 @@ Status RunRankZero(const JobRequest& request, std::unique_ptr<RankGroup> group, 
               << std::endl;
   }
   RankZero zero;
-  RETURN_IF_ERROR(BootstrapRankZero(request, group.get(), &zero));
+  Status status = BootstrapRankZero(request, group.get(), &zero);
   group.reset();
-  return zero.scheduler->Run(signals);
+  if (status.ok()) status = zero.scheduler->Run(signals);
+  if (!status.ok() && zero.metrics != nullptr) zero.metrics->OnFailure(status.text());
+  return status;
 }
 
 // ---- the others ----------------------------------------------------------------------------------------------------
@@ -142,7 +148,7 @@ Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   ASSIGN_OR_RETURN(const auto launch, BootstrapOther(group.get(), &mine));
   group.reset();
   if (!launch) return {};
-  signals->EndLater(kGraceSeconds);
+  signals->EndLater(kGraceRequestTimeouts * launch->job().cluster().request_timeout());
 
   JobPlan plan;
   plan.job = launch->job();

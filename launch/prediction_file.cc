@@ -4,10 +4,13 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 namespace sherd {
 
 Result<std::unique_ptr<PredictionFile>> PredictionFile::Create(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return Status::Invalid("--output: " + path + " is a folder");
   auto writer = FileWriter::Create(path + ".new");
   if (!writer.ok()) return writer.status().Annotate("--output");
   return std::unique_ptr<PredictionFile>(new PredictionFile(path, std::move(*writer)));
@@ -29,8 +32,8 @@ Status PredictionFile::Write(std::span<const float> predictions) {
 
 Status PredictionFile::Finish() {
   RETURN_IF_ERROR(writer_->Finish());
-  writer_.reset();
   if (std::rename((path_ + ".new").c_str(), path_.c_str()) != 0) return Status::Io("rename to " + path_, errno);
+  writer_.reset();
   return {};
 }
 

@@ -12,11 +12,12 @@ namespace sherd {
 // file appears under its name when it is complete. Thread-compatible.
 class PredictionFile : public PredictionSink {
  public:
+  // Invalid: `path` is a folder.
   static Result<std::unique_ptr<PredictionFile>> Create(const std::string& path);
   ~PredictionFile() override;
 
   Status Write(std::span<const float> predictions) override;
-  Status Finish();
+  Status Finish() override;
 
  private:
   PredictionFile(std::string path, std::unique_ptr<FileWriter> writer)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/status.h"
 #include "proto/job.pb.h"
@@ -19,8 +20,10 @@ struct RankRole {
 };
 
 // For a run under mpirun with `ranks` ranks: servers and spares as the job says, servers by default half of what is
-// left; the workers are the rest. Invalid: the ranks do not suffice, and how many would.
-Result<RolePlan> PlanRoles(const proto::Cluster& cluster, std::uint32_t ranks);
+// left; the workers are the rest. Invalid: the ranks do not suffice, or the rest is not the number of workers that is
+// asked for (nothing: any will do), and how many ranks would do.
+Result<RolePlan> PlanRoles(const proto::Cluster& cluster, std::uint32_t ranks,
+                           std::optional<std::uint32_t> workers = std::nullopt);
 
 // For a run in one process: servers and workers as the job says, 1 each by default; no spares.
 RolePlan PlanEmbedded(const proto::Cluster& cluster);

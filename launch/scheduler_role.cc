@@ -1,8 +1,12 @@
 #include "launch/scheduler_role.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <random>
 
+#include "base/file.h"
 #include "base/job_file.h"
 #include "base/simd.h"
 
@@ -20,29 +24,29 @@ std::string DoneWord(JobRequest::Command command) {
   return command == JobRequest::Command::kPredict ? "predicted" : "trained";
 }
 
-}  // namespace
-
-SchedulerRole::SchedulerRole(JobRequest::Command command)
-    : display_(DisplayStyle(), DisplayWidth(), DoneWord(command), stdout) {
-  observers_.Add(&display_);
+// The folder of the job's checkpoints. That nothing can be written there should be known before hours of training.
+Result<std::string> PrepareCheckpointDir(const std::string& said) {
+  const std::string dir = std::filesystem::absolute(said).lexically_normal().string();
+  RETURN_IF_ERROR(MakeDirectory(dir).Annotate("checkpoint.dir"));
+  if (access(dir.c_str(), W_OK | X_OK) != 0) return Status::Io("checkpoint.dir: write to " + dir, errno);
+  return dir;
 }
 
-Status SchedulerRole::OpenOutputs(const JobRequest& request) {
-  if (!request.metrics.empty()) {
-    ASSIGN_OR_RETURN(metrics_, MetricsWriter::Create(request.metrics));
-    observers_.Add(metrics_.get());
-  }
-  if (request.command == JobRequest::Command::kPredict) {
-    ASSIGN_OR_RETURN(predictions_, PredictionFile::Create(request.output));
-  }
-  return {};
+}  // namespace
+
+SchedulerRole::SchedulerRole(JobRequest::Command command, Observer* metrics)
+    : display_(DisplayStyle(), DisplayWidth(), DoneWord(command), stdout) {
+  observers_.Add(&display_);
+  if (metrics != nullptr) observers_.Add(metrics);
 }
 
 Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, const JobRequest& request,
-                                                           const LoadedJob& loaded, JobData* data, std::uint64_t job_id,
-                                                           const std::string& bind_endpoint) {
-  std::unique_ptr<SchedulerRole> role(new SchedulerRole(request.command));
-  RETURN_IF_ERROR(role->OpenOutputs(request));
+                                                           const LoadedJob& loaded, JobData* data, Observer* metrics,
+                                                           std::uint64_t job_id, const std::string& bind_endpoint) {
+  std::unique_ptr<SchedulerRole> role(new SchedulerRole(request.command, metrics));
+  if (request.command == JobRequest::Command::kPredict) {
+    ASSIGN_OR_RETURN(role->predictions_, PredictionFile::Create(request.output));
+  }
   SchedulerOptions options;
   options.mode = ModeOf(request.command);
   options.job_id = job_id;
@@ -59,7 +63,7 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
   options.job_text = JobToText(loaded.job);
   options.keep_checkpoints = !loaded.job.checkpoint().dir().empty() && options.mode == SchedulerOptions::Mode::kTrain;
   if (options.keep_checkpoints) {
-    options.checkpoint_dir = std::filesystem::absolute(loaded.job.checkpoint().dir()).lexically_normal().string();
+    ASSIGN_OR_RETURN(options.checkpoint_dir, PrepareCheckpointDir(loaded.job.checkpoint().dir()));
   } else {
     ASSIGN_OR_RETURN(role->checkpoints_, TemporaryDir::Make());
     options.checkpoint_dir = role->checkpoints_->path();
@@ -72,11 +76,9 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
 
 Status SchedulerRole::Run(SignalWatch* signals) {
   signals->OnStop([this](const std::string&) { scheduler_->RequestStop(); });
-  Status status = scheduler_->Run();
+  const Status status = scheduler_->Run();
   signals->OnStop(nullptr);
-  if (status.ok() && predictions_ != nullptr) status = predictions_->Finish();
   display_.Clear();
-  if (!status.ok() && metrics_ != nullptr) metrics_->OnFailure(status.text());
   return status;
 }
 

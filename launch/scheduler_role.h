@@ -7,7 +7,6 @@
 #include "base/status.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
-#include "launch/metrics_writer.h"
 #include "launch/observer_list.h"
 #include "launch/prediction_file.h"
 #include "launch/progress_display.h"
@@ -17,25 +16,24 @@
 
 namespace sherd {
 
-// Rank 0's part of a job with all that belongs to it: the scheduler, its view of the data, the display, the metrics
-// file, the file of predictions. Confined to the thread that made it.
+// Rank 0's part of a job with all that belongs to it: the scheduler, its view of the data, the display, the file of
+// predictions. Confined to the thread that made it.
 class SchedulerRole {
  public:
-  // Binds the scheduler. `loaded`, `data` and `network` must outlive it.
+  // Binds the scheduler. `loaded`, `data`, `network` and `metrics` (nullptr: none), which is told of all that happens
+  // but a failure, must outlive it.
   static Result<std::unique_ptr<SchedulerRole>> Make(Network* network, const JobRequest& request,
-                                                     const LoadedJob& loaded, JobData* data, std::uint64_t job_id,
-                                                     const std::string& bind_endpoint);
+                                                     const LoadedJob& loaded, JobData* data, Observer* metrics,
+                                                     std::uint64_t job_id, const std::string& bind_endpoint);
 
   const std::string& endpoint() const { return endpoint_; }
   // Runs the job to its end. From a first signal on it is led to an orderly one.
   Status Run(SignalWatch* signals);
 
  private:
-  explicit SchedulerRole(JobRequest::Command command);
-  Status OpenOutputs(const JobRequest& request);
+  SchedulerRole(JobRequest::Command command, Observer* metrics);
 
   ProgressDisplay display_;
-  std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<PredictionFile> predictions_;
   ObserverList observers_;
   std::unique_ptr<TemporaryDir> checkpoints_;  // of a job that keeps none

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <string>
 
@@ -16,6 +17,9 @@ sigset_t WatchedSignals() {
   for (int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
   return set;
 }
+
+// `timeout -s INT` and the like send a signal to their child and to its whole group.
+constexpr std::chrono::milliseconds kOneRequest{500};
 
 std::string SignalName(int signal) { return std::string("SIG").append(sigabbrev_np(signal)); }
 
@@ -59,18 +63,18 @@ void SignalWatch::Watch() {
 }
 
 void SignalWatch::Handle(int signal) {
-  std::unique_lock lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  std::lock_guard lock(mutex_);
   if (grace_seconds_ >= 0) {
-    const auto now = std::chrono::steady_clock::now();
     const auto grace = std::chrono::milliseconds(static_cast<std::int64_t>(1000 * grace_seconds_));
     end_at_ = std::min(end_at_, now + grace);
     return;
   }
+  if (first_signal_ && now < *first_signal_ + kOneRequest) return;
   const bool again = signal == SIGINT && ++interrupts_ > 1;
-  const auto stop = stop_;
-  lock.unlock();
-  if (!stop || again) return die_((again ? "a second " : "") + SignalName(signal));
-  stop(SignalName(signal));
+  if (!stop_ || again) return die_((again ? "a second " : "") + SignalName(signal));
+  if (!first_signal_) first_signal_ = now;
+  stop_(SignalName(signal));  // under the lock: once OnStop has returned, the one before is not called any more
 }
 
 }  // namespace sherd

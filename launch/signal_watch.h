@@ -1,8 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 
 namespace sherd {
@@ -12,11 +15,13 @@ namespace sherd {
 class SignalWatch {
  public:
   // The program ends at once by `die`, with the reason, on a signal before there is an `OnStop`, on a second SIGINT,
-  // and, with `watch_parent`, when the parent is no more. `die` must not return.
+  // and, with `watch_parent`, when the parent is no more. `die` must not return. What comes within half a second of the
+  // first signal is taken for the same request.
   SignalWatch(bool watch_parent, std::function<void(const std::string& reason)> die);
   ~SignalWatch();
 
-  // From now on the first signal calls `stop` (on the watch's thread); nothing: back to ending at once.
+  // From now on the first signal calls `stop` (on the watch's thread); nothing: back to ending at once. `stop` must not
+  // wait or call the watch; it is not called any more once another one has been set.
   void OnStop(std::function<void(const std::string& signal)> stop);
   // From now on signals only start a clock: the program ends that long after the first one if it still runs then.
   void EndLater(double seconds);
@@ -33,6 +38,7 @@ class SignalWatch {
   std::function<void(const std::string&)> stop_;
   double grace_seconds_ = -1;  // EndLater
   std::chrono::steady_clock::time_point end_at_ = std::chrono::steady_clock::time_point::max();
+  std::optional<std::chrono::steady_clock::time_point> first_signal_;  // that asked to stop
   int interrupts_ = 0;
   std::thread thread_;
 };

@@ -8,7 +8,7 @@ namespace sherd {
 template <typename T>
 Result<nn::Activation<T>*> BuildDeepFm(ModelBuilder<T>* m) {
   RETURN_IF_ERROR(m->RequireTower());
-  ASSIGN_OR_RETURN(const std::uint32_t dim, m->CommonDim());
+  ASSIGN_OR_RETURN(const std::uint32_t dim, m->PairableDim());
   auto terms = m->FirstOrderTerms("linear");
   nn::Activation<T>* factors = m->Embeddings("factors");
   terms.push_back(nn::Interaction(m->graph(), "interaction", factors, dim));

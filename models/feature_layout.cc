@@ -79,7 +79,8 @@ Result<std::vector<std::string>> ExpandColumns(const std::string& text) {
                            std::to_string(kMaxRange) + " of them");
   }
   std::vector<std::string> columns;
-  for (std::uint32_t i = first->number; i <= last->number; ++i) {
+  // 64 bits: `last` may be the largest number of 32.
+  for (std::uint64_t i = first->number; i <= last->number; ++i) {
     columns.push_back(std::string(first->prefix) + std::to_string(i));
   }
   return columns;

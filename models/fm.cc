@@ -8,7 +8,7 @@ namespace sherd {
 template <typename T>
 Result<nn::Activation<T>*> BuildFm(ModelBuilder<T>* m) {
   RETURN_IF_ERROR(m->RefuseTower());
-  ASSIGN_OR_RETURN(const std::uint32_t dim, m->CommonDim());
+  ASSIGN_OR_RETURN(const std::uint32_t dim, m->PairableDim());
   auto terms = m->FirstOrderTerms("linear");
   terms.push_back(nn::Interaction(m->graph(), "interaction", m->Embeddings("factors"), dim));
   return m->Output(terms);

@@ -126,10 +126,12 @@ std::vector<nn::Activation<T>*> ModelBuilder<T>::FirstOrderTerms(const std::stri
                                                                  const proto::Optimizer* fallback) {
   std::vector<Activation*> terms;
   for (int table = 0; table < static_cast<int>(layout_.tables.size()); ++table) {
-    const bool own = model().linear_optimizer().kind_case() != proto::Optimizer::KIND_NOT_SET;
-    const proto::Optimizer optimizer = own                   ? model().linear_optimizer()
-                                       : fallback != nullptr ? *fallback
-                                                             : EmbeddingOptimizer(table);
+    const bool linear = model().linear_optimizer().kind_case() != proto::Optimizer::KIND_NOT_SET;
+    const proto::Table* config = TableConfig(table);
+    const bool own = config != nullptr && config->optimizer().kind_case() != proto::Optimizer::KIND_NOT_SET;
+    const proto::Optimizer optimizer = linear                       ? model().linear_optimizer()
+                                       : own || fallback == nullptr ? EmbeddingOptimizer(table)
+                                                                    : *fallback;
     terms.push_back(FirstOrder(table, segment, optimizer));
   }
   if (Numbers() != nullptr) terms.push_back(Project("numbers." + segment, Numbers(), DenseOptimizer()));
@@ -167,6 +169,19 @@ Result<std::uint32_t> ModelBuilder<T>::CommonDim() const {
   }
   if (dim == 0) return Status::Invalid("feature: " + model().name() + " needs a categorical or bucket feature");
   return dim;
+}
+
+// The interaction of one field is zero whatever its embedding: such a model would be its first-order terms alone.
+template <typename T>
+Result<std::uint32_t> ModelBuilder<T>::PairableDim() const {
+  ASSIGN_OR_RETURN(const std::uint32_t dim, CommonDim());
+  std::size_t fields = 0;
+  for (int table = 0; table < static_cast<int>(layout_.tables.size()); ++table) {
+    if (!IsCrossTable(table)) fields += layout_.tables[table].features.size();
+  }
+  if (fields >= 2) return dim;
+  return Status::Invalid("feature: " + model().name() +
+                         " needs two fields or more; with LIBSVM name them by libsvm.column");
 }
 
 template <typename T>
@@ -209,8 +224,8 @@ nn::Activation<T>* ModelBuilder<T>::Output(const std::vector<Activation*>& terms
 
 template <typename T>
 Status ModelBuilder<T>::RefuseTower() const {
-  if (model().tower().hidden().empty()) return {};
-  return Status::Invalid("model.tower.hidden: " + model().name() + " has no tower");
+  if (!model().has_tower()) return {};
+  return Status::Invalid("model.tower: " + model().name() + " has no tower");
 }
 
 template <typename T>

@@ -40,8 +40,8 @@ class ModelBuilder {
   Activation* FirstOrder(int table, const std::string& segment, const proto::Optimizer& optimizer);
 
   // ---- pieces
-  // The first-order terms, each [rows, 1]: one of every table, by model.linear_optimizer or else `fallback` or else the
-  // table's embedding optimizer; and numbers W if the job has numbers.
+  // The first-order terms, each [rows, 1]: one of every table, by model.linear_optimizer or else the table's own
+  // optimizer or else `fallback` or else the model's for embeddings; and numbers W if the job has numbers.
   std::vector<Activation*> FirstOrderTerms(const std::string& segment, const proto::Optimizer* fallback = nullptr);
   // A segment of each table but those of crosses, embedded and side by side: [rows, sum of fields * dim]; null if there
   // is no such table.
@@ -50,6 +50,8 @@ class ModelBuilder {
   // The tables other than those of crosses have one dim, which is returned, for models that combine fields element by
   // element.
   Result<std::uint32_t> CommonDim() const;
+  // The same for models of pairs of fields: there are two fields or more besides crosses.
+  Result<std::uint32_t> PairableDim() const;
   // Hidden layers "tower.0" … of these units: linear, batch norm, activation, dropout, as model.tower says.
   Activation* Tower(Activation* x, std::span<const std::uint32_t> hidden);
   // x w, [rows, 1], without a bias.

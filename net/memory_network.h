@@ -9,7 +9,7 @@ namespace sherd {
 
 struct MemoryOptions {
   std::uint64_t job = 0;
-  std::size_t max_frame_bytes = std::size_t{1} << 30;
+  std::size_t max_frame_bytes = kMaxFrameBytes;
   std::size_t queue_messages = 4096;  // a mailbox; further ones are refused by Send
 };
 

@@ -11,6 +11,9 @@
 
 namespace sherd {
 
+// The longest frame that a network takes, unless its options say less.
+inline constexpr std::size_t kMaxFrameBytes = std::size_t{1} << 30;
+
 // Bytes that are sent or were received, kept alive by `owner` for as long as anyone holds the frame. Copying a frame
 // copies no bytes, so a request can be kept for a retry while it is being sent. Bytes of a frame never change once it
 // is made.

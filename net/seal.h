@@ -24,7 +24,7 @@ enum class Checksums {
 // The rules of one mailbox. Immutable.
 struct WireRules {
   std::uint64_t job = 0;
-  std::size_t max_frame_bytes = std::size_t{1} << 30;
+  std::size_t max_frame_bytes = kMaxFrameBytes;
 };
 
 // Fills in version and job, where they are not set, and checksums, and returns frame 0. Invalid: a frame, the header or

@@ -29,6 +29,7 @@ constexpr char kZapEndpoint[] = "inproc://zeromq.zap.01";  // fixed by RFC 27
 constexpr char kZapDomain[] = "sherd";
 constexpr int kZ85Length = 40;
 constexpr int kHandshakeMilliseconds = 10000;
+constexpr std::size_t kCurveBytes = 64;  // more than CURVE adds to a frame: 33 in RFC 26
 constexpr std::size_t kCopyBelow = 512;  // bytes of a frame that are cheaper to copy than to hand over
 constexpr int kBurst = 16;               // messages taken from one socket before the others are looked at
 
@@ -151,14 +152,16 @@ class ZmqContext {
     set(ZMQ_LINGER, static_cast<int>(options.linger.count()));
     set(ZMQ_SNDHWM, options.queue_messages);
     set(ZMQ_RCVHWM, options.queue_messages);
-    set(ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(std::max(options.max_frame_bytes, kMaxHeaderBytes)));
+    const bool encrypted = transport == Transport::kTcp && options.keys;
+    const std::size_t most = std::max(options.max_frame_bytes, kMaxHeaderBytes) + (encrypted ? kCurveBytes : 0);
+    set(ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(most));
     set(ZMQ_HANDSHAKE_IVL, kHandshakeMilliseconds);
     set(ZMQ_RECONNECT_IVL, 100);
     set(ZMQ_RECONNECT_IVL_MAX, 2000);
     set(ZMQ_TCP_KEEPALIVE, 1);
     set(ZMQ_BACKLOG, 1024);
     if (type == ZMQ_ROUTER) set(ZMQ_ROUTER_MANDATORY, 1);
-    if (transport == Transport::kTcp && options.keys) SetKeys(socket, type == ZMQ_ROUTER);
+    if (encrypted) SetKeys(socket, type == ZMQ_ROUTER);
     return socket;
   }
 

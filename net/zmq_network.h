@@ -23,7 +23,7 @@ CurveKeys MakeCurveKeys();
 struct ZmqOptions {
   std::uint64_t job = 0;          // fingerprint; messages of other jobs are refused
   std::optional<CurveKeys> keys;  // encrypts and authenticates every tcp connection; none: plain tcp
-  std::size_t max_frame_bytes = std::size_t{1} << 30;
+  std::size_t max_frame_bytes = kMaxFrameBytes;
   int queue_messages = 4096;               // a peer; further ones are refused by Send
   std::chrono::milliseconds linger{2000};  // for what is still queued when a mailbox is closed
   int io_threads = 1;

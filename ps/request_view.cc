@@ -36,11 +36,13 @@ Status RequestChecker::View(const Message& message, Keys keys, RequestView* view
   seen_.assign(seen_.size(), false);
   bool dense = false;
   std::size_t frame = 0;
+  std::uint64_t answer = 0;
   for (const proto::Section& section : message.header.section()) {
     if (dense) return Status::Invalid("a section after the dense one");
     dense = section.dense();
     SectionView& part = view->emplace_back();
     RETURN_IF_ERROR(ViewSection(section, message, keys, &frame, &part));
+    if (message.header.kind() == proto::PULL) RETURN_IF_ERROR(AddAnswer(section, part, &answer));
   }
   if (frame != message.frames.size()) {
     return Status::Invalid("the sections have " + std::to_string(frame) + " frames, " +
@@ -94,10 +96,23 @@ Status RequestChecker::CheckKeys(const SectionView& view) {
   return {};
 }
 
+std::uint64_t RequestChecker::FloatsOf(const SectionView& view) const {
+  if (view.dense) return store_->dense().weight_floats();
+  return std::uint64_t{view.keys.size()} * store_->table(view.table).layout().weight_floats();
+}
+
+// A few bytes of keys may ask for any number of rows' bytes, and the answer to a pull is one buffer.
+Status RequestChecker::AddAnswer(const proto::Section& section, const SectionView& view, std::uint64_t* bytes) const {
+  const std::uint64_t mine = FloatsOf(view) * sizeof(float);
+  *bytes += mine;
+  if (*bytes <= kMaxFrameBytes) return {};
+  const std::string sum = *bytes == mine ? "" : ", " + std::to_string(*bytes) + " with the sections before it";
+  return Bad(section, "its values have " + std::to_string(mine) + " bytes" + sum + "; an answer has at most " +
+                          std::to_string(kMaxFrameBytes));
+}
+
 Status RequestChecker::ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const {
-  const std::uint64_t floats = section.dense()
-                                   ? store_->dense().weight_floats()
-                                   : view->keys.size() * store_->table(section.table()).layout().weight_floats();
+  const std::uint64_t floats = FloatsOf(*view);
   if (section.floats() != floats || frame.size() != floats * sizeof(float)) {
     return Bad(section, std::to_string(floats) + " gradients expected, " + std::to_string(section.floats()) +
                             " announced, in a frame of " + std::to_string(frame.size()) + " bytes");

@@ -23,8 +23,8 @@ struct SectionView {
 using RequestView = std::vector<SectionView>;
 
 // Checks everything that a PULL or PUSH says against its frames and against the store, before any of it is used:
-// counts, sizes, tables, that keys are the shard's own and distinct. Invalid: the first thing that does not fit.
-// Thread-compatible.
+// counts, sizes, tables, that keys are the shard's own and distinct, that the answer to a pull can be sent. Invalid:
+// the first thing that does not fit. Thread-compatible.
 class RequestChecker {
  public:
   explicit RequestChecker(const ShardStore* store) : store_(store), seen_(store->tables()) {}
@@ -43,6 +43,9 @@ class RequestChecker {
   Status ViewKeys(const proto::Section& section, const Frame& frame, Keys keys, SectionView* view);
   Status ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const;
   Status CheckKeys(const SectionView& view);
+  // Of the section's values or gradients.
+  std::uint64_t FloatsOf(const SectionView& view) const;
+  Status AddAnswer(const proto::Section& section, const SectionView& view, std::uint64_t* bytes) const;
 
   const ShardStore* const store_;
   std::vector<bool> seen_;  // tables with a section in this message

@@ -45,12 +45,21 @@ class ShardThread {
     while (!stop_ && !shard_->stopped()) {
       std::optional<Envelope> request = mailbox_->Receive(Clock::now() + kLook);
       if (!request.has_value() || request->message.header.reply()) continue;
-      for (Envelope& reply : shard_->Handle(std::move(*request))) {
-        // Whoever is gone, or so slow that its queue is full, asks again.
-        const Status status = mailbox_->Send(reply.from, std::move(reply.message));
-        LOG_IF(WARNING, !status.ok()) << name_ << ": " << status.text();
-      }
+      for (Envelope& reply : shard_->Handle(std::move(*request))) Send(std::move(reply));
     }
+  }
+
+  void Send(Envelope reply) {
+    Message failure = MakeReply(reply.message.header, proto::FAILED);
+    Status status = mailbox_->Send(reply.from, std::move(reply.message));
+    if (status.ok()) return;
+    LOG(WARNING) << name_ << ": " << status.text();
+    // Whoever is gone, or so slow that its queue is full, asks again. An answer that can never be sent would leave its
+    // requester waiting for nothing.
+    if (status.code() != ErrorCode::kInvalid) return;
+    failure.header.set_text(name_ + ": " + status.text());
+    status = mailbox_->Send(reply.from, std::move(failure));
+    LOG_IF(WARNING, !status.ok()) << name_ << ": " << status.text();
   }
 
   const std::unique_ptr<Mailbox> mailbox_;

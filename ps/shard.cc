@@ -212,7 +212,9 @@ Status Shard::ExecutePush(const Message& message) {
 
 void Shard::Advance() {
   for (bool moved = true; moved;) {
-    moved = bsp_ && barrier_.ApplyClock(clocks_);
+    moved = false;
+    // A retirement may let several clocks through at once; all of them were pushed before the cut.
+    while (bsp_ && barrier_.ApplyClock(clocks_)) moved = true;
     if (cut_.Complete(clocks_)) {
       FinishCut();
       moved = true;

@@ -67,12 +67,17 @@ Result<std::string> CheckpointFolders::MakeNext() {
 
 Status CheckpointFolders::Prune(std::uint32_t keep, const std::string& best) {
   ASSIGN_OR_RETURN(const Folders folders, List(dir_));
-  std::uint32_t kept = 0;
+  std::uint32_t valid = 0;
   for (const auto& [number, folder] : folders) {
-    const bool valid = ReadManifest(folder).ok();
+    const auto manifest = ReadManifest(folder);
+    if (manifest.ok()) ++valid;
     std::error_code error;  // not there: not the same
-    if (valid && (kept++ < keep || std::filesystem::equivalent(folder, best, error))) continue;
-    RETURN_IF_ERROR(RemoveTree(folder));
+    if (std::filesystem::equivalent(folder, best, error)) continue;
+    // A manifest that can not be read now may be good at another time or to another version. A folder that has none and
+    // is newer than all that have may be one that is being written.
+    const bool torn = !manifest.ok() && manifest.status().code() == ErrorCode::kNotFound && valid > 0;
+    const bool old = manifest.ok() && valid > keep;
+    if (torn || old) RETURN_IF_ERROR(RemoveTree(folder));
   }
   return {};
 }

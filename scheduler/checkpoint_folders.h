@@ -19,7 +19,8 @@ class CheckpointFolders {
   const std::string& dir() const { return dir_; }
   // Makes the folder of the next checkpoint.
   Result<std::string> MakeNext();
-  // Deletes all but the `keep` newest valid ones and `best` (may be empty), and what torn attempts left behind.
+  // Deletes the valid ones but for the `keep` newest, and folders without a manifest that are older than the newest
+  // valid one: what torn attempts left behind. Never `best` (may be empty), nor one whose manifest can not be read.
   Status Prune(std::uint32_t keep, const std::string& best);
 
  private:

@@ -42,7 +42,13 @@ Result<std::string> Scheduler::Impl::CheckpointAndWait(Purpose purpose) {
 
 void Scheduler::Impl::BeginCut() {
   auto folder = folders_.MakeNext();
-  if (!folder.ok()) return EndCheckpoint(folder.status());
+  if (!folder.ok() && attempts_ == 0) return EndCheckpoint(folder.status());
+  if (!folder.ok()) {
+    // The shards hold pushes until they hear of a next cut, so there has to be one. What the abandoned one left in its
+    // folder is written over.
+    observer_->OnMessage(folder.status().text() + "; trying again in the same folder");
+    folder = coordinator_.plan().dir;
+  }
   const Deadline now = Clock::now();
   const Clock::duration lead = kLead * (1 << std::min(attempts_++, kDoublings));
   CutPlan plan;
@@ -122,7 +128,9 @@ void Scheduler::Impl::CutAbandoned() {
 
 void Scheduler::Impl::CutWritten() {
   const std::string dir = coordinator_.plan().dir;
-  const Status written = WriteManifest(dir, ManifestOfCut());
+  Status written = WriteManifest(dir, ManifestOfCut());
+  // The folder's own name must be on disk too before older checkpoints go.
+  if (written.ok()) written = SyncDirectory(DirectoryOf(dir));
   coordinator_.Close();
   if (!written.ok()) return EndCheckpoint(written);
   if (cut_state_.best_checkpoint() == std::filesystem::path(dir).filename()) best_dir_ = dir;

@@ -129,7 +129,7 @@ bool Membership::Silent(const Member& member, Deadline now) const {
 Status Membership::CheckAlive(Deadline now) const {
   std::string dead;
   for (const Member& member : members_) {
-    if (!member.registered || member.dismissed || !Silent(member, now)) continue;
+    if (member.role == proto::SPARE || !member.registered || member.dismissed || !Silent(member, now)) continue;
     if (!dead.empty()) dead += "; ";
     dead += NameOf(member.role, member.index);
     if (!member.doing.empty()) dead += ", last at: " + member.doing;

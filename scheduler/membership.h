@@ -38,7 +38,8 @@ class Membership {
   void Doing(const proto::Header& header, std::string what);
   // Nobody could be heard for so long: the listener was busy itself.
   void Forgive(Clock::duration time);
-  // Success, or who has been silent for the timeout. Once complete.
+  // Success, or who has been silent for the timeout: a server or a worker, for a spare has no part in the job. Once
+  // complete.
   Status CheckAlive(Deadline now) const;
 
   // "worker 0 (…) at: pull of clock 7 from shard 1; …": of all ranks that have said so.

@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/file.h"
@@ -157,6 +158,13 @@ void Scheduler::Impl::GoOnFrom(const proto::JobState& state) {
   if (!state.best_checkpoint().empty()) {
     best_dir_ = JoinPath(JoinPath(options_.from_checkpoint, ".."), state.best_checkpoint());
   }
+  // Between two epochs only: what has begun is trained to its end and judged.
+  const std::uint32_t patience = options_.job.evaluation().patience();
+  stop_early_ = resumed_.empty() && patience > 0 && state.epochs_without_gain() >= patience;
+  if (stop_early_ && epoch_ < options_.job.train().epochs()) {
+    observer_->OnMessage("had stopped early after epoch " + std::to_string(epoch_) +
+                         "; with a greater evaluation.patience it would go on");
+  }
 }
 
 Status Scheduler::Impl::TrainEpoch() {
@@ -169,7 +177,8 @@ Status Scheduler::Impl::TrainEpoch() {
   RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
   const double seconds = std::chrono::duration<double>(Clock::now() - epoch_start_).count();
-  const double loss = epoch_rows_ > 0 ? epoch_loss_ / static_cast<double>(epoch_rows_) : 0;
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  const double loss = epoch_rows_ > 0 ? epoch_loss_ / static_cast<double>(epoch_rows_) : kUnknown;
   observer_->OnEpochEnd(epoch_ + 1, epoch_rows_, seconds, loss);
   return JudgeEpoch();
 }
@@ -312,14 +321,18 @@ Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::u
 }
 
 Status Scheduler::Impl::EvaluateOnly() {
-  const auto set = chunks_->Has(proto::Chunk::TEST) ? proto::Chunk::TEST : proto::Chunk::EVAL;
-  if (!chunks_->Has(set)) return Status::Invalid("the job has neither test nor eval data to evaluate");
-  ASSIGN_OR_RETURN(const EvaluationReport report, Evaluate(set, 0));
-  observer_->OnEvaluation(report);
   DoneReport done;
-  done.rows = report.rows;
-  done.seconds = report.seconds;
-  (set == proto::Chunk::TEST ? done.test : done.eval) = report.metrics;
+  for (const auto set : {proto::Chunk::EVAL, proto::Chunk::TEST}) {
+    if (!chunks_->Has(set)) continue;
+    ASSIGN_OR_RETURN(const EvaluationReport report, Evaluate(set, 0));
+    observer_->OnEvaluation(report);
+    done.rows += report.rows;
+    done.seconds += report.seconds;
+    (set == proto::Chunk::TEST ? done.test : done.eval) = report.metrics;
+  }
+  if (done.eval.empty() && done.test.empty()) {
+    return Status::Invalid("the job has neither test nor eval data to evaluate");
+  }
   Done(std::move(done));
   return {};
 }
@@ -328,6 +341,7 @@ Status Scheduler::Impl::Predict() {
   CHECK_NOTNULL(predictions_);
   if (!chunks_->Has(proto::Chunk::TEST)) return Status::Invalid("the job has no test data to predict");
   RETURN_IF_ERROR(Evaluate(proto::Chunk::TEST, 0).status());
+  RETURN_IF_ERROR(predictions_->Finish().Annotate("write predictions"));
   DoneReport done;
   done.rows = predicted_rows_;
   done.seconds = SecondsSoFar();
@@ -348,14 +362,17 @@ void Scheduler::Impl::Done(DoneReport report) {
 Status Scheduler::Impl::StopOrderly() {
   stops_heeded_ = 1;
   if (!training_) return Status::Stopped("stopped on request");
-  const std::string where =
-      "stopped on request in epoch " + std::to_string(epoch_ + 1) + " after " + std::to_string(rows_) + " rows";
-  if (!keeps_checkpoints()) return Status::Stopped(where + "; no checkpoint is kept");
+  const auto stopped = [this](std::uint64_t rows, const std::string& checkpoint) {
+    const std::uint32_t epoch = std::min(epoch_ + 1, options_.job.train().epochs());
+    return Status::Stopped("stopped on request in epoch " + std::to_string(epoch) + " after " + std::to_string(rows) +
+                           " rows; " + checkpoint);
+  };
+  if (!keeps_checkpoints()) return stopped(rows_, "no checkpoint is kept");
   observer_->OnMessage("stopping: writing a checkpoint");
   RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   const auto saved = CheckpointAndWait(Purpose::kStop);
-  if (!saved.ok()) return Status::Stopped(where + "; no checkpoint: " + saved.status().text());
-  return Status::Stopped(where + "; checkpoint: " + *saved);
+  if (!saved.ok()) return stopped(rows_, "no checkpoint: " + saved.status().text());
+  return stopped(cut_state_.rows(), "checkpoint: " + *saved);  // training went on until the cut
 }
 
 // Tells everyone, and waits a little until they know.

@@ -24,11 +24,13 @@ class ChunkSource {
                                                    std::uint32_t workers) = 0;
 };
 
-// Takes predictions in the order of the input, one float a row; NaN stands for a bad row.
+// Takes predictions in the order of the input, one float a row; NaN stands for a bad row. Finish comes after the last
+// of them, and before the job counts as done.
 class PredictionSink {
  public:
   virtual ~PredictionSink() = default;
   virtual Status Write(std::span<const float> predictions) = 0;
+  virtual Status Finish() = 0;
 };
 
 struct SchedulerOptions {
@@ -62,7 +64,8 @@ class Scheduler {
   Result<std::string> Bind();
   // Runs the job to its end. A failure's text says what happened and to whom.
   Status Run();
-  // Ask for an orderly end with a checkpoint. Async-signal-safe; called from any thread.
+  // Ask for an orderly end with a checkpoint. Only counts, so that it never waits: async-signal-safe; called from any
+  // thread.
   void RequestStop();
 
  private:

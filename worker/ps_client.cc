@@ -7,9 +7,14 @@
 namespace sherd {
 namespace {
 
+// Request timeouts that a shard may leave a request unanswered. It serves nobody while it writes a checkpoint, for
+// which the scheduler gives it ten; and a pull may have to wait for a slow worker. That a shard is dead is found by its
+// server's heartbeats, long before.
+constexpr int kPatience = 11;
+
 RequesterOptions RequestTimes(const PsClient::Options& options) {
-  const std::chrono::milliseconds give_up(static_cast<std::int64_t>(options.request_timeout_seconds * 1000));
-  return {.retry_after = std::min(options.retry_after, give_up / 12), .give_up_after = give_up};
+  const std::chrono::milliseconds timeout(static_cast<std::int64_t>(options.request_timeout_seconds * 1000));
+  return {.retry_after = std::min(options.retry_after, timeout / 12), .give_up_after = kPatience * timeout};
 }
 
 template <typename T>

@@ -75,28 +75,32 @@ Status DoTasks(Network* network, const WorkerOptions& options) {
   return TaskLoop(&options, mailbox.get(), scheduler, dataset.get(), &pipeline, &heartbeat).Run();
 }
 
-void TellFailure(Network* network, const WorkerOptions& options, const Status& failure) {
+// True: the scheduler has heard it, and speaks for all ranks.
+bool TellFailure(Network* network, const WorkerOptions& options, const Status& failure) {
   const std::unique_ptr<Mailbox> mailbox = network->Open();
   const Result<Peer> scheduler = mailbox->Connect(options.scheduler_endpoint);
-  if (!scheduler.ok()) return;
+  if (!scheduler.ok()) return false;
   proto::Failure body;
   body.set_text(failure.text());
   body.set_exit_code(1);
   Message message = MakeControl(proto::FAILURE, body);
   FillHeader(options, &message.header);
   Requester requester(mailbox.get(), {.retry_after = kTellFailure / 5, .give_up_after = kTellFailure});
-  if (Result<Message> told = requester.Call(*scheduler, std::move(message), "report of a failure"); !told.ok()) {
-    LOG(WARNING) << "the scheduler could not be told: " << told.status().text();
-  }
+  const Result<Message> told = requester.Call(*scheduler, std::move(message), "report of a failure");
+  LOG_IF(WARNING, !told.ok()) << "the scheduler could not be told: " << told.status().text();
+  return told.ok();
 }
 
 }  // namespace
 
 Status RunWorker(Network* network, const WorkerOptions& options) {
-  Status status = DoTasks(network, options);
+  const Status status = DoTasks(network, options);
   if (status.ok() || status.code() == ErrorCode::kStopped) return {};
+  if (TellFailure(network, options, status)) {
+    LOG(INFO) << "told the scheduler: " << status.text();
+    return {};
+  }
   LOG(WARNING) << status.text();
-  TellFailure(network, options, status);
   return status.Annotate("worker " + std::to_string(options.index));
 }
 

@@ -20,8 +20,8 @@ struct WorkerOptions {
   double heartbeat_seconds = 3;
 };
 
-// A worker: registers, then does the scheduler's tasks through the pipeline until told to stop. Returns the reason when
-// it can not go on; the scheduler has been told, where it could be.
+// A worker: registers, then does the scheduler's tasks through the pipeline until told to stop. When it can not go on
+// it tells the scheduler why; only a reason that the scheduler could not be told is returned.
 Status RunWorker(Network* network, const WorkerOptions& options);
 
 }  // namespace sherd

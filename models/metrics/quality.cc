@@ -29,14 +29,6 @@ RankingSums& RankingSums::operator+=(const RankingSums& other) {
   return *this;
 }
 
-std::uint32_t RankOf(std::span<const float> scores, std::size_t truth) {
-  std::uint32_t rank = 1;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (i != truth && !(scores[i] < scores[truth])) ++rank;
-  }
-  return rank;
-}
-
 double SoftPlus(double x) { return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); }
 
 double Sigmoid(double x) {

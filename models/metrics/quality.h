@@ -23,10 +23,6 @@ struct RankingSums {
   RankingSums& operator+=(const RankingSums& other);
 };
 
-// The rank (from 1) of the item at `truth` among all by descending score. Items of equal score count as above it, so
-// that a model that scores all alike gains nothing.
-std::uint32_t RankOf(std::span<const float> scores, std::size_t truth);
-
 struct QualityOptions {
   proto::Model::Loss loss = proto::Model::LOG_LOSS;
   std::uint64_t exact_auc_rows = 100'000'000;

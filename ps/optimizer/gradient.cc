@@ -11,15 +11,19 @@
 HWY_BEFORE_NAMESPACE();
 namespace sherd::HWY_NAMESPACE {
 
-// x * 0 is a zero for a finite x and NaN for any other, and a sum with a NaN is one.
+// x * x * 0 is a zero where the square of x is finite and NaN for any other x, and a sum with a NaN is one. The squares
+// count because optimizers keep them: one that overflows would make a row's state Inf or NaN for good.
 HWY_INLINE bool AllFinite(const float* HWY_RESTRICT values, std::size_t n) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   auto sum = hn::Zero(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) sum = hn::Add(sum, hn::Mul(hn::LoadU(d, values + i), hn::Zero(d)));
+  for (; i + lanes <= n; i += lanes) {
+    const auto x = hn::LoadU(d, values + i);
+    sum = hn::Add(sum, hn::Mul(hn::Mul(x, x), hn::Zero(d)));
+  }
   float rest = 0;
-  for (; i < n; ++i) rest += values[i] * 0.0f;
+  for (; i < n; ++i) rest += (values[i] * values[i]) * 0.0f;
   return hn::AllTrue(d, hn::Eq(sum, hn::Zero(d))) && rest == 0.0f;
 }
 

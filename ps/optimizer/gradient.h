@@ -8,7 +8,8 @@
 
 namespace sherd {
 
-// finite[r] = 1 where all `floats` of row r (at values + r * floats) are finite, else 0. Returns how many rows are.
+// finite[r] = 1 where the squares of all `floats` of row r (at values + r * floats) are finite, else 0: for NaN, Inf
+// and what is beyond 1.8e19. Returns how many rows are.
 std::size_t FindFiniteRows(const float* values, std::size_t rows, std::size_t floats, std::uint8_t* finite);
 
 // means[r * dim + i] = clip(gradient / divisor + l2 * weight), for each row of the batch.

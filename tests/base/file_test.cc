@@ -103,6 +103,16 @@ TEST_F(FileTest, FoldersAreMadeAndRemovedWithAllTheyHold) {
   EXPECT_TRUE(RemoveTree(Path("a")).ok());
 }
 
+TEST_F(FileTest, FoldersAreMadeWhateverTheirPathLooksLike) {
+  ASSERT_TRUE(MakeDirectory(Path("a/b/")).ok());
+  ASSERT_TRUE(MakeDirectory(Path("a/./c/../d")).ok());
+  EXPECT_TRUE(std::filesystem::is_directory(Path("a/b")));
+  EXPECT_TRUE(std::filesystem::is_directory(Path("a/d")));
+  EXPECT_TRUE(MakeDirectory("/").ok());
+  EXPECT_TRUE(SyncDirectory(Path("a")).ok());
+  EXPECT_EQ(SyncDirectory(Path("none")).code(), ErrorCode::kIo);
+}
+
 TEST(Path, JoinsAndSplits) {
   EXPECT_EQ(DirectoryOf("job.pbtxt"), ".");
   EXPECT_EQ(DirectoryOf("jobs/job.pbtxt"), "jobs");

@@ -88,10 +88,42 @@ TEST(BadJobTest, RefusesAFlagThatDoesNotExist) {
   EXPECT_THAT(run.err, HasSubstr("epoch"));
 }
 
+TEST(BadJobTest, RefusesAnEmptyPath) {
+  TestJob test("adult_wide_deep");
+  for (const char* flag : {"--train=a,,b", "--data_dir="}) {
+    const ProcessResult run = RunProcess(UnderMpirun(3, {"train", test.Write(), flag}), 30);
+    ExpectRefused(run, 2);
+    EXPECT_THAT(run.err, HasSubstr("an empty path"));
+  }
+}
+
+TEST(BadJobTest, RefusesWorkersThatDoNotFitTheRanks) {
+  TestJob test("adult_wide_deep");
+  const ProcessResult run = RunProcess(UnderMpirun(4, {"train", test.Write(), "--workers=3"}), 60);
+  ExpectRefused(run, 2);
+  EXPECT_THAT(run.err, HasSubstr("use -np 6"));
+}
+
+TEST(BadJobTest, FindsAnUnusableCheckpointFolderBeforeTraining) {
+  TestJob test("adult_wide_deep");
+  WriteOrDie(test.Path("file"), "");
+  const std::string metrics = test.Path("metrics");
+  WriteOrDie(metrics, "{\"event\":\"done\"}\n");  // of an earlier run
+  const ProcessResult run = RunProcess(
+      OneProcess({"train", test.Write(), "--checkpoint_dir=" + test.Path("file/c"), "--metrics=" + metrics}), 60);
+  ExpectRefused(run, 1);
+  EXPECT_THAT(run.err, HasSubstr("checkpoint.dir"));
+  EXPECT_THAT(run.out, Not(HasSubstr("epoch 1")));
+  EXPECT_THAT(Lines(ReadOrDie(metrics)), ::testing::ElementsAre(HasSubstr("\"failed\"")));
+}
+
 TEST(BadDataTest, NamesAFileThatIsMissingOrEmpty) {
   TestJob test("adult_wide_deep");
-  ProcessResult run = RunProcess(UnderMpirun(4, {"train", test.Write(), "--train=/there/is/no.data"}), 60);
+  const std::string metrics = test.Path("metrics");
+  ProcessResult run =
+      RunProcess(UnderMpirun(4, {"train", test.Write(), "--train=/there/is/no.data", "--metrics=" + metrics}), 60);
   ExpectRefused(run, AnyOf(1, 2));
+  EXPECT_THAT(ReadOrDie(metrics), HasSubstr("\"failed\""));
   EXPECT_EQ(Count(run.err, "sherd: /there/is/no.data"), 1) << "one rank speaks: " << run.err;
   WriteOrDie(test.Path("empty.data"), "");
   run = RunProcess(UnderMpirun(4, {"train", test.Write(), "--train=" + test.Path("empty.data")}), 60);

@@ -50,6 +50,16 @@ TEST(JobFlags, PathsStartFromTheCurrentFolderOrFromTheFlagsDataDir) {
   EXPECT_EQ(job.data().data_dir(), here + "/d");
 }
 
+TEST(JobFlags, AnEmptyPathIsAProblem) {
+  proto::Job job;
+  EXPECT_THAT(ApplyFlags({{"train", "a,,b"}, {"eval", ",b"}, {"data_dir", ""}}, &job),
+              ElementsAre("--train: an empty path", "--eval: an empty path", "--data_dir: an empty path"));
+  // No list at all is none of these: it takes the job's files away.
+  job.mutable_data()->add_test("t");
+  EXPECT_THAT(ApplyFlags({{"test", ""}}, &job), ElementsAre());
+  EXPECT_EQ(job.data().test_size(), 0);
+}
+
 TEST(RolePlan, AnyThreeRanksOrMoreMakeAJob) {
   for (std::uint32_t ranks = 3; ranks <= 40; ++ranks) {
     const auto plan = PlanRoles(proto::Cluster(), ranks);
@@ -76,6 +86,24 @@ TEST(RolePlan, TooFewRanksAreRefusedWithTheNumberThatWouldDo) {
   EXPECT_FALSE(PlanRoles(cluster, 6).ok());
   EXPECT_THAT(PlanRoles(cluster, 6).status().text(), HasSubstr("use -np 7 or more"));
   EXPECT_EQ(PlanRoles(cluster, 7)->workers, 1u);
+}
+
+TEST(RolePlan, WorkersThatAreAskedForAreTheRestOrRefused) {
+  proto::Cluster cluster;
+  for (const bool servers : {false, true}) {
+    if (servers) cluster.set_servers(3);
+    for (std::uint32_t workers = 1; workers <= 9; ++workers) {
+      std::uint32_t fitting = 0;
+      for (std::uint32_t ranks = 29; ranks >= 3; --ranks) {
+        const auto plan = PlanRoles(cluster, ranks);
+        if (plan.ok() && plan->workers == workers) fitting = ranks;
+      }
+      EXPECT_EQ(PlanRoles(cluster, fitting, workers)->workers, workers);
+      EXPECT_THAT(PlanRoles(cluster, 30, workers).status().text(),
+                  HasSubstr("--workers=" + std::to_string(workers) + ": use -np " + std::to_string(fitting) + ","));
+    }
+  }
+  EXPECT_EQ(PlanRoles(cluster, 7, 1).status().code(), ErrorCode::kInvalid);
 }
 
 TEST(Binding, EndpointsOfOneProcessDiffer) {

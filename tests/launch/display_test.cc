@@ -175,6 +175,13 @@ TEST(PredictionFile, OneLineARowAndNothingForABadOne) {
   EXPECT_EQ(std::stof(lines[0]), 0.1f);
 }
 
+TEST(PredictionFile, IsNoFolder) {
+  const auto dir = TemporaryDir::Make().value();
+  const Status status = PredictionFile::Create(dir->path()).status();
+  EXPECT_EQ(status.code(), ErrorCode::kInvalid);
+  EXPECT_THAT(status.text(), HasSubstr("is a folder"));
+}
+
 TEST(PredictionFile, LeavesNothingBehindWhenItIsNotFinished) {
   const auto dir = TemporaryDir::Make().value();
   { auto file = PredictionFile::Create(JoinPath(dir->path(), "p")).value(); }

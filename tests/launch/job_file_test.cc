@@ -91,6 +91,12 @@ TEST(JobFile, NamesTheTypeThatANumberShouldHave) {
               ElementsAre("j.pbtxt:4: data.eval_fraction: nan is outside 0..0.9"));
 }
 
+TEST(JobFile, NamesTheFieldThatShouldBeText) {
+  EXPECT_THAT(Problems(With("\"toy\"", "5")), ElementsAre("j.pbtxt:1: name: 5 is not a text in quotes"));
+  EXPECT_THAT(Problems(With("\"a.tsv\"", "a.tsv")),
+              ElementsAre("j.pbtxt:4: data.train[0]: a.tsv is not a text in quotes"));
+}
+
 TEST(JobFile, ASyntaxErrorComesWithItsLineAndWhatWasFoundBefore) {
   const auto problems = Problems("name: \"x\"\nnonsense: 3\ndata { format CRITEO }\n");
   ASSERT_EQ(problems.size(), 2u);

@@ -4,6 +4,8 @@
 
 #include "base/file.h"
 #include "base/job_file.h"
+#include "base/manifest.h"
+#include "launch/job_data.h"
 #include "launch/temporary_dir.h"
 
 namespace sherd {
@@ -66,6 +68,39 @@ TEST_F(LoadJobTest, ProblemsOfFileAndFlagsComeTogether) {
   EXPECT_THAT(status.text(), HasSubstr("--batch_size: 0 is outside"));
 }
 
+TEST_F(LoadJobTest, AnEmptyInputPathIsRefused) {
+  JobRequest request = Request(kJob);
+  request.command = Command::kPredict;
+  request.input = "a,,b";
+  request.output = "o";
+  EXPECT_THAT(LoadJob(request, 0).status().text(), HasSubstr("--input: an empty path"));
+}
+
+TEST_F(LoadJobTest, WorkersOfTheFlagMatterUnderMpirunThoseOfTheFileDoNot) {
+  JobRequest request = Request(std::string(kJob) + " cluster { workers: 9 }");
+  EXPECT_EQ(LoadJob(request, 4)->plan.workers, 2u);
+  request.flags = {{"workers", "3"}};
+  EXPECT_THAT(LoadJob(request, 4).status().text(), HasSubstr("use -np 6"));
+  EXPECT_EQ(LoadJob(request, 6)->plan.workers, 3u);
+}
+
+// A check looks at first rows alone; statistics would be a pass over them all.
+TEST_F(LoadJobTest, OnlyTrainingGathersStatistics) {
+  std::string row = "1";
+  for (int column = 0; column < 13 + 26; ++column) row += "\t7";
+  ASSERT_TRUE(WriteFileAtomically(JoinPath(dir_->path(), "a.tsv"), row + "\n" + row + "\n").ok());
+  const JobRequest request = Request(
+      "name: \"toy\" data { format: CRITEO_TSV train: \"a.tsv\" } "
+      "feature { column: \"I1\" bucket { quantiles: 4 } } model { name: \"lr\" }");
+  const auto loaded = LoadJob(request, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().text();
+  const auto trained = JobData::Open(*loaded, Command::kTrain), checked = JobData::Open(*loaded, Command::kCheck);
+  ASSERT_TRUE(trained.ok() && checked.ok()) << trained.status().text() << checked.status().text();
+  EXPECT_EQ((*trained)->statistics().column_size(), 1);
+  EXPECT_EQ((*checked)->statistics().column_size(), 0);
+  EXPECT_TRUE((*checked)->dataset()->CheckFirstRows(10).ok());
+}
+
 TEST_F(LoadJobTest, ResumingWithoutACheckpointSaysSo) {
   JobRequest request = Request(kJob);
   request.resume = true;
@@ -85,6 +120,28 @@ TEST_F(LoadJobTest, ATornCheckpointIsPassedOverAloud) {
   const auto loaded = LoadJob(request, 0);
   ASSERT_TRUE(loaded.ok());
   EXPECT_THAT(loaded->notes, testing::Contains(testing::AllOf(HasSubstr("passing over"), HasSubstr("000007"))));
+}
+
+TEST_F(LoadJobTest, TheSeedIsTheCheckpoints) {
+  JobRequest request = Request(std::string(kJob) + " train { seed: 5 }");
+  proto::Manifest manifest;
+  manifest.set_version(1);
+  manifest.set_job(ModelFingerprint(Job()));
+  manifest.set_seed(7);
+  const std::string checkpoint = JoinPath(dir_->path(), "checkpoint-000001");
+  ASSERT_TRUE(MakeDirectory(checkpoint).ok());
+  ASSERT_TRUE(WriteManifest(checkpoint, manifest).ok());
+  request.flags = {{"checkpoint_dir", dir_->path()}};
+  request.resume = true;
+  EXPECT_THAT(LoadJob(request, 0).status().text(), HasSubstr("train.seed 7 (here 5)"));
+
+  request.resume = false;
+  request.command = Command::kPredict;
+  request.checkpoint = checkpoint;
+  request.input = "a.tsv";
+  const auto loaded = LoadJob(request, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().text();
+  EXPECT_EQ(loaded->job.train().seed(), 7u);
 }
 
 TEST_F(LoadJobTest, MoreServersThanRanksAreRefused) {

@@ -89,6 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{R"(feature { column: "C5..C2" })", "'C5..C2': a range of columns is written like C1..C26"},
         Fault{R"(feature { column: "C1..D2" })", "a range of columns"},
         Fault{R"(feature { column: "C1..C4000000000" })", "a range of columns"},
+        Fault{R"(feature { column: "C0..C4294967295" })", "a range of columns"},
         Fault{R"(feature { column: "C1..C99999999999999999999" })", "a range of columns"},
         Fault{R"(feature { column: ".." })", "a range of columns"},
         Fault{R"(feature { column: "job" } feature { cross { feature: "job" feature: "sex" } })",
@@ -118,6 +119,10 @@ TEST(FeatureLayoutTest, ARangeHasNoNameOfItsOwn) {
               HasSubstr("'x': C1..C3"));
   EXPECT_THAT(ErrorOf(R"(feature { column: "C26..C27" })", "data { format: CRITEO_TSV }"),
               HasSubstr("no column 'C27'"));
+}
+
+TEST(FeatureLayoutTest, ARangeUpToTheLargestNumberEnds) {
+  EXPECT_THAT(ErrorOf(R"(feature { column: "a4294967290..a4294967295" })"), HasSubstr("no column 'a4294967290'"));
 }
 
 TEST(FeatureLayoutTest, EachFormatHasItsColumns) {

@@ -247,6 +247,21 @@ TEST(ModelTest, SegmentsFollowTheJob) {
   EXPECT_EQ(neumf.tensor(0).cols(), 32u);
 }
 
+TEST(ModelTest, ATablesOwnOptimizerIsThatOfItsFirstOrderWeightsToo) {
+  const auto optimizers = [](const std::string& text) {
+    const proto::ModelSpec spec = DescribeModel(JobOf(std::string(kClicks) + text)).value();
+    return std::make_pair(spec.table(0).segment(0).optimizer().kind_case(),
+                          spec.table(1).segment(0).optimizer().kind_case());
+  };
+  using Kind = proto::Optimizer::KindCase;
+  const std::string own = R"(table { name: "cross" optimizer { sgd { } } } )";
+  EXPECT_EQ(optimizers(own + R"(model { name: "wide_deep" tower { hidden: 4 } })"),
+            std::make_pair(Kind::kFtrl, Kind::kSgd));
+  EXPECT_EQ(optimizers(own + R"(model { name: "lr" })"), std::make_pair(Kind::kAdagrad, Kind::kSgd));
+  EXPECT_EQ(optimizers(own + R"(model { name: "wide_deep" tower { hidden: 4 } linear_optimizer { adam { } } })"),
+            std::make_pair(Kind::kAdam, Kind::kAdam));
+}
+
 struct Refusal {
   const char* data;
   const char* text;
@@ -259,7 +274,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Refusal{kClicks, R"(model { name: "deepmf" })",
                 "model.name: 'deepmf' is none of lr, fm, wide_deep, deepfm, gmf"},
-        Refusal{kClicks, R"(model { name: "lr" tower { hidden: 3 } })", "model.tower.hidden: lr has no tower"},
+        Refusal{kClicks, R"(model { name: "lr" tower { hidden: 3 } })", "model.tower: lr has no tower"},
+        Refusal{kClicks, R"(model { name: "fm" tower { dropout: 0.5 } })", "model.tower: fm has no tower"},
         Refusal{kClicks, R"(model { name: "deepfm" })", "model.tower.hidden: deepfm needs at least one layer"},
         Refusal{kClicks, R"(model { name: "gmf" })", "feature 'C1': gmf takes one feature with table: \"user\""},
         Refusal{R"(data { format: USER_ITEM } feature { column: "user" table: "user" })", R"(model { name: "gmf" })",
@@ -272,6 +288,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{kPairs, R"(table { name: "user" dim: 3 } model { name: "fm" })", "table 'item': dim 16 differs"},
         Refusal{R"(data { format: CRITEO_TSV } feature { column: "I1" number { } })", R"(model { name: "fm" })",
                 "fm needs a categorical or bucket feature"},
+        Refusal{R"(data { format: LIBSVM } feature { column: "features" })", R"(model { name: "fm" })",
+                "fm needs two fields or more; with LIBSVM name them by libsvm.column"},
+        Refusal{R"(data { format: CRITEO_TSV } feature { column: "C1" } feature { column: "I1" number { } })",
+                R"(model { name: "deepfm" tower { hidden: 3 } })", "deepfm needs two fields or more"},
         Refusal{kClicks, R"(table { name: "nothing" } model { name: "lr" })", "table 'nothing': no feature"},
         Refusal{kClicks, R"(table { name: "cross" } table { name: "cross" } model { name: "lr" })", "stands twice"},
         Refusal{kClicks, R"(model { name: "lr" linear_optimizer { moving_average { } } })",

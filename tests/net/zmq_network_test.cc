@@ -323,6 +323,18 @@ TEST_F(CurveTest, AFriendWithTheKeysIsStillCheckedForWhatItSays) {
   EXPECT_EQ(server_->malformed(), 1u);
 }
 
+TEST_F(CurveTest, TheLongestFrameAllowedArrivesEncrypted) {
+  constexpr std::size_t kMost = 2 << 20;
+  const auto network = MakeZmq({.job = kJob, .keys = keys_, .max_frame_bytes = kMost});
+  const auto server = network->Open(), client = network->Open();
+  ASSERT_TRUE(server->Bind("tcp://127.0.0.1:*").ok());
+  const Peer to = client->Connect(server->endpoint()).value();
+  ASSERT_TRUE(client->Send(to, Pull(1, {std::string(kMost, 'x')})).ok());
+  const auto envelope = server->Receive(Soon());
+  ASSERT_TRUE(envelope);
+  EXPECT_EQ(envelope->message.frames.at(0).size(), kMost);
+}
+
 TEST_F(CurveTest, MemoryAndLocalSocketsNeedNoKeys) {
   auto server = network_->Open();
   ASSERT_TRUE(server->Bind("inproc://unlocked").ok());

@@ -99,6 +99,20 @@ TEST(CutTest, InBspNoClockIsCutInTwo) {
   EXPECT_TRUE(cluster.contents() == expected.contents());
 }
 
+TEST(CutTest, InBspARetirementThatLetsSeveralClocksThroughLetsThemAllIntoTheCut) {
+  TemporaryFolder folder;
+  ShardCluster cluster({.consistency = kBsp}), expected({.consistency = kBsp});
+  for (ShardCluster* c : {&cluster, &expected}) {
+    c->StartEpoch(0, 0, {0, 1});
+    for (std::uint64_t clock = 0; clock < 3; ++clock) c->PushAll(0, clock);
+  }
+  cluster.Control(0, proto::OPEN_CUT, OpenCut(1, folder.path()));
+  EXPECT_EQ(cluster.Code(0, cluster.Mark(0, 0, 1)), proto::OK);
+  for (ShardCluster* c : {&cluster, &expected}) EXPECT_EQ(c->Code(0, c->Retire(0, 1)), proto::OK);
+  EXPECT_EQ(ReadFile(JoinPath(folder.path(), "shard-0.sherd")).value(), FileOf(expected, expected.shard(0).store()));
+  EXPECT_TRUE(cluster.contents() == expected.contents());
+}
+
 TEST(CutTest, AWorkerThatRetiresHasMarked) {
   TemporaryFolder folder;
   ShardCluster cluster({.consistency = kAsync});

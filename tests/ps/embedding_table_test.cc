@@ -172,6 +172,33 @@ TEST(EmbeddingTableTest, ARowWithANanIsRefusedAloneAndKeepsItsBits) {
   }
 }
 
+// Optimizers keep squares: a finite float whose square is not would leave a row NaN, or still for ever.
+TEST(EmbeddingTableTest, ARowWhoseSquareOverflowsIsRefusedAndKeepsItsBits) {
+  for (const auto set_optimizer :
+       {+[](proto::Optimizer* o) { o->mutable_ftrl(); }, +[](proto::Optimizer* o) { o->mutable_adagrad(); },
+        +[](proto::Optimizer* o) { o->mutable_adam(); }}) {
+    constexpr std::size_t kDim = 37;  // whole vectors of any width, and a rest
+    proto::TableSpec spec;
+    spec.set_name("t");
+    spec.add_segment()->set_dim(kDim);
+    set_optimizer(spec.mutable_segment(0)->mutable_optimizer());
+    EmbeddingTable table(RowLayout::Make(spec).value(), kStream, 0, kSlots);
+    const std::vector<Key> key = {17};
+    std::vector<float> gradients(kDim, 1e15f);
+    table.Push(key, gradients.data(), 1, 1);
+    EXPECT_EQ(table.refused_rows(), 0u);
+    const auto row = table.RowAt(0);
+    const std::vector<float> before(row.begin(), row.end());
+    for (std::size_t i = 0; i < kDim; ++i) {
+      std::vector<float> bad(kDim, 1.0f);
+      bad[i] = i % 2 == 0 ? 2e19f : -3e38f;
+      table.Push(key, bad.data(), 1, 1);
+      EXPECT_TRUE(std::equal(before.begin(), before.end(), table.RowAt(0).begin())) << i;
+    }
+    EXPECT_EQ(table.refused_rows(), kDim);
+  }
+}
+
 // Server, shard, slot and place must come from different bits, or a shard's index clusters.
 TEST(KeyIndexTest, ProbesStayShortForKeysOfOneShardAndForDenseIds) {
   for (const bool mixed : {false, true}) {

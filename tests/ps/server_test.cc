@@ -92,6 +92,34 @@ TEST(ServerTest, RegistersItsShardsServesThemAndEndsWhenAllWereStopped) {
   EXPECT_TRUE(status.ok()) << status.text();
 }
 
+TEST(ServerTest, AnAnswerThatCanNotBeSentIsAnErrorNotSilence) {
+  MemoryNetwork network({.job = kJob, .max_frame_bytes = 1000});
+  FakeScheduler scheduler(&network);
+  ServerOptions options = Options();
+  options.shards_per_server = 1;
+  options.bind_endpoints.resize(1);
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, options); });
+  scheduler.Welcome(scheduler.Next(), 1);
+
+  const auto mailbox = network.Open();
+  Requester requester(mailbox.get(), {});
+  const Peer peer = mailbox->Connect("inproc://shard-0").value();
+  Message pull;
+  pull.header.set_kind(proto::PULL);
+  pull.header.set_map_epoch(1);
+  proto::Section* section = pull.header.add_section();
+  section->set_dense(true);
+  section->set_count(4);  // all blocks of the model: 10,200 bytes
+  const Status status = requester.Call(peer, pull, "pull").status();
+  EXPECT_EQ(status.code(), ErrorCode::kIo);
+  EXPECT_THAT(status.text(), HasSubstr("shard 0"));
+  EXPECT_THAT(status.text(), HasSubstr("a frame of 10200 bytes, at most 1000"));
+  Message stop;
+  stop.header.set_kind(proto::STOP);
+  EXPECT_TRUE(requester.Call(peer, stop, "stop").ok());
+  EXPECT_TRUE(server.get().ok());
+}
+
 TEST(ServerTest, EndsWhenTheSchedulerSaysSo) {
   MemoryNetwork network({.job = kJob});
   FakeScheduler scheduler(&network);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -372,6 +373,41 @@ TEST(RefusalTest, ANanIsRefusedWithItsRowAlone) {
     EXPECT_EQ((cluster.contents()[{-1, 0}]), before.at({-1, 0}));
     EXPECT_NE((cluster.contents()[{-1, 1024}]), before.at({-1, 1024}));
   }
+}
+
+// Eight bytes of a key may ask for a quarter of a megabyte.
+TEST(RefusalTest, APullWhoseAnswerNoNetworkTakesIsRefused) {
+  proto::ModelSpec model;
+  for (const char* name : {"a", "b"}) {
+    proto::TableSpec* table = model.add_table();
+    table->set_name(name);
+    table->add_segment()->set_dim(1 << 16);
+  }
+  const auto store = ShardStore::Make(model, 1, 0, 1).value();
+  RequestChecker checker(store.get());
+  const auto pull = [&](std::vector<std::size_t> counts) {
+    Message message;
+    message.header.set_kind(proto::PULL);
+    for (std::uint32_t table = 0; table < counts.size(); ++table) {
+      std::vector<Key> keys(counts[table]);
+      std::iota(keys.begin(), keys.end(), Key{1});
+      proto::Section* section = message.header.add_section();
+      section->set_table(table);
+      section->set_count(static_cast<std::uint32_t>(keys.size()));
+      message.frames.push_back(FrameOf(keys));
+    }
+    RequestView view;
+    return checker.ViewPull(message, &view);
+  };
+  EXPECT_TRUE(pull({4096}).ok());
+  const Status one = pull({4097});
+  EXPECT_EQ(one.code(), ErrorCode::kInvalid);
+  EXPECT_THAT(one.text(), HasSubstr("section of table 0: its values have 1074003968 bytes"));
+  EXPECT_TRUE(pull({2000, 2096}).ok());
+  const Status sum = pull({2000, 2097});
+  EXPECT_EQ(sum.code(), ErrorCode::kInvalid);
+  EXPECT_THAT(sum.text(), HasSubstr("section of table 1"));
+  EXPECT_THAT(sum.text(), HasSubstr("1074003968 with the sections before it"));
 }
 
 // Random headers over random frames, and good requests with a random wound.

@@ -57,6 +57,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   Status Run();
   // Called on the scheduler's thread.
   std::function<void()> on_progress;
+  std::function<void(const std::string& text)> on_message;
 
   SchedulerOptions options;
   std::vector<WorkerScript> scripts;  // by worker
@@ -68,6 +69,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   DoneReport done;
   Scheduler* scheduler = nullptr;  // while running
   std::vector<float> predictions;
+  Status finish;  // what the end of the predictions comes to
   std::vector<EvaluationReport> evaluations;
 
   // ChunkSource, Observer, PredictionSink
@@ -78,9 +80,16 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   void OnEvaluation(const EvaluationReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnBadRow(const proto::BadRow& row) override { record.Add("bad row", row.where() + " " + row.reason()); }
-  void OnMessage(const std::string& text) override { record.Add("message", text); }
-  void OnDone(const DoneReport& report) override { done = report; }
+  void OnMessage(const std::string& text) override {
+    record.Add("message", text);
+    if (on_message) on_message(text);
+  }
+  void OnDone(const DoneReport& report) override {
+    record.Add("done", std::to_string(report.rows));
+    done = report;
+  }
   Status Write(std::span<const float> values) override;
+  Status Finish() override;
 
  private:
   friend class FakeWorker;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "base/file.h"
 #include "base/manifest.h"
@@ -118,6 +119,27 @@ TEST_F(CheckpointFoldersTest, KeepsTheNewestAndTheBest) {
   EXPECT_TRUE(ReadManifest(a).ok());
   EXPECT_EQ(RemoveTree(torn).ok(), true);
   EXPECT_EQ(*NewestCheckpoint(dir_), a);
+}
+
+TEST_F(CheckpointFoldersTest, WhatCanNotBeReadNowStays) {
+  CheckpointFolders folders(dir_);
+  const std::string best = Valid(&folders), unreadable = Valid(&folders), torn = *folders.MakeNext();
+  for (const std::string& folder : {best, unreadable}) {
+    ASSERT_TRUE(WriteFileAtomically(JoinPath(folder, "manifest"), "of another version").ok());
+  }
+  const std::string old = Valid(&folders), newest = Valid(&folders), begun = *folders.MakeNext();
+  ASSERT_TRUE(folders.Prune(1, best).ok());
+  for (const std::string& folder : {best, unreadable, newest, begun}) {
+    EXPECT_TRUE(std::filesystem::exists(folder)) << folder;
+  }
+  for (const std::string& folder : {torn, old}) EXPECT_FALSE(std::filesystem::exists(folder)) << folder;
+}
+
+TEST_F(CheckpointFoldersTest, WithoutAValidOneNothingGoes) {
+  CheckpointFolders folders(dir_);
+  const std::string begun = *folders.MakeNext();
+  ASSERT_TRUE(folders.Prune(1, "").ok());
+  EXPECT_TRUE(std::filesystem::exists(begun));
 }
 
 TEST_F(CheckpointFoldersTest, NumbersAreNeverUsedTwice) {

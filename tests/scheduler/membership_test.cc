@@ -67,6 +67,17 @@ TEST_F(MembershipTest, TheDeadAreNamedWithWhatTheyWereAt) {
   EXPECT_TRUE(members_.Awaited(proto::SERVER, 1, later));
 }
 
+TEST_F(MembershipTest, ASilentSpareIsNoLoss) {
+  RegisterAll();
+  ASSERT_TRUE(members_.Register(Of(proto::SPARE, 0), Body("c", 14), kStart + seconds(30)).ok());
+  const Deadline later = kStart + seconds(50);
+  for (const auto& header : {Of(proto::SERVER, 0), Of(proto::SERVER, 1), Of(proto::WORKER, 0)}) {
+    ASSERT_TRUE(members_.Hear(header, later).ok());
+  }
+  EXPECT_TRUE(members_.CheckAlive(later).ok());
+  EXPECT_TRUE(members_.AllDismissed(proto::SPARE, later));  // nobody waits for it
+}
+
 TEST_F(MembershipTest, TimeInWhichNobodyListenedDoesNotCount) {
   RegisterAll();
   members_.Forgive(seconds(60));

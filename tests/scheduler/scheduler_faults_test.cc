@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "base/manifest.h"
 #include "scheduler/checkpoint_folders.h"
 #include "tests/scheduler/fake_job.h"
@@ -97,6 +98,34 @@ TEST(SchedulerFaults, ACutThatAWorkerIsTooLateForIsTriedAgain) {
   ASSERT_TRUE(job.Run().ok());
   EXPECT_THAT(job.record.Of("message"), Contains(HasSubstr("worker 1 (rank 3, process 1001 on host host1) was past")));
   EXPECT_GE(job.record.Of("checkpoint").size(), 2u);
+  EXPECT_EQ(job.done.rows, 4000u);
+}
+
+// Shards hold pushes from an abandoned cut to the next one, so a folder that can not be made must not keep that away.
+TEST(SchedulerFaults, AnAbandonedCutIsTriedAgainThoughNoFolderCanBeMade) {
+  FakeJob job(1, 2);
+  job.train_chunks = 100;
+  job.options.job.mutable_train()->set_consistency(proto::Train::BSP);
+  job.options.job.mutable_checkpoint()->set_every_rows(500);
+  job.scripts[1].late_cuts = 1;
+  std::vector<std::string> in_the_way;
+  job.on_message = [&](const std::string& text) {
+    const bool tries = text.ends_with("; trying again"), tried = text.ends_with("in the same folder");
+    if (tries && in_the_way.empty()) {
+      // After the highest number there is comes 0, whose name is a file's.
+      for (const char* name : {"checkpoint-18446744073709551615", "checkpoint-000000"}) {
+        in_the_way.push_back(JoinPath(job.options.checkpoint_dir, name));
+        ASSERT_TRUE(WriteFileAtomically(in_the_way.back(), "").ok());
+      }
+    }
+    if (tried) {
+      for (const std::string& path : in_the_way) ASSERT_TRUE(RemoveTree(path).ok());
+    }
+  };
+  ASSERT_TRUE(job.Run().ok());
+  EXPECT_THAT(job.record.Of("message"), Contains(HasSubstr("trying again in the same folder")));
+  ASSERT_FALSE(job.record.Of("checkpoint").empty());
+  EXPECT_THAT(job.record.Of("checkpoint")[0], HasSubstr("checkpoint-000001"));
   EXPECT_EQ(job.done.rows, 4000u);
 }
 

@@ -123,6 +123,29 @@ TEST(Scheduler, StopsEarlyAndLowersTheRateOnAPlateau) {
   EXPECT_EQ(rates.back(), "0.500000");
 }
 
+TEST(Scheduler, WhatHasStoppedEarlyGoesOnOnlyWithMorePatience) {
+  FakeJob job;
+  job.eval_chunks = 1;
+  job.accuracy = {{1, 9}, {2, 8}, {3, 8}};
+  job.options.job.mutable_train()->set_epochs(10);
+  job.options.job.mutable_evaluation()->set_patience(2);
+  ASSERT_TRUE(job.Run().ok());
+  ASSERT_EQ(job.done.epochs, 3u);
+  const proto::Manifest manifest = *ReadManifest(job.done.checkpoint);
+  for (const std::uint32_t patience : {2u, 3u}) {
+    FakeJob resumed;
+    resumed.eval_chunks = 1;
+    resumed.options = job.options;
+    resumed.options.job.mutable_evaluation()->set_patience(patience);
+    resumed.options.from_checkpoint = job.done.checkpoint;
+    resumed.options.manifest = manifest;
+    ASSERT_TRUE(resumed.Run().ok());
+    EXPECT_EQ(resumed.done.epochs, patience + 1);  // the fourth is no gain either
+    EXPECT_THAT(resumed.record.Of("epoch"), SizeIs(patience - 2));
+    EXPECT_EQ(resumed.done.best_epoch, 1u);
+  }
+}
+
 TEST(Scheduler, TheTestSetChoosesTheEpochOnlyWhereItIsAskedTo) {
   FakeJob job;
   job.test_chunks = 1;
@@ -166,6 +189,16 @@ TEST(Scheduler, PredictionsComeInTheOrderOfTheInput) {
     }
   }
   EXPECT_EQ(job.done.rows, 400u);
+  EXPECT_THAT(job.record.Of("finished"), ElementsAre("400"));
+}
+
+TEST(Scheduler, PredictionsThatCanNotBeFinishedAreNotDone) {
+  FakeJob job;
+  job.test_chunks = 2;
+  job.options.mode = SchedulerOptions::Mode::kPredict;
+  job.finish = Status(ErrorCode::kIo, "disk full");
+  EXPECT_THAT(job.Run().text(), HasSubstr("write predictions: disk full"));
+  EXPECT_THAT(job.record.Of("done"), IsEmpty());
 }
 
 TEST(Scheduler, EvaluatesACheckpointOnTheTestSet) {
@@ -177,6 +210,21 @@ TEST(Scheduler, EvaluatesACheckpointOnTheTestSet) {
   EXPECT_THAT(job.record.Of("shard 0"), ElementsAre("load /some/checkpoint-000003", "stop"));
   EXPECT_DOUBLE_EQ(job.done.test.at("accuracy"), 0.5);
   EXPECT_EQ(job.done.rows, 30u);
+}
+
+TEST(Scheduler, EvaluatesBothSetsWhereThereAreBoth) {
+  FakeJob job;
+  job.eval_chunks = 2;
+  job.test_chunks = 3;
+  job.options.mode = SchedulerOptions::Mode::kEvaluate;
+  job.options.from_checkpoint = "/some/checkpoint-000003";
+  ASSERT_TRUE(job.Run().ok());
+  ASSERT_THAT(job.evaluations, SizeIs(2));
+  EXPECT_EQ(job.evaluations[0].set, proto::Chunk::EVAL);
+  EXPECT_EQ(job.evaluations[1].set, proto::Chunk::TEST);
+  EXPECT_DOUBLE_EQ(job.done.eval.at("accuracy"), 0.5);
+  EXPECT_DOUBLE_EQ(job.done.test.at("accuracy"), 0.5);
+  EXPECT_EQ(job.done.rows, 50u);
 }
 
 TEST(Scheduler, NothingToEvaluateIsSaid) {
@@ -216,6 +264,7 @@ TEST(Scheduler, ResumesWhereItWasStopped) {
     const std::string folder = *NewestCheckpoint(job.options.checkpoint_dir);
     const auto manifest = ReadManifest(folder);
     ASSERT_TRUE(manifest.ok());
+    EXPECT_THAT(stopped.text(), HasSubstr("in epoch 1 after " + std::to_string(manifest->state().rows()) + " rows;"));
     std::uint64_t minibatches = 0;
     for (const auto& position : manifest->state().chunk()) minibatches += position.minibatches();
     EXPECT_GT(minibatches, 0u);
@@ -243,6 +292,22 @@ TEST(Scheduler, ResumesWhereItWasStopped) {
     for (const auto& position : manifest->state().chunk()) rest += kMinibatches - position.minibatches();
     EXPECT_EQ(resumed.done.rows - manifest->state().rows(), rest * kRows);
   }
+}
+
+// As when the stop came between an epoch's last row and its verdict.
+TEST(Scheduler, AnEpochWithoutRowsHasNoLoss) {
+  FakeJob job;
+  job.train_chunks = 2;
+  job.options.from_checkpoint = "/some/checkpoint-000001";
+  for (std::uint64_t id = 0; id < 2; ++id) {
+    proto::ChunkPosition* position = job.options.manifest.mutable_state()->add_chunk();
+    position->mutable_chunk()->set_id(id);
+    position->mutable_chunk()->set_end(kMinibatches * kRows);
+    position->set_minibatches(kMinibatches);
+    position->set_done(true);
+  }
+  ASSERT_TRUE(job.Run().ok());
+  EXPECT_THAT(job.record.Of("epoch"), ElementsAre("1 rows 0 loss nan"));
 }
 
 TEST(Scheduler, AFinishedCheckpointGoesOnWithTheNextEpoch) {

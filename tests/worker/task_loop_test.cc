@@ -12,6 +12,7 @@
 
 #include "net/memory_network.h"
 #include "tests/worker/tiny_job.h"
+#include "worker/worker.h"
 
 namespace sherd {
 namespace {
@@ -278,6 +279,45 @@ TEST_F(TaskLoopTest, GivesUpNamingASchedulerThatIsGone) {
   const Status status = RunWorker(0.3);
   EXPECT_EQ(status.code(), ErrorCode::kUnavailable);
   EXPECT_THAT(status.text(), HasSubstr(kEndpoint));
+}
+
+// Welcomes a worker with a processor that there is not, and answers what comes then by `code`.
+Status RunFailingWorker(proto::StatusCode code, std::vector<std::string>* failures) {
+  MemoryNetwork network({.job = 5});
+  const std::unique_ptr<Mailbox> mailbox = network.Open();
+  CHECK(mailbox->Bind(kEndpoint).ok());
+  std::atomic<bool> over = false;
+  std::thread scheduler([&] {
+    while (!over) {
+      const auto envelope = mailbox->Receive(Clock::now() + std::chrono::milliseconds(100));
+      if (!envelope) continue;
+      const proto::Header& header = envelope->message.header;
+      proto::Welcome welcome;
+      welcome.mutable_map()->add_endpoint("inproc://shard");
+      welcome.set_simd("abacus");
+      proto::Failure failure;
+      if (header.kind() == proto::FAILURE && ParseBody(envelope->message, &failure).ok()) {
+        failures->push_back(failure.text());
+      }
+      Message reply = header.kind() == proto::REGISTER ? MakeReply(header, welcome) : MakeReply(header, code, "no");
+      (void)mailbox->Send(envelope->from, std::move(reply)).ok();
+    }
+  });
+  WorkerOptions options;
+  options.job_id = 5;
+  options.scheduler_endpoint = kEndpoint;
+  const Status status = sherd::RunWorker(&network, options);
+  over = true;
+  scheduler.join();
+  return status;
+}
+
+TEST(RunWorker, AFailureThatTheSchedulerHasHeardIsTheSchedulersToTell) {
+  std::vector<std::string> failures;
+  const Status heard = RunFailingWorker(proto::OK, &failures);
+  EXPECT_TRUE(heard.ok()) << heard.text();
+  EXPECT_THAT(failures, ::testing::ElementsAre(HasSubstr("abacus")));
+  EXPECT_THAT(RunFailingWorker(proto::INVALID, &failures).text(), AllOf(HasSubstr("worker 0"), HasSubstr("abacus")));
 }
 
 }  // namespace

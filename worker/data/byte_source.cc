@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +20,8 @@ class FileBytes : public ByteSource {
   ~FileBytes() override { close(descriptor_); }
 
   Result<std::size_t> Read(char* data, std::size_t size) override {
+    if (expected_size_ > 0) size = std::min<std::uint64_t>(size, expected_size_ - std::min(offset_, expected_size_));
+    if (size == 0) return 0;
     ssize_t n;
     do {
       n = pread(descriptor_, data, size, static_cast<off_t>(offset_));
@@ -37,7 +39,7 @@ class FileBytes : public ByteSource {
   const std::string path_;
   const int descriptor_;
   std::uint64_t offset_;
-  const std::uint64_t expected_size_;
+  const std::uint64_t expected_size_;  // 0: unknown
 };
 
 }  // namespace

@@ -23,8 +23,8 @@ enum class Compression { kNone, kGzip, kZstd, kXz };
 // By the first bytes of the file, whatever its name.
 Result<Compression> DetectCompression(const std::string& path);
 
-// The file's own bytes from `offset` on. A file that turns out to end before `expected_size` is an error: it was cut
-// while the job ran.
+// The file's own bytes from `offset` to `expected_size`, the size it had when the job began: what it grows by since
+// then is not read. A file that turns out to end before is an error: it was cut while the job ran. 0: whatever it has.
 Result<std::unique_ptr<ByteSource>> OpenFileBytes(const std::string& path, std::uint64_t offset,
                                                   std::uint64_t expected_size);
 

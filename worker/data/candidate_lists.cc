@@ -25,9 +25,9 @@ Result<CandidateLists> CandidateLists::Read(InputFile input, std::span<const Int
   ASSIGN_OR_RETURN(const std::unique_ptr<TextFile> file, TextFile::Open(std::move(input), {}));
   ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, file->Lines());
   CandidateLists lists;
+  std::size_t row = 0;
   for (Line line;;) {
     ASSIGN_OR_RETURN(const bool more, lines->Next(&line));
-    const std::size_t row = lists.begin_.size() - 1;
     if (!more && row == rows.size()) return lists;
     if (!more) {
       return Status::BadData(file->path() + ": " + std::to_string(row) + " lists for " + std::to_string(rows.size()) +
@@ -36,8 +36,10 @@ Result<CandidateLists> CandidateLists::Read(InputFile input, std::span<const Int
     if (!file->IsRow(line)) continue;
     const std::string place = file->path() + ":" + std::to_string(lines->line_number());
     if (row == rows.size()) return Status::BadData(place + ": more lists than test rows");
+    const Interaction& of = rows[row++];
+    if (of.user == Vocabulary::kNone) continue;
     if (line.too_long) return Status::BadData(place + ": line of at most 1 MiB expected");
-    RETURN_IF_ERROR(lists.AddLine(line.text, rows[row], users, items).Annotate(place));
+    RETURN_IF_ERROR(lists.AddLine(line.text, of, users, items).Annotate(place));
   }
 }
 

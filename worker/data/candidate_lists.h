@@ -16,7 +16,8 @@ namespace sherd {
 class CandidateLists {
  public:
   // Read from a file, `(user,item) TAB item TAB item …`, one line a row of `rows`, in their order. Repeated items and
-  // the true one are left out. BadData names the line that does not fit.
+  // the true one are left out, as is the list of a row that could not be read (its user kNone): the others are then
+  // numbered as if it was not there. BadData names the line that does not fit.
   static Result<CandidateLists> Read(InputFile file, std::span<const Interaction> rows, const Vocabulary& users,
                                      Vocabulary* items);
   void Renumber(std::span<const std::uint32_t> new_number);

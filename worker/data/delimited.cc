@@ -30,7 +30,7 @@ class FieldCutter {
   // Valid until Begin. False when a quoted field is malformed.
   bool Next(std::string_view* field, RowError* error) {
     if (quotes_) {
-      const std::size_t first = trim_ ? rest_.find_first_not_of(" \t") : 0;
+      const std::size_t first = trim_ ? SkipBlanks(0) : 0;
       if (first < rest_.size() && rest_[first] == '"') return NextQuoted(first + 1, field, error);
     }
     const void* found = rest_.empty() ? nullptr : std::memchr(rest_.data(), delimiter_, rest_.size());
@@ -58,14 +58,18 @@ class FieldCutter {
       unescaped_ += '"';
     }
     *field = escapes ? std::string_view(unescaped_).substr(start) : rest_.substr(begin, end - begin);
-    std::size_t next = end + 1;
-    while (trim_ && next < rest_.size() && (rest_[next] == ' ' || rest_[next] == '\t') && rest_[next] != delimiter_)
-      ++next;
+    const std::size_t next = trim_ ? SkipBlanks(end + 1) : end + 1;
     if (next < rest_.size() && rest_[next] != delimiter_) {
       return Refuse(error, "delimiter expected after closing quote", rest_.substr(next));
     }
     MoveOn(next);
     return true;
+  }
+
+  // The first place from `begin` on that is no blank, or is the delimiter, which may be one.
+  std::size_t SkipBlanks(std::size_t begin) const {
+    while (begin < rest_.size() && (rest_[begin] == ' ' || rest_[begin] == '\t') && rest_[begin] != delimiter_) ++begin;
+    return begin;
   }
 
   // Behind the delimiter at `size`, or to the end.

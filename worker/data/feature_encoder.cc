@@ -77,7 +77,9 @@ Status FeatureEncoder::AddNumber(const FeatureLayout::FeatureColumn& feature, in
     const bool standardize = config.transform() == proto::Number::STANDARDIZE;
     const double spread = standardize ? known->deviation() : known->max() - known->min();
     number.offset = standardize ? known->mean() : known->min();
-    number.factor = spread > 0 ? config.scale() / spread : 0;  // a column of one value tells nothing
+    // A column of one value tells nothing; the factor of a narrower spread would not be finite.
+    constexpr double kLeastSpread = 1e-300;
+    number.factor = spread >= kLeastSpread ? config.scale() / spread : 0;
   }
   numbers_.push_back(number);
   return {};

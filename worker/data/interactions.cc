@@ -120,13 +120,18 @@ class Loader {
         continue;
       }
       log_->AddBad(error, [&] { return text.path() + ":" + std::to_string(lines->line_number()); });
-      if (predict_) file.rows.push_back({Vocabulary::kNone, 0, Saturated(lines->line_number())});
+      if (KeepsBadRows(set)) file.rows.push_back({Vocabulary::kNone, 0, Saturated(lines->line_number())});
     }
     log_->CountRows(rows);
     if (good > 0) return {};
     if (rows == 0) return Status::BadData(text.path() + ": the file has no rows");
     return Status::BadData(text.path() + ": no row of the file can be read; the last: " + error.expected + ", got \"" +
                            error.got + "\"");
+  }
+
+  // Bad rows have their line in the predictions, and their list in the file of candidates.
+  bool KeepsBadRows(proto::Chunk::Set set) const {
+    return predict_ || (set == proto::Chunk::TEST && data_.user_item().has_candidates_file());
   }
 
   static std::uint32_t Saturated(std::uint64_t line) {
@@ -214,8 +219,9 @@ class Loader {
       return Status::Invalid("data.user_item.candidates_file: goes with data.test files, line by line");
     }
     std::vector<Interaction> rows;
-    for (const Interactions::File& file : out_.sets[proto::Chunk::TEST]) {
+    for (Interactions::File& file : out_.sets[proto::Chunk::TEST]) {
       rows.insert(rows.end(), file.rows.begin(), file.rows.end());
+      std::erase_if(file.rows, [](const Interaction& row) { return row.user == Vocabulary::kNone; });
     }
     ASSIGN_OR_RETURN(InputFile file, FindInputFile(data_, data_.user_item().candidates_file()));
     ASSIGN_OR_RETURN(out_.test_candidates, CandidateLists::Read(std::move(file), rows, out_.users, &out_.items));

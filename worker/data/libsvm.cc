@@ -40,11 +40,12 @@ class LibsvmParser : public RowParser {
       Occurrence occurrence;
       if (!ReadFeature(word, &occurrence, error)) return false;
       if (schema_.occurrences) {
-        row->occurrences.push_back(occurrence);
+        if (features < kMaxFeatures) row->occurrences.push_back(occurrence);
       } else if (features < slots_.size() && slots_[features] >= 0) {
         row->values[slots_[features]] = {occurrence.token, occurrence.value};
       }
     }
+    if (schema_.occurrences && features > kMaxFeatures) return RefuseFeatures(error, features, kFeaturesColumn);
     if (schema_.occurrences || features == slots_.size()) return true;
     return Refuse(error, std::to_string(slots_.size()) + " features expected", std::to_string(features));
   }

@@ -24,6 +24,17 @@ bool AreKeys(std::string_view text, std::string_view separator) {
   }
 }
 
+// Empty tokens are none.
+std::size_t CountTokens(std::string_view text, std::string_view separator) {
+  std::size_t tokens = 0;
+  for (;;) {
+    const std::size_t end = text.find(separator);
+    tokens += std::min(end, text.size()) > 0;
+    if (end == std::string_view::npos) return tokens;
+    text.remove_prefix(end + separator.size());
+  }
+}
+
 }  // namespace
 
 bool Refuse(RowError* error, std::string_view expected, std::string_view got, std::string_view column) {
@@ -37,6 +48,11 @@ bool Refuse(RowError* error, std::string_view expected, std::string_view got, st
   }
   if (got.size() > kShown) error->got += "...";
   return false;
+}
+
+bool RefuseFeatures(RowError* error, std::size_t features, std::string_view column) {
+  static const std::string expected = "at most " + std::to_string(kMaxFeatures) + " features expected";
+  return Refuse(error, expected, std::to_string(features), column);
 }
 
 Result<std::unique_ptr<RowParser>> RowParser::Make(const proto::Job& job, const Schema& schema, Labels labels,
@@ -58,7 +74,8 @@ RowParser::RowParser(const proto::Job& job, const Schema& schema, Labels labels)
     : job_(job), schema_(schema), labels_(labels) {
   for (std::size_t i = 0; i < schema.columns.size(); ++i) {
     const Schema::Column& column = schema.columns[i];
-    if (column.type != proto::Column::TOKEN || column.key) checked_.push_back(static_cast<int>(i));
+    if (column.type != proto::Column::TOKEN || column.key || !column.lists.empty())
+      checked_.push_back(static_cast<int>(i));
   }
 }
 
@@ -118,6 +135,15 @@ bool RowParser::ReadValue(const Schema::Column& column, Value* value, RowError* 
   }
   if (column.key && !AreKeys(value->text, column.separator)) {
     return Refuse(error, "unsigned integer expected as key", value->text, column.name);
+  }
+  return CheckLists(column, value->text, error);
+}
+
+bool RowParser::CheckLists(const Schema::Column& column, std::string_view text, RowError* error) const {
+  if (text.size() <= kMaxFeatures) return true;  // a token has a byte at least
+  for (const std::string& separator : column.lists) {
+    const std::size_t tokens = CountTokens(text, separator);
+    if (tokens > kMaxFeatures) return RefuseFeatures(error, tokens, column.name);
   }
   return true;
 }

@@ -37,8 +37,13 @@ struct RowError {
   std::string column;    // empty: the row as a whole
 };
 
+// Of a list: a column with a separator, or the occurrences of a libsvm row. It bounds what a minibatch looks up.
+inline constexpr std::size_t kMaxFeatures = 4096;
+
 // Fills `error` and returns false: the way a parser refuses a row.
 bool Refuse(RowError* error, std::string_view expected, std::string_view got, std::string_view column = {});
+// The same for a list of more than kMaxFeatures.
+bool RefuseFeatures(RowError* error, std::size_t features, std::string_view column);
 
 // Takes the rows of one file apart and checks them: all that can be wrong with a row is found here. Confined to one
 // thread.
@@ -68,6 +73,7 @@ class RowParser {
   bool ReadLabel(Row* row, RowError* error) const;
   bool ReadWeight(Row* row, RowError* error) const;
   bool ReadValue(const Schema::Column& column, Value* value, RowError* error) const;
+  bool CheckLists(const Schema::Column& column, std::string_view text, RowError* error) const;
 
   std::vector<int> checked_;  // columns that not every text will do for
 };

@@ -28,7 +28,7 @@ class SchemaMaker {
 
  private:
   void Offer(std::string name, proto::Column::Type type) {
-    offered_.push_back({std::move(name), type, false, {}, false});
+    offered_.push_back({std::move(name), type, false, {}, {}, false});
   }
 
   // What the format has to offer.
@@ -100,6 +100,9 @@ class SchemaMaker {
     if (!categorical && column.type == proto::Column::TOKEN) {
       return Status::Invalid(who + ": column \"" + column.name +
                              "\" is of type TOKEN; a number or bucket needs INTEGER or FLOAT");
+    }
+    if (categorical && !config.categorical().separator().empty()) {
+      column.lists.push_back(config.categorical().separator());
     }
     if (categorical && config.categorical().token_is_key()) {
       column.key = true;

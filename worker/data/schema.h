@@ -16,9 +16,10 @@ struct Schema {
   struct Column {
     std::string name;
     proto::Column::Type type = proto::Column::TOKEN;
-    bool key = false;       // tokens are unsigned integers, used as keys
-    std::string separator;  // with `key`: between several tokens
-    bool valued = false;    // libsvm: a number stands beside the token and weights its occurrence
+    bool key = false;                     // tokens are unsigned integers, used as keys
+    std::string separator;                // with `key`: between several tokens
+    std::vector<std::string> lists = {};  // separators of the features that take several tokens from it
+    bool valued = false;                  // libsvm: a number stands beside the token and weights its occurrence
   };
 
   std::vector<Column> columns;      // those that are read; a row's values are in this order

@@ -9,6 +9,7 @@
 namespace sherd {
 namespace {
 constexpr std::uint64_t kSampleLane = 0x6e656761;  // keeps the choice apart from other uses of a row's hash
+constexpr double kMaxBadRun = 100'000;             // bad rows in a row that say nothing about the file as a whole
 }  // namespace
 
 TextChunkReader::TextChunkReader(Options options, const TextFile* file, const Schema* schema, BadRowLog* log,
@@ -40,7 +41,10 @@ Status TextChunkReader::Advance() {
     for (; at_ < texts_.size(); ++at_) {
       ++read_;
       ++uncounted_;
-      if (!Accept(texts_[at_])) continue;
+      if (!Accept(texts_[at_])) {
+        if (BadRunIsTooLong()) return BadRunError();
+        continue;
+      }
       offset_ = texts_[at_++].offset;
       have_row_ = true;
       return {};
@@ -54,13 +58,34 @@ Status TextChunkReader::Advance() {
 
 bool TextChunkReader::Accept(const RowText& text) {
   if (!parser_->Parse(text.text, &row_, &error_)) {
-    const bool skipping = !started_ && minibatches_ < options_.first_minibatch;
-    if (!skipping) log_->AddBad(error_, [&] { return file_->Place(text.offset); });
+    NoteBad(text);
     return false;
   }
+  bad_run_ = 0;
   if (options_.negative_rate >= 1 || row_.label != 0) return true;
   const std::uint64_t hash = Mix(RowId(options_.chunk.file(), text.offset), kSampleLane);
   return UnitDouble(hash) < options_.negative_rate;
+}
+
+void TextChunkReader::NoteBad(const RowText& text) {
+  const bool skipping = !started_ && minibatches_ < options_.first_minibatch;
+  if (!skipping) log_->AddBad(error_, [&] { return file_->Place(text.offset); });
+  if (++bad_run_ > 1) return;
+  run_error_ = error_;
+  run_offset_ = text.offset;
+}
+
+bool TextChunkReader::BadRunIsTooLong() const {
+  const double allowed = std::max(kMaxBadRun, options_.max_bad_fraction * read_);
+  return !options_.predict && static_cast<double>(bad_run_) > allowed;
+}
+
+Status TextChunkReader::BadRunError() {
+  log_->CountRows(std::exchange(uncounted_, 0));
+  const proto::BadRow first = DescribeBadRow(run_error_, file_->Place(run_offset_));
+  return Status::BadData(std::to_string(bad_run_) +
+                         " malformed rows one after another, more than data.max_bad_fraction allows; the first: " +
+                         first.where() + ": " + first.reason());
 }
 
 Result<bool> TextChunkReader::Next(Minibatch* minibatch) {

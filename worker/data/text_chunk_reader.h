@@ -16,7 +16,8 @@ namespace sherd {
 constexpr std::uint64_t RowId(std::uint32_t file, std::uint64_t offset) { return Mix(file, offset); }
 
 // Parses and encodes the rows of a chunk. It looks one good row ahead, so that a minibatch knows whether it is the
-// last.
+// last. Since nobody hears of bad rows before the minibatch that they stand before is filled, a long run of them is
+// BadData, but not to predict.
 class TextChunkReader : public ChunkReader {
  public:
   struct Options {
@@ -25,6 +26,7 @@ class TextChunkReader : public ChunkReader {
     std::uint32_t first_minibatch = 0;
     std::uint32_t batch_size = 0;
     double negative_rate = 1;  // rows with label 0 that stay
+    double max_bad_fraction = 1;
     bool predict = false;
     bool groups = false;
   };
@@ -38,6 +40,9 @@ class TextChunkReader : public ChunkReader {
   Status Start();
   Status Advance();
   bool Accept(const RowText& text);
+  void NoteBad(const RowText& text);
+  bool BadRunIsTooLong() const;
+  Status BadRunError();
   void Begin(Minibatch* minibatch);
   void Add(Minibatch* minibatch);
   void End(Minibatch* minibatch);
@@ -59,6 +64,9 @@ class TextChunkReader : public ChunkReader {
   Row row_;                   // the next good row, when there is one
   std::uint64_t offset_ = 0;  // its place
   RowError error_;
+  std::uint64_t bad_run_ = 0;     // bad rows since the last good one
+  RowError run_error_;            // of the first of them
+  std::uint64_t run_offset_ = 0;  // its place
   std::uint64_t minibatch_rows_ = 0;
   std::uint32_t minibatches_ = 0;  // given or skipped
 };

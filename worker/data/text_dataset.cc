@@ -105,7 +105,7 @@ Status TextDataset::EnsureLoaded(Files* files) {
     files->own.push_back(nullptr);
     files->split_off.push_back(nullptr);
     if (!in_memory) continue;
-    room -= file.unpacked_bytes();
+    room -= file.memory_bytes();
     std::vector<std::uint32_t> own, split_off;
     for (std::uint32_t row = 0; row < file.rows(); ++row) {
       (split && IsEvalRow(i, file.row(row).offset) ? split_off : own).push_back(row);
@@ -203,6 +203,7 @@ Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk
   options.first_minibatch = first_minibatch;
   options.batch_size = job_.train().batch_size();
   options.negative_rate = Shuffles(chunk.set()) ? job_.data().negative_rate() : 1;
+  options.max_bad_fraction = job_.data().max_bad_fraction();
   options.predict = options_.predict;
   options.groups = schema_.group >= 0 && chunk.set() != proto::Chunk::TRAIN;
   return std::unique_ptr<ChunkReader>(std::make_unique<TextChunkReader>(

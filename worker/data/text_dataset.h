@@ -18,8 +18,8 @@
 namespace sherd {
 
 // The sets of the formats that have one labelled row a line. Files are taken into memory in their order, as long as all
-// of a set together have no more than data.in_memory_bytes; the others are streamed. Everything but SetStatistics is
-// thread-safe.
+// of a set together, with the places of their rows, have no more than data.in_memory_bytes; the others are streamed.
+// Everything but SetStatistics is thread-safe.
 class TextDataset : public Dataset {
  public:
   static Result<std::unique_ptr<Dataset>> Open(const proto::Job& job, const FeatureLayout& layout, Options options);

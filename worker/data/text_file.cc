@@ -90,8 +90,15 @@ Result<bool> TextFile::Load(std::uint64_t limit) {
   if (plain() && file_.size > limit) return false;
   ASSIGN_OR_RETURN(const bool fits, ReadAll(limit));
   if (!fits) return false;
-  RETURN_IF_ERROR(IndexRows());
-  return true;
+  if (IndexRows(std::min<std::uint64_t>((limit - text_bytes_) / sizeof(Span), kMaxRows))) return true;
+  Unload();
+  return false;
+}
+
+void TextFile::Unload() {
+  text_.reset();
+  text_bytes_ = 0;
+  spans_ = {};
 }
 
 Result<bool> TextFile::ReadAll(std::uint64_t limit) {
@@ -116,7 +123,7 @@ Result<bool> TextFile::ReadAll(std::uint64_t limit) {
   return true;
 }
 
-Status TextFile::IndexRows() {
+bool TextFile::IndexRows(std::uint64_t max_rows) {
   std::uint64_t number = data_line_;
   for (std::uint64_t begin = data_begin_; begin < text_bytes_; ++number) {
     const char* text = text_.get() + begin;
@@ -125,15 +132,13 @@ Status TextFile::IndexRows() {
     Line line{{}, begin, size > kMaxLineBytes};
     if (!line.too_long) line.text = {text, size - (size > 0 && text[size - 1] == '\r')};
     if (IsRow(line)) {
-      if (spans_.size() == kMaxRows) {
-        return Status::Invalid(file_.path + ": too many rows to hold in memory; lower data.in_memory_bytes");
-      }
+      if (spans_.size() == max_rows) return false;
       spans_.push_back({begin, static_cast<std::uint32_t>(line.text.size()),
                         static_cast<std::uint32_t>(std::min<std::uint64_t>(number, kMaxRows))});
     }
     begin += size + 1;
   }
-  return {};
+  return true;
 }
 
 std::uint64_t TextFile::LineOf(std::uint64_t offset) const {

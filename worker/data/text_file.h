@@ -48,10 +48,11 @@ class TextFile {
   // Mean length of the rows in the first MiB, newlines included; at least 1.
   Result<std::uint64_t> EstimateRowBytes() const;
 
-  // Takes the file into memory if it has at most `limit` bytes unpacked; tells whether it did.
+  // Takes the file into memory if its unpacked text and the places of its rows have at most `limit` bytes; tells
+  // whether it did. That is a function of the file's content alone, so all ranks decide alike.
   Result<bool> Load(std::uint64_t limit);
   // The rest only after Load.
-  std::uint64_t unpacked_bytes() const { return text_bytes_; }
+  std::uint64_t memory_bytes() const { return text_bytes_ + spans_.size() * sizeof(Span); }
   std::uint32_t rows() const { return static_cast<std::uint32_t>(spans_.size()); }
   RowText row(std::uint32_t i) const {
     const Span& span = spans_[i];
@@ -76,7 +77,9 @@ class TextFile {
   TextFile(InputFile file, TextRules rules) : file_(std::move(file)), rules_(std::move(rules)) {}
   Status ReadHeader();
   Result<bool> ReadAll(std::uint64_t limit);
-  Status IndexRows();
+  // False when there are more rows than `max_rows`.
+  bool IndexRows(std::uint64_t max_rows);
+  void Unload();
 
   const InputFile file_;
   const TextRules rules_;

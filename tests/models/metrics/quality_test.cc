@@ -107,12 +107,5 @@ TEST(Quality, Rankings) {
   EXPECT_DOUBLE_EQ(figures["mrr"], (1 + 1.0 / 3 + 1.0 / 11) / 3);
 }
 
-TEST(RankOf, TiesCountAgainstTheTrueItem) {
-  EXPECT_EQ(RankOf(std::vector<float>{3, 1, 2}, 0), 1u);
-  EXPECT_EQ(RankOf(std::vector<float>{3, 1, 2}, 1), 3u);
-  EXPECT_EQ(RankOf(std::vector<float>{1, 1, 1, 1}, 2), 4u);
-  EXPECT_EQ(RankOf(std::vector<float>{NAN, 1}, 1), 2u);
-}
-
 }  // namespace
 }  // namespace sherd

@@ -101,6 +101,15 @@ TEST(FileBytesTest, AFileThatShrankIsAnError) {
   EXPECT_THAT(text.status().text(), HasSubstr(path + ": ends at byte 10, but had 20 bytes"));
 }
 
+TEST(FileBytesTest, WhatAFileGrewByIsNotRead) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("a", "0123456789");
+  EXPECT_EQ(ReadWhole(path, 4, 6).value(), "012345");
+  EXPECT_EQ(ReadWhole(path, 4, 10).value(), "0123456789");
+  char byte;
+  EXPECT_EQ(OpenFileBytes(path, 8, 6).value()->Read(&byte, 1).value(), 0u);
+}
+
 TEST(FileBytesTest, AFileThatVanishedIsAnError) {
   const Result<std::string> text = ReadWhole("/nowhere/to/be/found", 4);
   ASSERT_FALSE(text.ok());

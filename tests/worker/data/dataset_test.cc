@@ -45,7 +45,7 @@ class WaysToRead : public ::testing::TestWithParam<Way> {
 
   proto::Job Job(const std::string& more_data = "", int seed = 1) const {
     const std::uint64_t memory = GetParam() == Way::kMemory  ? 1 << 28
-                                 : GetParam() == Way::kMixed ? FileText(0).size()  // there is room for the first
+                                 : GetParam() == Way::kMixed ? FileText(0).size() + 16 * kRows  // room for the first
                                                              : 0;
     return ParseTestJob("data { format: DELIMITED train: 'train-*' data_dir: '" + folder_.path() +
                         "' in_memory_bytes: " + std::to_string(memory) +

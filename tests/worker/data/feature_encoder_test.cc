@@ -54,6 +54,13 @@ TEST(FeatureEncoderTest, AColumnOfOneValueStandardisesToZero) {
   }
 }
 
+TEST(FeatureEncoderTest, AColumnOfDenormalsIsOneOfOneValue) {
+  for (const ReadRow& row : Encode("feature { name: 'm' column: 'n' number { transform: MIN_MAX } }",
+                                   "0,0,a,b\n1,1e-310,a,b\n1,4e-320,a,b\n")) {
+    EXPECT_EQ(row.numbers, std::vector<float>{0});
+  }
+}
+
 TEST(FeatureEncoderTest, BucketsByLogarithmEdgesAndQuantiles) {
   const auto rows = Encode(R"(
       feature { name: "log" column: "n" bucket {} }

@@ -102,6 +102,29 @@ TEST_F(InputFaults, PredictingAFileOfBadRowsStillTellsHowManyThereWere) {
   EXPECT_EQ(minibatches[0].source_rows_read, 3u);
 }
 
+TEST_F(InputFaults, ALongRunOfBadRowsFailsUnlessItIsAllowedOrPredicted) {
+  std::string text = "1,5,a\n";
+  for (int i = 0; i < 120'000; ++i) text += "1,bad,a\n";
+  folder_.Write("t", text + "1,6,b\n");
+  const auto read = [&](const std::string& more, Dataset::Options options) {
+    proto::Job job = Job("test: 't' " + more);
+    job.mutable_train()->set_batch_size(200'000);  // all in one chunk
+    OpenedData data(job, options);
+    const auto reader = data->Read(data.Chunks(proto::Chunk::TEST)[0], 0, 0).value();
+    Minibatch minibatch;
+    return reader->Next(&minibatch).status();
+  };
+  for (const std::string memory : {"", "in_memory_bytes: 0"}) {
+    const Status status = read(memory, {});
+    EXPECT_EQ(status.code(), ErrorCode::kBadData);
+    EXPECT_THAT(status.text(), HasSubstr("100001 malformed rows one after another"));
+    EXPECT_THAT(status.text(),
+                HasSubstr("; the first: " + folder_.path() + "/t:2: column age: integer expected, got \"bad\""));
+    EXPECT_TRUE(read(memory + " max_bad_fraction: 1", {}).ok());
+    EXPECT_TRUE(read(memory, {.predict = true}).ok());
+  }
+}
+
 TEST_F(InputFaults, CorruptFilesFailWhereTheyAreReadAndNameThemselves) {
   std::string text;
   TestRandom random(1);
@@ -147,6 +170,18 @@ TEST_F(InputFaults, AFileThatVanishesOrShrinksIsNamed) {
   const auto vanished = data->Read(chunks[0], 0, 0);
   ASSERT_FALSE(vanished.ok());
   EXPECT_THAT(vanished.status().text(), HasSubstr(path));
+}
+
+TEST_F(InputFaults, AFileOfTinyRowsWhosePlacesDoNotFitInMemoryIsStreamed) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "1,,\n";
+  folder_.Write("t", Gzip(text));
+  for (const bool fits : {false, true}) {
+    const std::size_t room = text.size() + 1000 * 16 - !fits;
+    OpenedData data(Job("train: 't' in_memory_bytes: " + std::to_string(room)));
+    EXPECT_EQ(data.Chunks(proto::Chunk::TRAIN)[0].in_memory(), fits);
+    EXPECT_EQ(data.ReadAll(proto::Chunk::TRAIN).size(), 1000u);
+  }
 }
 
 TEST_F(InputFaults, ChunksOfOtherFilesAreRefused) {

@@ -192,6 +192,15 @@ TEST_F(InteractionsTest, CandidateFilesAreMatchedLineByLine) {
   }
 }
 
+TEST_F(InteractionsTest, TheListOfABadTestRowIsLeftOutAndTheOthersKeepTheirs) {
+  folder_.Write("test", "u1\ti3\nmalformed\nu2\ti4\n\ti9\n");
+  folder_.Write("lists", "(u1,i3)\ti1\n(u7,i8)\ti2\n(u2,i4)\ti9\n(u8,i9)\ti1\n");
+  OpenedData data(Job("train: 'train' test: 'test' user_item { candidates_file: 'lists' }"));
+  EXPECT_EQ(Lists(&data, proto::Chunk::TEST, names_),
+            (std::map<Pair, std::vector<std::string>>{{{"u1", "i3"}, {"i1"}}, {{"u2", "i4"}, {"i9"}}}));
+  EXPECT_EQ(data->counts().bad_rows, 2u);
+}
+
 TEST_F(InteractionsTest, ListsLongerThanTheBatchAreWhole) {
   folder_.Write("test", "u1\ti3\nu1\ti4\n");
   std::string items;

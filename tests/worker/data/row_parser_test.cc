@@ -92,6 +92,15 @@ TEST(DelimitedTest, TrimAndLabelTexts) {
   EXPECT_EQ(parse("x,5,s,1")[0], R"(bad: label ">50K" or "<=50K" expected)");
 }
 
+TEST(DelimitedTest, ADelimiterThatIsABlankIsNotTrimmed) {
+  Parsed tabs(Delimited(R"(trim: true delimiter: "\t")"));
+  EXPECT_EQ(tabs("\t5\t \t\"1\""), (Fields{"1", "-", "5", "1"}));
+  EXPECT_EQ(tabs("a\t\t\t \"1\" "), (Fields{"1", "a", "-", "1"}));
+  EXPECT_EQ(tabs("\"a\"\t\t \"s\"\t1"), (Fields{"1", "a", "-", "1"}));
+  Parsed blanks(Delimited(R"(trim: true delimiter: " ")"));
+  EXPECT_EQ(blanks("a  \t\"s\" \"1\""), (Fields{"1", "a", "-", "1"}));
+}
+
 TEST(DelimitedTest, AHeaderOrdersTheColumns) {
   Parsed parse(Delimited("header: true"), "y,other,n,a");
   EXPECT_EQ(parse("1,o,5,x"), (Fields{"1", "x", "5", "1"}));
@@ -222,6 +231,22 @@ TEST(LibsvmTest, ListsColumnsAndFaults) {
   EXPECT_EQ(columns("1 3:1 4:1 5:1"), (Fields{"bad: 2 features expected", "3", ""}));
   Parsed unlabelled(R"(data { format: LIBSVM } feature { column: "features" })", "", RowParser::Labels::kIgnored);
   EXPECT_EQ(unlabelled("a:1 b:1"), (Fields{"0", "a*1.00", "b*1.00"}));
+}
+
+TEST(RowParserTest, ListsOfMoreThan4096FeaturesAreRefused) {
+  const auto repeat = [](const std::string& text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  Parsed libsvm(R"(data { format: LIBSVM } feature { column: "features" })");
+  EXPECT_EQ(libsvm("1" + repeat(" 7:1", 4096)).size(), 1u + 4096);
+  EXPECT_EQ(libsvm("1" + repeat(" 7:1", 5000)), (Fields{"bad: at most 4096 features expected", "5000", "features"}));
+  Parsed listed(R"(data { format: DELIMITED delimited { label: "y" column { name: "y" } column { name: "a" } } }
+                   feature { name: "whole" column: "a" } feature { column: "a" categorical { separator: "||" } })");
+  EXPECT_EQ(listed("1,||" + repeat("t||||", 4096))[0], "1");
+  EXPECT_EQ(listed("1,x" + repeat("||t", 4096)), (Fields{"bad: at most 4096 features expected", "4097", "a"}));
+  EXPECT_EQ(listed("1," + std::string(10000, 'x'))[0], "1");
 }
 
 TEST(RowParserTest, SquaredErrorTakesAnyLabel) {
