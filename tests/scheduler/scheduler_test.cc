@@ -284,7 +284,9 @@ TEST(Scheduler, ResumesWhereItWasStopped) {
         const auto& position = manifest->state().chunk(static_cast<int>(id));
         EXPECT_FALSE(position.done()) << task;
         EXPECT_EQ(task, "0/" + std::to_string(id) + ":" + std::to_string(position.minibatches()));
-        if (consistency == proto::Train::BSP) EXPECT_EQ(id % 2, worker);
+        if (consistency == proto::Train::BSP) {
+          EXPECT_EQ(id % 2, worker);
+        }
       }
     }
     // What the two runs trained, counted by the minibatches that the checkpoint holds.

@@ -75,7 +75,9 @@ TEST_P(Packed, AFlippedByteNeverYieldsAnotherText) {
     std::string broken = packed;
     broken[8 + random.Next(broken.size() - 8)] ^= 1 << random.Next(8);
     const Result<std::string> read = ReadWhole(folder_.Write("broken", broken), 4096);
-    if (read.ok()) EXPECT_EQ(*read, text);  // a gzip header has bytes that mean nothing
+    if (read.ok()) {
+      EXPECT_EQ(*read, text);  // a gzip header has bytes that mean nothing
+    }
     errors += !read.ok();
   }
   EXPECT_GT(errors, 150);

@@ -127,11 +127,15 @@ std::vector<Minibatch> OpenedData::Read(const proto::Chunk& chunk, std::uint32_t
     const Result<bool> more = (*reader)->Next(&minibatch);
     CHECK(more.ok()) << more.status().text();
     if (!*more) break;
-    if (!minibatches.empty()) EXPECT_FALSE(minibatches.back().last_of_chunk);
+    if (!minibatches.empty()) {
+      EXPECT_FALSE(minibatches.back().last_of_chunk);
+    }
     EXPECT_EQ(minibatch.index, first + minibatches.size());
     minibatches.push_back(minibatch);
   }
-  if (!minibatches.empty()) EXPECT_TRUE(minibatches.back().last_of_chunk);
+  if (!minibatches.empty()) {
+    EXPECT_TRUE(minibatches.back().last_of_chunk);
+  }
   return minibatches;
 }
 

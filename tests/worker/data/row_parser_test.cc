@@ -193,7 +193,9 @@ TEST(CriteoTest, AgreesWithASlowParserOnRandomRows) {
     for (int j = 1; j < 14; ++j) expected.push_back(fields[j].empty() ? "-" : fields[j]);
     ASSERT_EQ(parse(line), expected) << line;
     for (int j = 0; j < 13; ++j) {
-      if (!fields[1 + j].empty()) ASSERT_EQ(parse.row().values[26 + j].number, std::stod(fields[1 + j]));
+      if (!fields[1 + j].empty()) {
+        ASSERT_EQ(parse.row().values[26 + j].number, std::stod(fields[1 + j]));
+      }
     }
   }
 }
