@@ -60,12 +60,14 @@ Status RequestChecker::ViewSection(const proto::Section& section, const Message&
   view->dense = section.dense();
   view->table = section.table();
   if (section.dense()) {
+    view->floats = store_->dense().weight_floats();
     const std::size_t blocks = store_->dense().blocks().size();
     if (section.count() != blocks) {
       return Bad(section, std::to_string(section.count()) + " blocks, the shard has " + std::to_string(blocks));
     }
   } else {
     RETURN_IF_ERROR(ViewKeys(section, message.frames[(*frame)++], keys, view));
+    view->floats = view->keys.size() * store_->table(section.table()).layout().weight_floats();
   }
   return push ? ViewGradients(section, message.frames[(*frame)++], view) : Status();
 }
@@ -96,14 +98,9 @@ Status RequestChecker::CheckKeys(const SectionView& view) {
   return {};
 }
 
-std::uint64_t RequestChecker::FloatsOf(const SectionView& view) const {
-  if (view.dense) return store_->dense().weight_floats();
-  return std::uint64_t{view.keys.size()} * store_->table(view.table).layout().weight_floats();
-}
-
 // A few bytes of keys may ask for any number of rows' bytes, and the answer to a pull is one buffer.
 Status RequestChecker::AddAnswer(const proto::Section& section, const SectionView& view, std::uint64_t* bytes) const {
-  const std::uint64_t mine = FloatsOf(view) * sizeof(float);
+  const std::uint64_t mine = view.floats * sizeof(float);
   *bytes += mine;
   if (*bytes <= kMaxFrameBytes) return {};
   const std::string sum = *bytes == mine ? "" : ", " + std::to_string(*bytes) + " with the sections before it";
@@ -112,9 +109,8 @@ Status RequestChecker::AddAnswer(const proto::Section& section, const SectionVie
 }
 
 Status RequestChecker::ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const {
-  const std::uint64_t floats = FloatsOf(*view);
-  if (section.floats() != floats || frame.size() != floats * sizeof(float)) {
-    return Bad(section, std::to_string(floats) + " gradients expected, " + std::to_string(section.floats()) +
+  if (section.floats() != view->floats || frame.size() != view->floats * sizeof(float)) {
+    return Bad(section, std::to_string(view->floats) + " gradients expected, " + std::to_string(section.floats()) +
                             " announced, in a frame of " + std::to_string(frame.size()) + " bytes");
   }
   view->gradients = frame.As<float>();

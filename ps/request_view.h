@@ -16,6 +16,7 @@ struct SectionView {
   bool dense;
   std::uint32_t table;               // unless dense
   std::span<const Key> keys;         // unless dense
+  std::size_t floats;                // of its values or gradients
   std::span<const float> gradients;  // of a PUSH: sums over the minibatch's rows, [keys, weight_floats] or all blocks'
 };
 
@@ -43,8 +44,6 @@ class RequestChecker {
   Status ViewKeys(const proto::Section& section, const Frame& frame, Keys keys, SectionView* view);
   Status ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const;
   Status CheckKeys(const SectionView& view);
-  // Of the section's values or gradients.
-  std::uint64_t FloatsOf(const SectionView& view) const;
   Status AddAnswer(const proto::Section& section, const SectionView& view, std::uint64_t* bytes) const;
 
   const ShardStore* const store_;

@@ -265,13 +265,9 @@ void Shard::AnswerPull(const Envelope& request) {
 
 Message Shard::GatherValues(const proto::Header& request, const RequestView& view) {
   constexpr std::size_t kLine = kAlignment / sizeof(float);
-  const auto floats_of = [&](const SectionView& section) -> std::size_t {
-    if (section.dense) return store_->dense().weight_floats();
-    return section.keys.size() * store_->table(section.table).layout().weight_floats();
-  };
   const auto round_up = [](std::size_t floats) { return (floats + kLine - 1) / kLine * kLine; };
   std::size_t total = 0;
-  for (const SectionView& section : view) total += round_up(floats_of(section));
+  for (const SectionView& section : view) total += round_up(section.floats);
 
   Message reply = MakeReply(request);
   const std::uint64_t smallest = clocks_.smallest();
@@ -279,7 +275,7 @@ Message Shard::GatherValues(const proto::Header& request, const RequestView& vie
   const BufferPool::Lent buffer = pool_.Take(total);
   float* values = buffer.floats.data();
   for (std::size_t i = 0; i < view.size(); ++i) {
-    const std::size_t floats = floats_of(view[i]);
+    const std::size_t floats = view[i].floats;
     if (view[i].dense) {
       store_->dense().Pull(values);
     } else {
