@@ -51,7 +51,7 @@ void PushAll(const std::vector<float>& gradients, EmbeddingTable* table) {
   for (std::size_t first = 0; first < kRows; first += kBatch) {
     keys.resize(std::min(kBatch, kRows - first));
     for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = KeyOf(first + i);
-    table->Push(keys, gradients.data(), 1, 1);
+    CHECK(table->Push(keys, gradients.data(), {}).ok());
   }
 }
 
@@ -115,9 +115,9 @@ Status CheckFirstStep(const std::vector<float>& gradients) {
   ASSIGN_OR_RETURN(const auto table, MakeTable());
   const std::vector<Key> keys = BatchKeys(0);
   std::vector<float> before(kBatch * kWeights), after(before.size());
-  table->Pull(keys, before.data());
-  table->Push(keys, gradients.data(), 1, 1);
-  table->Pull(keys, after.data());
+  RETURN_IF_ERROR(table->Pull(keys, before.data()));
+  CHECK(table->Push(keys, gradients.data(), {}).ok());
+  RETURN_IF_ERROR(table->Pull(keys, after.data()));
   for (std::size_t i = 0; i < after.size(); ++i) {
     const float expected = before[i] - std::copysign(kRate, gradients[i]);
     if (std::abs(gradients[i]) > 1e-4f && std::abs(after[i] - expected) > 1e-5f) {
@@ -141,7 +141,7 @@ Result<Figure> TablePull() {
   std::vector<float> out(kBatch * kWeights);
   std::size_t ours = 0, theirs = 0;
   return CompareInTurns(
-      kBatch, "rows/s", [&] { table->Pull(keys[ours++ % kBatches], out.data()); },
+      kBatch, "rows/s", [&] { CHECK(table->Pull(keys[ours++ % kBatches], out.data()).ok()); },
       [&] { flat.Copy(theirs++ % kBatches, out.data()); });
 }
 
@@ -154,7 +154,7 @@ Result<Figure> TablePush() {
   const auto keys = AllKeys();
   std::size_t ours = 0, theirs = 0;
   const Figure figure = CompareInTurns(
-      kBatch, "rows/s", [&] { table->Push(keys[ours++ % kBatches], gradients.data(), 1, 1); },
+      kBatch, "rows/s", [&] { CHECK(table->Push(keys[ours++ % kBatches], gradients.data(), {}).ok()); },
       [&] { flat.Step(theirs++ % kBatches, gradients.data()); });
   if (table->rows() != kRows) return Status::BadData("pushes to known rows have made new ones");
   return figure;

@@ -1,6 +1,7 @@
 #include "ps/checkpoint_reader.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <set>
@@ -56,22 +57,43 @@ class StoreFiller : public ShardFileVisitor {
   // The file that comes next.
   Status Begin(const proto::ModelSpec& model) {
     tables_.assign(static_cast<std::size_t>(model.table_size()), kAbsent);
+    layouts_.clear();
+    for (const proto::TableSpec& table : model.table()) {
+      ASSIGN_OR_RETURN(RowLayout layout, RowLayout::Make(table));
+      layouts_.push_back(std::move(layout));
+    }
+    store_->DealBudget();
     for (int i = 0; i < store_->model().table_size(); ++i) RETURN_IF_ERROR(MatchTable(model, i));
     tensors_.assign(static_cast<std::size_t>(model.tensor_size()), kAbsent);
     for (int i = 0; i < store_->model().tensor_size(); ++i) RETURN_IF_ERROR(MatchTensor(model, i));
     return {};
   }
 
-  Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const float> rows) override {
+  Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) override {
     if (tables_[table] == kAbsent) return {};
     EmbeddingTable& target = store_->table(tables_[table]);
-    const std::size_t floats = target.layout().row_floats();
-    if (rows.size() != keys.size() * floats) {
+    const RowLayout& theirs = layouts_[table];
+    if (rows.size() != keys.size() * theirs.row_bytes()) {
       return Status::BadData("table '" + store_->model().table(static_cast<int>(tables_[table])).name() + "' has " +
-                             std::to_string(rows.size() / keys.size()) + " floats a row with its optimizers, not " +
-                             std::to_string(floats));
+                             std::to_string(rows.size() / keys.size()) + " bytes a row with its optimizers, not " +
+                             std::to_string(theirs.row_bytes()));
     }
-    for (std::size_t i = 0; i < keys.size(); ++i) target.Restore(keys[i], rows.subspan(i * floats, floats));
+    const bool same = SameBytes(theirs, target.layout());
+    row_.resize(target.layout().row_bytes());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const std::byte* row = &rows[i * theirs.row_bytes()];
+      if (!same) Convert(theirs, row, target.layout());
+      RETURN_IF_ERROR(target.Restore(keys[i], same ? row : row_.data()));
+    }
+    return {};
+  }
+
+  Status OnCandidates(std::uint32_t table, std::span<const Key> keys,
+                      std::span<const std::uint32_t> sightings) override {
+    if (tables_[table] == kAbsent) return {};
+    EmbeddingTable& target = store_->table(tables_[table]);
+    if (target.layout().storage().admit_after() <= 1) return {};
+    for (std::size_t i = 0; i < keys.size(); ++i) RETURN_IF_ERROR(target.RestoreCandidate(keys[i], sightings[i]));
     return {};
   }
 
@@ -100,6 +122,26 @@ class StoreFiller : public ShardFileVisitor {
  private:
   static constexpr std::uint32_t kAbsent = ~std::uint32_t{0};
 
+  static bool SameBytes(const RowLayout& a, const RowLayout& b) {
+    return a.storage().weights() == b.storage().weights() && a.storage().state() == b.storage().state() &&
+           a.usage().clock == b.usage().clock && a.usage().second == b.usage().second &&
+           a.usage().count == b.usage().count;
+  }
+
+  // Into row_. What the file's rows do not tell of their use is taken for never.
+  void Convert(const RowLayout& theirs, const std::byte* row, const RowLayout& ours) {
+    floats_.Resize(ours.row_floats());
+    theirs.DecodeRow(row, floats_.data());
+    std::ranges::fill(row_, std::byte{0});
+    ours.EncodeRow(floats_.data(), {}, row_.data());
+    const auto copy = [&](std::uint32_t from, std::uint32_t to) {
+      if (from != 0 && to != 0) std::memcpy(&row_[to], row + from, sizeof(std::uint32_t));
+    };
+    copy(theirs.usage().clock, ours.usage().clock);
+    copy(theirs.usage().second, ours.usage().second);
+    copy(theirs.usage().count, ours.usage().count);
+  }
+
   Status MatchTable(const proto::ModelSpec& model, int i) {
     const proto::TableSpec& ours = store_->model().table(i);
     const auto theirs = std::ranges::find(model.table(), ours.name(), &proto::TableSpec::name);
@@ -127,6 +169,9 @@ class StoreFiller : public ShardFileVisitor {
   }
 
   ShardStore* const store_;
+  std::vector<RowLayout> layouts_;  // of the file's tables
+  AlignedBuffer<float> floats_;
+  std::vector<std::byte> row_;
   std::vector<std::uint32_t> tables_, tensors_;                             // from the file's numbers to ours
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> missing_;  // dense blocks by tensor and first float
 };
@@ -176,21 +221,28 @@ Status CheckpointReader::ForEachSlot(ShardFileVisitor* visitor) {
 Status CheckpointReader::ForEachRow(std::uint32_t table, const RowFunction& function) {
   class Rows : public ShardFileVisitor {
    public:
-    Rows(std::uint32_t table, const RowFunction& function) : table_(table), function_(function) {}
-    Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const float> rows) override {
+    Rows(std::uint32_t table, const RowLayout& layout, const RowFunction& function)
+        : table_(table), layout_(layout), function_(function), floats_(layout.row_floats()) {}
+    Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) override {
       if (table != table_) return {};
-      const std::size_t floats = rows.size() / keys.size();
-      for (std::size_t i = 0; i < keys.size(); ++i)
-        RETURN_IF_ERROR(function_(keys[i], rows.subspan(i * floats, floats)));
+      if (rows.size() != keys.size() * layout_.row_bytes()) return Status::BadData("has rows of another length");
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        layout_.DecodeRow(&rows[i * layout_.row_bytes()], floats_.data());
+        RETURN_IF_ERROR(function_(keys[i], floats_));
+      }
       return {};
     }
+    Status OnCandidates(std::uint32_t, std::span<const Key>, std::span<const std::uint32_t>) override { return {}; }
     Status OnDense(std::uint32_t, std::uint32_t, std::uint32_t, std::span<const float>) override { return {}; }
 
    private:
     const std::uint32_t table_;
+    const RowLayout& layout_;
     const RowFunction& function_;
+    std::vector<float> floats_;
   };
-  Rows rows(table, function);
+  ASSIGN_OR_RETURN(const RowLayout layout, RowLayout::Make(model().table(static_cast<int>(table))));
+  Rows rows(table, layout, function);
   return ForEachSlot(&rows);
 }
 
@@ -198,7 +250,8 @@ Status CheckpointReader::ForEachDenseBlock(const DenseFunction& function) {
   class Blocks : public ShardFileVisitor {
    public:
     explicit Blocks(const DenseFunction& function) : function_(function) {}
-    Status OnRows(std::uint32_t, std::span<const Key>, std::span<const float>) override { return {}; }
+    Status OnRows(std::uint32_t, std::span<const Key>, std::span<const std::byte>) override { return {}; }
+    Status OnCandidates(std::uint32_t, std::span<const Key>, std::span<const std::uint32_t>) override { return {}; }
     Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
                    std::span<const float> values) override {
       return function_(tensor, first, length, values);

@@ -27,7 +27,7 @@ void Put(const T* values, std::size_t count, std::vector<std::byte>* bytes) {
 
 class ShardFileWriter {
  public:
-  ShardFileWriter(const ShardStore& store, FileWriter* file) : store_(store), file_(file) {}
+  ShardFileWriter(ShardStore* store, FileWriter* file) : store_(*store), file_(file) {}
 
   Status Write() {
     RETURN_IF_ERROR(WriteHeader());
@@ -67,22 +67,30 @@ class ShardFileWriter {
   }
 
   Status WriteRows(Slot slot, std::uint32_t number) {
-    const EmbeddingTable& table = store_.table(number);
-    const std::uint32_t floats = table.layout().row_floats();
-    table.KeysOfSlot(slot, &keys_);
-    const std::size_t most = std::max<std::size_t>(1, kBlockBytes / (sizeof(Key) + floats * sizeof(float)));
-    for (std::size_t first = 0; first < keys_.size(); first += most) {
-      const std::span part = std::span(keys_).subspan(first, std::min(most, keys_.size() - first));
+    const std::uint32_t bytes = store_.table(number).layout().row_bytes();
+    RETURN_IF_ERROR(store_.table(number).ReadSlot(slot, &contents_));
+    rows_ += contents_.rows.size();
+    const auto put_row = [&](const std::byte* row) { Put(row, bytes, &payload_); };
+    RETURN_IF_ERROR(
+        WritePairs({.table = number, .slot = slot, .rows = 0, .row_bytes = bytes, .payload_bytes = 0, .crc = 0},
+                   contents_.rows, put_row));
+    const auto put_count = [&](std::uint32_t count) { Put(&count, 1, &payload_); };
+    return WritePairs(
+        {.table = number | kCandidates, .slot = slot, .rows = 0, .row_bytes = 4, .payload_bytes = 0, .crc = 0},
+        contents_.candidates, put_count);
+  }
+
+  // Blocks of keys and what belongs to each.
+  template <class T, class PutValue>
+  Status WritePairs(BlockHeader header, const std::vector<std::pair<Key, T>>& pairs, const PutValue& put) {
+    const std::size_t most = std::max<std::size_t>(1, kBlockBytes / (sizeof(Key) + header.row_bytes));
+    for (std::size_t first = 0; first < pairs.size(); first += most) {
+      const std::span part = std::span(pairs).subspan(first, std::min(most, pairs.size() - first));
       payload_.clear();
-      for (const KeyIndex::KeyAt& row : part) Put(&row.key, 1, &payload_);
-      for (const KeyIndex::KeyAt& row : part) Put(table.RowAt(row.position).data(), floats, &payload_);
-      rows_ += part.size();
-      RETURN_IF_ERROR(WriteBlock({.table = number,
-                                  .slot = slot,
-                                  .rows = static_cast<std::uint32_t>(part.size()),
-                                  .floats = floats,
-                                  .payload_bytes = 0,
-                                  .crc = 0}));
+      for (const auto& pair : part) Put(&pair.first, 1, &payload_);
+      for (const auto& pair : part) put(pair.second);
+      header.rows = static_cast<std::uint32_t>(part.size());
+      RETURN_IF_ERROR(WriteBlock(header));
     }
     return {};
   }
@@ -95,7 +103,7 @@ class ShardFileWriter {
     Put(&header, 1, &payload_);
     Put(store_.dense().Values(number).data(), block.floats, &payload_);
     return WriteBlock(
-        {.table = kDenseTable, .slot = slot, .rows = 1, .floats = block.floats, .payload_bytes = 0, .crc = 0});
+        {.table = kDenseTable, .slot = slot, .rows = 1, .row_bytes = block.floats * 4, .payload_bytes = 0, .crc = 0});
   }
 
   Status WriteBlock(BlockHeader header) {
@@ -114,10 +122,10 @@ class ShardFileWriter {
     return file_->Append(BytesOf(footer));
   }
 
-  const ShardStore& store_;
+  ShardStore& store_;
   FileWriter* const file_;
   std::vector<SlotEntry> index_;
-  std::vector<KeyIndex::KeyAt> keys_;
+  EmbeddingTable::SlotContents contents_;
   std::vector<std::byte> payload_;
   std::uint64_t rows_ = 0;
 };
@@ -126,9 +134,9 @@ class ShardFileWriter {
 
 std::string ShardFileName(std::uint32_t shard) { return "shard-" + std::to_string(shard) + ".sherd"; }
 
-Result<proto::ShardFile> WriteShardFile(const ShardStore& store, const std::string& dir) {
+Result<proto::ShardFile> WriteShardFile(ShardStore* store, const std::string& dir) {
   RETURN_IF_ERROR(MakeDirectory(dir));
-  const std::string name = ShardFileName(store.shard());
+  const std::string name = ShardFileName(store->shard());
   ASSIGN_OR_RETURN(auto file, FileWriter::Create(JoinPath(dir, name)));
   ShardFileWriter writer(store, file.get());
   RETURN_IF_ERROR(writer.Write());
@@ -137,8 +145,8 @@ Result<proto::ShardFile> WriteShardFile(const ShardStore& store, const std::stri
   description.set_name(name);
   description.set_bytes(file->size());
   description.set_crc(file->crc());
-  description.set_first_slot(store.first_slot());
-  description.set_end_slot(store.end_slot());
+  description.set_first_slot(store->first_slot());
+  description.set_end_slot(store->end_slot());
   description.set_rows(writer.rows());
   return description;
 }

@@ -1,5 +1,6 @@
 #include "ps/clock_barrier.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sherd {
@@ -11,35 +12,50 @@ bool ClockBarrier::ApplyClock(const ClockTable& clocks) {
   });
   if (!complete) return false;
   // A worker that has retired may still have a part in this clock.
-  std::vector<Message> pushes;
-  for (auto& [worker, queue] : waiting_) {
-    if (queue.empty()) continue;
-    pushes.push_back(std::move(queue.front()));
-    queue.pop_front();
+  std::vector<const Message*> pushes;
+  for (const auto& [worker, queue] : waiting_) {
+    if (!queue.empty()) pushes.push_back(&queue.front());
   }
-  if (pushes.empty()) return false;
-  Apply(pushes);
+  if (pushes.empty() || !Apply(pushes)) return false;
+  for (auto& [worker, queue] : waiting_) {
+    if (!queue.empty()) queue.pop_front();
+  }
   return true;
 }
 
-void ClockBarrier::Apply(const std::vector<Message>& pushes) {
+bool ClockBarrier::Apply(const std::vector<const Message*>& pushes) {
   std::uint64_t rows = 0;
-  float rate_scale = 1;
+  PushStep step;
   views_.resize(pushes.size());
   for (std::size_t i = 0; i < pushes.size(); ++i) {
-    const proto::Header& header = pushes[i].header;
+    const proto::Header& header = pushes[i]->header;
     rows += header.rows();
-    if (header.rows() > 0 && header.has_learning_rate_scale()) rate_scale = header.learning_rate_scale();
-    checker_.ViewAgain(pushes[i], &views_[i]);
+    if (header.rows() > 0 && header.has_learning_rate_scale()) step.rate_scale = header.learning_rate_scale();
+    step.clock = std::max<std::uint64_t>(step.clock, header.clock());
+    checker_.ViewAgain(*pushes[i], &views_[i]);
   }
-  if (rows == 0) return;
-  for (std::uint32_t table = 0; table < store_->tables(); ++table) {
-    ApplyTable(table, static_cast<float>(rows), rate_scale);
-  }
-  ApplyDense(static_cast<float>(rows), rate_scale);
+  const Status status = Prepare();
+  trouble_ = status.ok() ? "" : status.text();
+  if (!status.ok()) return false;
+  step.divisor = static_cast<float>(rows);
+  step.noise = Mix(step.clock, 1);
+  store_->Advance(step.clock, step.seconds);
+  if (rows == 0) return true;
+  for (std::uint32_t table = 0; table < store_->tables(); ++table) ApplyTable(table, step);
+  ApplyDense(step.divisor, step.rate_scale);
+  return true;
 }
 
-void ClockBarrier::ApplyTable(std::uint32_t table, float rows, float rate_scale) {
+Status ClockBarrier::Prepare() {
+  for (const RequestView& view : views_) {
+    for (const SectionView& section : view) {
+      if (!section.dense) RETURN_IF_ERROR(store_->table(section.table).Prepare(section.keys));
+    }
+  }
+  return {};
+}
+
+void ClockBarrier::ApplyTable(std::uint32_t table, const PushStep& step) {
   parts_.clear();
   for (const RequestView& view : views_) {
     for (const SectionView& section : view) {
@@ -48,12 +64,12 @@ void ClockBarrier::ApplyTable(std::uint32_t table, float rows, float rate_scale)
   }
   if (parts_.empty()) return;
   EmbeddingTable& target = store_->table(table);
-  if (parts_.size() == 1) return target.Push(parts_[0]->keys, parts_[0]->gradients.data(), rows, rate_scale);
+  if (parts_.size() == 1) return target.PushPrepared(parts_[0]->keys, parts_[0]->gradients.data(), step);
   std::size_t most = 0;
   for (const SectionView* part : parts_) most += part->keys.size();
   sum_.Start(most, target.layout().weight_floats());
   for (const SectionView* part : parts_) sum_.Add(part->keys, part->gradients.data());
-  target.Push(sum_.keys(), sum_.sums(), rows, rate_scale);
+  target.PushPrepared(sum_.keys(), sum_.sums(), step);
 }
 
 void ClockBarrier::ApplyDense(float rows, float rate_scale) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "net/message.h"
@@ -25,13 +26,16 @@ class ClockBarrier {
   void Add(std::uint32_t worker, Message push) { waiting_[worker].push_back(std::move(push)); }
 
   // Applies the next clock if every live, unretired worker's push of it is there. False: it is not, or there is none.
+  // Or there is no room for its rows: then trouble() says so, and it is tried again at the next call.
   bool ApplyClock(const ClockTable& clocks);
+  const std::string& trouble() const { return trouble_; }
 
   void Clear() { waiting_.clear(); }
 
  private:
-  void Apply(const std::vector<Message>& pushes);
-  void ApplyTable(std::uint32_t table, float rows, float rate_scale);
+  bool Apply(const std::vector<const Message*>& pushes);
+  Status Prepare();
+  void ApplyTable(std::uint32_t table, const PushStep& step);
   void ApplyDense(float rows, float rate_scale);
 
   ShardStore* const store_;
@@ -40,6 +44,7 @@ class ClockBarrier {
   std::vector<RequestView> views_;                        // of the clock that is being applied, by worker
   std::vector<const SectionView*> parts_;
   GradientSum sum_;
+  std::string trouble_;
 };
 
 }  // namespace sherd

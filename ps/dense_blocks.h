@@ -45,6 +45,7 @@ class DenseBlocks {
   }
   void Restore(std::size_t block, std::span<const float> values);
 
+  std::uint64_t bytes() const { return memory_.size() * sizeof(float); }
   std::uint64_t refused() const { return refused_; }
 
  private:

@@ -6,107 +6,364 @@
 #include "ps/optimizer/gradient.h"
 
 namespace sherd {
+namespace {
 
-EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot first, Slot end)
-    : layout_(std::move(layout)), stream_(stream), index_(first, end), rows_(layout_.row_floats()) {}
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kAhead = 20;   // keys between a prefetch and its use, in a pull
+constexpr std::size_t kWindow = 64;  // above twice that
 
-void EmbeddingTable::Pull(std::span<const Key> keys, float* values) const {
-  for (std::size_t i = 0; i < keys.size(); i += kGroup) {
-    const std::size_t n = std::min(kGroup, keys.size() - i);
-    PullGroup(keys.subspan(i, n), values + i * layout_.weight_floats());
-  }
+// Rows are short: a call of memcpy would cost more than the copying.
+void CopyFloats(const float* __restrict from, std::size_t n, float* __restrict to) {
+  std::size_t i = 0;
+  for (; i + 4 <= n; i += 4) _mm_storeu_ps(to + i, _mm_loadu_ps(from + i));
+  for (; i < n; ++i) to[i] = from[i];
 }
 
-// Three passes, each of which starts the memory accesses of the next for the whole group.
-void EmbeddingTable::PullGroup(std::span<const Key> keys, float* values) const {
-  std::array<std::uint64_t, kGroup> hashes;
-  std::array<const float*, kGroup> rows;
+}  // namespace
+
+EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot first, Slot end, std::string spill_dir)
+    : layout_(std::move(layout)),
+      stream_(stream),
+      spill_dir_(std::move(spill_dir)),
+      spills_(layout_.storage().at_budget() == proto::RowStorage::SPILL),
+      index_(first, end),
+      rows_(layout_.row_bytes()),
+      hand_(first) {
+  constexpr std::uint64_t kIndexBytes = 17;  // a row, about
+  std::uint64_t most = layout_.storage().max_rows();
+  if (const std::uint64_t bytes = layout_.storage().max_bytes(); bytes > 0) {
+    const std::uint64_t fit = std::max<std::uint64_t>(1, bytes / (layout_.row_bytes() + kIndexBytes));
+    most = most == 0 ? fit : std::min(most, fit);
+  }
+  if (most == 0) return;
+  slot_limit_ = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(most / kSlots, 1, RowPlace::kMostRows));
+  slot_rows_.resize(end - first);
+}
+
+// ---- pull ----------------------------------------------------------------------------------------------------------
+
+// Three stages, kAhead keys apart, each of which starts the memory accesses of the next.
+Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
+  std::array<std::uint64_t, kWindow> hashes;
+  std::array<const std::byte*, kWindow> rows;
+  const std::size_t n = keys.size();
   const std::uint32_t floats = layout_.weight_floats();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    hashes[i] = Mix(keys[i]);
-    index_.Prefetch(hashes[i]);
-  }
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::uint32_t position = index_.Find(keys[i], hashes[i]);
-    rows[i] = position == KeyIndex::kNone ? nullptr : rows_.Row(position);
-    if (rows[i] != nullptr) PrefetchRow(rows[i], floats);
-  }
-  for (std::size_t i = 0; i < keys.size(); ++i, values += floats) {
-    if (rows[i] != nullptr) {
-      std::memcpy(values, rows[i], floats * sizeof(float));
-    } else {
-      layout_.InitWeights(RowStream(stream_, keys[i]), values);
+  on_disk_.clear();
+  for (std::size_t i = 0; i < n + 2 * kAhead; ++i) {
+    if (i < n) {
+      hashes[i % kWindow] = Mix(keys[i]);
+      index_.Prefetch(hashes[i % kWindow]);
+    }
+    if (const std::size_t j = i - kAhead; i >= kAhead && j < n) {
+      rows[j % kWindow] = FindForPull(keys[j], hashes[j % kWindow], j);
+    }
+    if (i >= 2 * kAhead) {
+      const std::size_t k = i - 2 * kAhead;
+      GiveWeights(keys[k], rows[k % kWindow], values + k * floats);
     }
   }
+  return on_disk_.empty() ? Status() : PullFromDisk(keys, values);
 }
 
-void EmbeddingTable::Push(std::span<const Key> keys, const float* sums, float divisor, float rate_scale) {
-  for (std::size_t i = 0; i < keys.size(); i += kGroup) {
-    const std::size_t n = std::min(kGroup, keys.size() - i);
-    PushGroup(keys.subspan(i, n), sums + i * layout_.weight_floats(), divisor, rate_scale);
+// The resident row, or nullptr; a key whose row is on disk is noted.
+inline const std::byte* EmbeddingTable::FindForPull(Key key, std::uint64_t hash, std::size_t i) {
+  std::uint32_t* value = index_.Find(key, hash);
+  if (value == nullptr) return nullptr;
+  const RowPlace place(*value);
+  if (place.resident()) [[likely]] {
+    if (spills_) KeyIndex::Mark(value);
+    const std::byte* row = rows_.Row(place.number());
+    PrefetchRow(row, layout_.weight_bytes());
+    return row;
+  }
+  if (place.on_disk()) on_disk_.push_back(i);
+  return nullptr;
+}
+
+inline void EmbeddingTable::GiveWeights(Key key, const std::byte* row, float* values) {
+  if (row != nullptr) {
+    if (layout_.plain()) return CopyFloats(reinterpret_cast<const float*>(row), layout_.weight_floats(), values);
+    return layout_.DecodeWeights(row, values);
+  }
+  layout_.InitWeights(RowStream(stream_, key), values);
+  if (layout_.plain()) return;
+  // As the row will be kept.
+  floats_.Resize(layout_.row_floats());
+  encoded_.resize(layout_.row_bytes());
+  std::memcpy(floats_.data(), values, layout_.weight_floats() * sizeof(float));
+  layout_.EncodeRow(floats_.data(), {}, encoded_.data());
+  layout_.DecodeWeights(encoded_.data(), values);
+}
+
+// They stay in memory if there is room: a row that is pulled will be pushed to.
+Status EmbeddingTable::PullFromDisk(std::span<const Key> keys, float* values) {
+  disk_keys_.clear();
+  for (const std::size_t i : on_disk_) disk_keys_.push_back(keys[i]);
+  RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
+  for (std::size_t i = 0; i < on_disk_.size(); ++i) {
+    layout_.DecodeWeights(&disk_rows_[i * layout_.row_bytes()], values + on_disk_[i] * layout_.weight_floats());
+  }
+  if (MakeRoom(disk_keys_.size()).ok()) BringBack(disk_keys_, disk_rows_.data());
+  return {};
+}
+
+// ---- push ----------------------------------------------------------------------------------------------------------
+
+Status EmbeddingTable::Prepare(std::span<const Key> keys) {
+  RETURN_IF_ERROR(MakeRoom(keys.size()));
+  if (spill_ == nullptr) return {};
+  FindOnDisk(keys);
+  if (disk_keys_.empty()) return {};
+  RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
+  BringBack(disk_keys_, disk_rows_.data());
+  return {};
+}
+
+void EmbeddingTable::FindOnDisk(std::span<const Key> keys) {
+  disk_keys_.clear();
+  for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
+    if (i < keys.size()) index_.Prefetch(Mix(keys[i]));
+    if (i < kAhead) continue;
+    const Key key = keys[i - kAhead];
+    std::uint32_t* value = index_.Find(key, Mix(key));
+    if (value == nullptr) continue;
+    KeyIndex::Mark(value);  // so that what comes in between spares it
+    if (RowPlace(*value).on_disk()) disk_keys_.push_back(key);
   }
 }
 
-void EmbeddingTable::PushGroup(std::span<const Key> keys, const float* sums, float divisor, float rate_scale) {
-  std::array<std::uint8_t, kGroup> finite;
-  const std::uint32_t floats = layout_.weight_floats();
-  if (FindFiniteRows(sums, keys.size(), floats, finite.data()) < keys.size()) {
-    // Rare: the good ones each by itself.
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (finite[i] != 0) {
-        PushGroup(keys.subspan(i, 1), sums + i * floats, divisor, rate_scale);
-      } else {
-        ++refused_rows_;
-      }
+void EmbeddingTable::PushPrepared(std::span<const Key> keys, const float* sums, const PushStep& step) {
+  CHECK_NE(layout_.storage().weights(), proto::RowStorage::INT8) << "rows for serving are not trained";
+  clock_ = std::max(clock_, step.clock);
+  seconds_ = std::max(seconds_, step.seconds);
+  PushAll(keys, sums, step);
+  if (!full_slots_.empty()) KeepSlotLimits();
+}
+
+// Three groups at a time: the index is fetched for one, the rows for the one before, and the one before that is
+// updated.
+void EmbeddingTable::PushAll(std::span<const Key> keys, const float* sums, const PushStep& step) {
+  std::array<Group, 3> groups;
+  const std::size_t n = (keys.size() + kGroup - 1) / kGroup;
+  for (std::size_t i = 0; i < n + 2; ++i) {
+    if (i < n) {
+      Group& group = groups[i % 3];
+      group.first = i * kGroup;
+      group.size = std::min(kGroup, keys.size() - group.first);
+      BeginGroup(keys, sums, &group);
     }
-    return;
+    if (i >= 1 && i - 1 < n) FindRows(keys, &groups[(i - 1) % 3]);
+    if (i >= 2) ApplyGroup(keys, sums, step, groups[(i - 2) % 3]);
   }
-  std::array<float*, kGroup> rows;
-  FindOrMakeRows(keys, rows.data());
+}
+
+void EmbeddingTable::BeginGroup(std::span<const Key> keys, const float* sums, Group* group) {
+  for (std::size_t i = 0; i < group->size; ++i) {
+    group->hashes[i] = Mix(keys[group->first + i]);
+    index_.Prefetch(group->hashes[i]);
+  }
+  const std::uint32_t floats = layout_.weight_floats();
+  FindFiniteRows(sums + group->first * floats, group->size, floats, group->finite.data());
+}
+
+void EmbeddingTable::FindRows(std::span<const Key> keys, Group* group) {
+  for (std::size_t i = 0; i < group->size; ++i) {
+    const Key key = keys[group->first + i];
+    if (group->finite[i] == 0) {
+      ++counters_.refused_rows;
+      counters_.refused_key = key;
+      group->rows[i] = kNoRow;
+      continue;
+    }
+    group->rows[i] = RowForPush(key, group->hashes[i], i);
+    if (group->rows[i] != kNoRow) PrefetchRow(rows_.Row(group->rows[i]), layout_.row_bytes());
+  }
+}
+
+// The key's row, which is made if it is time for it, or kNoRow.
+std::uint32_t EmbeddingTable::RowForPush(Key key, std::uint64_t hash, std::size_t i) {
+  const std::uint32_t admit_after = layout_.storage().admit_after();
+  std::uint32_t* value = index_.Find(key, hash);
+  if (value == nullptr) {
+    if (admit_after > 1) {
+      index_.Insert(key, hash, RowPlace::Candidate(1).value());
+      ++candidates_;
+      ++counters_.dropped_updates;
+      return kNoRow;
+    }
+    const std::uint32_t row = AddRow(key);
+    value = index_.Insert(key, hash, RowPlace::Resident(row).value());
+    if (spills_) KeyIndex::Mark(value);
+    return row;
+  }
+  const RowPlace place(*value);
+  if (spills_) KeyIndex::Mark(value);
+  if (place.resident()) [[likely]]
+    return place.number();
+  CHECK(place.candidate()) << "key " << key << " was left on disk";
+  if (place.sightings() + 1 < admit_after) {
+    *value = RowPlace::Candidate(place.sightings() + 1).value();
+    ++counters_.dropped_updates;
+    return kNoRow;
+  }
+  const std::uint32_t row = AddRow(key);
+  *value = RowPlace::Resident(row).value();
+  --candidates_;
+  return row;
+}
+
+// A new row with its first weights and state.
+std::uint32_t EmbeddingTable::AddRow(Key key) {
+  const std::uint32_t number = rows_.Take();
+  CHECK_LT(number, RowPlace::kMostRows) << "a table's rows in one shard are numbered by 31 bits: use more shards";
+  std::byte* row = rows_.Row(number);
+  if (layout_.plain()) {
+    layout_.InitWeights(RowStream(stream_, key), reinterpret_cast<float*>(row));
+    layout_.InitState(reinterpret_cast<float*>(row));
+  } else {
+    floats_.Resize(layout_.row_floats());
+    layout_.InitWeights(RowStream(stream_, key), floats_.data());
+    layout_.EncodeRow(floats_.data(), {}, row);
+    layout_.DecodeWeights(row, floats_.data());
+    layout_.InitState(floats_.data());
+    layout_.EncodeRow(floats_.data(), {}, row);
+  }
+  if (layout_.usage().count != 0) std::memset(row + layout_.usage().count, 0, sizeof(std::uint32_t));
+  if (slot_limit_ > 0) CountRow(key);
+  return number;
+}
+
+void EmbeddingTable::CountRow(Key key) {
+  const Slot slot = SlotOf(key);
+  if (++slot_rows_[slot - index_.first_slot()] == slot_limit_ + 1) full_slots_.push_back(slot);
+}
+
+void EmbeddingTable::ApplyGroup(std::span<const Key> keys, const float* sums, const PushStep& step,
+                                const Group& group) {
+  for (std::size_t i = 0; i < group.size;) {
+    std::size_t end = i;
+    while (end < group.size && group.rows[end] != kNoRow) ++end;
+    const std::size_t first = group.first + i;
+    if (end > i) {
+      ApplyRun(keys.subspan(first, end - i), sums + first * layout_.weight_floats(), step, {&group.rows[i], end - i});
+    }
+    i = end + 1;
+  }
+}
+
+void EmbeddingTable::ApplyRun(std::span<const Key> keys, const float* sums, const PushStep& step,
+                              std::span<const std::uint32_t> rows) {
+  const bool uses = layout_.usage().clock + layout_.usage().second + layout_.usage().count != 0;
+  std::array<float*, kGroup> floats;
+  if (layout_.plain()) {
+    for (std::size_t i = 0; i < rows.size(); ++i) floats[i] = reinterpret_cast<float*>(rows_.Row(rows[i]));
+    UpdateSegments({floats.data(), rows.size()}, sums, step);
+  } else {
+    floats_.Resize(kGroup * layout_.row_floats());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      floats[i] = &floats_[i * layout_.row_floats()];
+      layout_.DecodeRow(rows_.Row(rows[i]), floats[i]);
+    }
+    UpdateSegments({floats.data(), rows.size()}, sums, step);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const Rounding rounding{.stochastic = true, .noise = Mix(stream_, step.noise, keys[i])};
+      layout_.EncodeRow(floats[i], rounding, rows_.Row(rows[i]));
+    }
+  }
+  if (!uses) return;
+  for (const std::uint32_t row : rows) NoteUse(rows_.Row(row), step);
+}
+
+void EmbeddingTable::UpdateSegments(std::span<float* const> rows, const float* sums, const PushStep& step) {
   for (const RowLayout::Segment& segment : layout_.segments()) {
-    const RowBatch batch{.rows = {rows.data(), keys.size()},
+    const RowBatch batch{.rows = rows,
                          .weights = segment.weights,
                          .state = segment.state,
                          .dim = segment.dim,
                          .gradients = sums + segment.weights,
-                         .stride = floats};
-    segment.optimizer->Update(batch, divisor, rate_scale, &scratch_);
+                         .stride = layout_.weight_floats()};
+    segment.optimizer->Update(batch, step.divisor, step.rate_scale, &scratch_);
   }
 }
 
-void EmbeddingTable::FindOrMakeRows(std::span<const Key> keys, float** rows) {
-  std::array<std::uint64_t, kGroup> hashes;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    hashes[i] = Mix(keys[i]);
-    index_.Prefetch(hashes[i]);
-  }
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    rows[i] = rows_.Row(Position(keys[i], hashes[i]));
-    PrefetchRow(rows[i], layout_.row_floats());
-  }
+void EmbeddingTable::NoteUse(std::byte* row, const PushStep& step) const {
+  const RowLayout::Usage& usage = layout_.usage();
+  const std::uint32_t clock = static_cast<std::uint32_t>(step.clock);
+  if (usage.clock != 0) std::memcpy(row + usage.clock, &clock, sizeof(clock));
+  if (usage.second != 0) std::memcpy(row + usage.second, &step.seconds, sizeof(step.seconds));
+  if (usage.count == 0) return;
+  std::uint32_t count;
+  std::memcpy(&count, row + usage.count, sizeof(count));
+  count = std::max(count + 1, count);
+  std::memcpy(row + usage.count, &count, sizeof(count));
 }
 
-std::uint32_t EmbeddingTable::Position(Key key, std::uint64_t hash) {
-  const std::uint32_t fresh = rows_.size();
-  CHECK_NE(fresh, KeyIndex::kNone) << "a table's rows in one shard are numbered by 32 bits: use more shards";
-  const std::uint32_t position = index_.FindOrInsert(key, hash, fresh);
-  if (position != fresh) return position;
-  rows_.Add();
-  float* row = rows_.Row(fresh);
-  layout_.InitWeights(RowStream(stream_, key), row);
-  layout_.InitState(row);
-  return fresh;
-}
-
-void EmbeddingTable::PrefetchRow(const float* row, std::uint32_t floats) const {
-  constexpr std::uint32_t kLine = kAlignment / sizeof(float);
+inline void EmbeddingTable::PrefetchRow(const std::byte* row, std::uint32_t bytes) const {
   // Beyond a few lines the processor's own prefetcher has seen the pattern.
-  for (std::uint32_t i = 0; i < std::min(floats, 8 * kLine); i += kLine) __builtin_prefetch(row + i);
+  const std::byte* end = row + std::min<std::size_t>(bytes, 8 * kLine) - 1;
+  for (const std::byte* line = row; line < end; line += kLine) __builtin_prefetch(line);
+  __builtin_prefetch(end);
 }
 
-void EmbeddingTable::Restore(Key key, std::span<const float> row) {
-  CHECK_EQ(row.size(), layout_.row_floats());
-  std::memcpy(rows_.Row(Position(key, Mix(key))), row.data(), row.size_bytes());
+// ---- whole rows ----------------------------------------------------------------------------------------------------
+
+Status EmbeddingTable::Restore(Key key, const std::byte* row) {
+  const std::uint64_t hash = Mix(key);
+  if (const std::uint32_t* value = index_.Find(key, hash); value != nullptr) Erase(key, RowPlace(*value));
+  RETURN_IF_ERROR(MakeRoom(1));
+  const std::uint32_t number = rows_.Take();
+  std::memcpy(rows_.Row(number), row, layout_.row_bytes());
+  index_.Insert(key, hash, RowPlace::Resident(number).value());
+  if (slot_limit_ > 0) CountRow(key);
+  if (!full_slots_.empty()) KeepSlotLimits();
+  return {};
+}
+
+Status EmbeddingTable::RestoreCandidate(Key key, std::uint32_t sightings) {
+  if (sightings == 0 || sightings > RowPlace::kMostSightings) {
+    return Status::BadData("key " + std::to_string(key) + " was seen " + std::to_string(sightings) + " times, not 1.." +
+                           std::to_string(RowPlace::kMostSightings));
+  }
+  const std::uint64_t hash = Mix(key);
+  if (index_.Find(key, hash) != nullptr) return Status::BadData("key " + std::to_string(key) + " comes twice");
+  RETURN_IF_ERROR(MakeRoom(1));
+  index_.Insert(key, hash, RowPlace::Candidate(sightings).value());
+  ++candidates_;
+  return {};
+}
+
+Status EmbeddingTable::ReadSlot(Slot slot, SlotContents* contents) {
+  contents->rows.clear();
+  contents->candidates.clear();
+  disk_keys_.clear();
+  index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
+    const RowPlace place(*value);
+    if (place.candidate()) {
+      contents->candidates.emplace_back(key, place.sightings());
+    } else if (place.resident()) {
+      contents->rows.emplace_back(key, rows_.Row(place.number()));
+    } else {
+      disk_keys_.push_back(key);
+    }
+  });
+  if (!disk_keys_.empty()) RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
+  for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
+    contents->rows.emplace_back(disk_keys_[i], &disk_rows_[i * layout_.row_bytes()]);
+  }
+  std::ranges::sort(contents->rows);
+  std::ranges::sort(contents->candidates);
+  return {};
+}
+
+EmbeddingTable::Memory EmbeddingTable::memory() const {
+  const std::uint64_t resident = rows() - spilled_rows();
+  Memory memory;
+  memory.keys = index_.size() * sizeof(Key);
+  memory.index = index_.bytes() - memory.keys;
+  memory.weights = resident * layout_.weight_bytes();
+  memory.state = resident * layout_.state_bytes();
+  memory.slack = bytes() - index_.bytes() - memory.weights - memory.state;
+  return memory;
 }
 
 }  // namespace sherd

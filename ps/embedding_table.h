@@ -1,63 +1,182 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/hash.h"
+#include "base/status.h"
 #include "ps/key_index.h"
-#include "ps/row_blocks.h"
 #include "ps/row_layout.h"
+#include "ps/row_memory.h"
+#include "ps/row_place.h"
+#include "ps/spill_file.h"
 
 namespace sherd {
 
-// The rows of one table that a shard owns. A pull never changes it: a key without a row is answered by its initializer,
-// and the first push makes the row. Thread-compatible.
+// What goes with a push besides its gradients.
+struct PushStep {
+  float divisor = 1;          // of the sums: the rows of the minibatch
+  float rate_scale = 1;       // of the learning rate
+  std::uint64_t clock = 0;    // the time that ages and uses are told in
+  std::uint32_t seconds = 0;  // of the job, for ages in seconds
+  std::uint64_t noise = 0;    // for stochastic rounding: another one for each push
+};
+
+// The rows of one table that a shard owns. A pull never changes what it holds: a key without a row is answered by its
+// initializer, and the first push makes the row, or counts towards it (storage.admit_after).
+//
+// What a table holds is a function of the pushes, in their order, and not of the number of shards: admission and the
+// limits of age and number work slot by slot. What its memory holds is another matter: within a budget the rows that
+// were not used for longest are deleted or wait on disk, as storage.at_budget says. docs/tables.md is the full text.
+// Thread-compatible.
 class EmbeddingTable {
  public:
-  // For keys of the slots [first, end). `stream` is TableStream(seed, name).
-  EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot first, Slot end);
+  // For keys of the slots [first, end). `stream` is TableStream(seed, name); rows for disk go to a file in `spill_dir`.
+  EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot first, Slot end, std::string spill_dir = {});
 
   const RowLayout& layout() const { return layout_; }
 
-  // The weights of each key's row, [keys, weight_floats].
-  void Pull(std::span<const Key> keys, float* values) const;
+  // The weights of each key's row, [keys, weight_floats]. Keys are distinct. Fails when a row on disk can not be read.
+  Status Pull(std::span<const Key> keys, float* values);
 
-  // One optimizer step of each key's row by `sums`, [keys, weight_floats], divided by `divisor`. Keys are distinct. A
-  // row whose gradient has a NaN or an infinity keeps all its bits and is counted.
-  void Push(std::span<const Key> keys, const float* sums, float divisor, float rate_scale);
+  // Makes a push of these keys certain to succeed if it comes next: room for their rows, and those on disk in memory.
+  // Unavailable: there is no room in the budget, or on disk.
+  Status Prepare(std::span<const Key> keys);
+  // One optimizer step of each key's row by `sums`, [keys, weight_floats]. Keys are distinct. A row whose gradient has
+  // a NaN, an infinity or a value whose square is one keeps all its bits and is counted.
+  void PushPrepared(std::span<const Key> keys, const float* sums, const PushStep& step);
+  // Both. After an error nothing has been changed.
+  Status Push(std::span<const Key> keys, const float* sums, const PushStep& step) {
+    RETURN_IF_ERROR(Prepare(keys));
+    PushPrepared(keys, sums, step);
+    return {};
+  }
 
-  // Makes the row of a key, or replaces it; `row` is [row_floats].
-  void Restore(Key key, std::span<const float> row);
+  // Deletes what is too old at a clock. To be called at each clock, before its pushes.
+  Status Advance(std::uint64_t clock, std::uint32_t seconds);
 
-  // Rows of a slot by ascending key: their number, and each with its memory.
-  void KeysOfSlot(Slot slot, std::vector<KeyIndex::KeyAt>* keys) const { index_.KeysOfSlot(slot, keys); }
-  std::span<const float> RowAt(std::uint32_t position) const { return {rows_.Row(position), layout_.row_floats()}; }
+  // The bytes that memory() may come to. 0: any.
+  void set_budget(std::uint64_t bytes) { budget_ = bytes; }
 
-  std::uint64_t rows() const { return index_.size(); }
-  std::uint64_t bytes() const { return index_.bytes() + rows_.bytes(); }
-  std::uint64_t refused_rows() const { return refused_rows_; }
+  // Makes the row of a key, or replaces it; `row` is [row_bytes]. Unavailable as in Push.
+  Status Restore(Key key, const std::byte* row);
+  Status RestoreCandidate(Key key, std::uint32_t sightings);
+
+  // All of a slot by ascending key. Rows are [row_bytes], valid until the table changes or is read again.
+  struct SlotContents {
+    std::vector<std::pair<Key, const std::byte*>> rows;
+    std::vector<std::pair<Key, std::uint32_t>> candidates;  // with their sightings
+  };
+  Status ReadSlot(Slot slot, SlotContents* contents);
+
+  struct Counters {
+    std::uint64_t refused_rows = 0;
+    Key refused_key = 0;  // the last one
+    std::uint64_t evicted_rows = 0;
+    std::uint64_t dropped_updates = 0;  // of candidates
+  };
+  const Counters& counters() const { return counters_; }
+
+  std::uint64_t rows() const { return index_.size() - candidates_; }
+  std::uint64_t candidates() const { return candidates_; }
+  std::uint64_t spilled_rows() const { return spill_ == nullptr ? 0 : spill_->live_records(); }
+  std::uint64_t spilled_bytes() const { return spill_ == nullptr ? 0 : spill_->file_bytes(); }
+
+  struct Memory {
+    std::uint64_t keys = 0, index = 0, weights = 0, state = 0, slack = 0;
+    std::uint64_t total() const { return keys + index + weights + state + slack; }
+  };
+  Memory memory() const;
+  std::uint64_t bytes() const { return index_.bytes() + rows_.bytes() + rows_.free_rows() * sizeof(std::uint32_t); }
 
  private:
   // Keys that are looked up together: enough to keep all of a core's cache misses in flight, few enough that what was
   // prefetched is still there when it is used.
-  static constexpr std::size_t kGroup = 64;
+  static constexpr std::size_t kGroup = 32;
+  static constexpr std::uint32_t kNoRow = ~std::uint32_t{0};  // in Group: refused, not admitted, or on disk
 
-  void PullGroup(std::span<const Key> keys, float* values) const;
-  void PushGroup(std::span<const Key> keys, const float* sums, float divisor, float rate_scale);
-  void FindOrMakeRows(std::span<const Key> keys, float** rows);
-  void PrefetchRow(const float* row, std::uint32_t floats) const;
-  std::uint32_t Position(Key key, std::uint64_t hash);
+  struct Group {
+    std::size_t first = 0, size = 0;  // of the batch's keys
+    std::array<std::uint64_t, kGroup> hashes;
+    std::array<std::uint8_t, kGroup> finite;
+    std::array<std::uint32_t, kGroup> rows;
+  };
+  struct RowUse {
+    Key key;
+    RowPlace place;
+    std::uint64_t score;  // the least goes first
+    bool expired;
+  };
+
+  // embedding_table.cc
+  const std::byte* FindForPull(Key key, std::uint64_t hash, std::size_t i);
+  void GiveWeights(Key key, const std::byte* row, float* values);
+  void FindOnDisk(std::span<const Key> keys);
+  Status PullFromDisk(std::span<const Key> keys, float* values);
+  void PushAll(std::span<const Key> keys, const float* sums, const PushStep& step);
+  void BeginGroup(std::span<const Key> keys, const float* sums, Group* group);
+  void FindRows(std::span<const Key> keys, Group* group);
+  std::uint32_t RowForPush(Key key, std::uint64_t hash, std::size_t i);
+  std::uint32_t AddRow(Key key);
+  void CountRow(Key key);
+  void ApplyGroup(std::span<const Key> keys, const float* sums, const PushStep& step, const Group& group);
+  void ApplyRun(std::span<const Key> keys, const float* sums, const PushStep& step,
+                std::span<const std::uint32_t> rows);
+  void UpdateSegments(std::span<float* const> rows, const float* sums, const PushStep& step);
+  void NoteUse(std::byte* row, const PushStep& step) const;
+  void PrefetchRow(const std::byte* row, std::uint32_t bytes) const;
+
+  // table_room.cc
+  Status MakeRoom(std::uint64_t rows);
+  Status SpillRows(std::uint64_t wanted);
+  Status SpillSlots(std::uint64_t wanted, std::uint32_t* slots);
+  Status CompactSpill();
+  Status EvictRows(std::uint64_t rows);
+  Status NoRoom(std::uint64_t bytes) const;
+  Status ReadFromDisk(std::span<const Key> keys, std::vector<std::byte>* rows);
+  void BringBack(std::span<const Key> keys, const std::byte* rows);
+  Status UsesOfSlot(Slot slot, std::vector<RowUse>* uses);
+  RowUse UseOf(Key key, RowPlace place, const std::byte* row) const;
+  Status KeepMostUsed(Slot slot, std::uint64_t keep);
+  Status Expire(Slot slot);
+  void KeepSlotLimits();
+  void DropCandidates(Slot slot);
+  void Erase(Key key, RowPlace place);
 
   const RowLayout layout_;
   const std::uint64_t stream_;
+  const std::string spill_dir_;
+  const bool spills_;
   KeyIndex index_;
-  RowBlocks rows_;
-  AlignedBuffer<float> scratch_;
-  std::uint64_t refused_rows_ = 0;
+  RowMemory rows_;
+  std::uint64_t candidates_ = 0;
+  std::unique_ptr<SpillFile> spill_;  // made when it is first needed
+  std::uint64_t budget_ = 0;
+  Slot hand_;  // where the search for what is little used goes on
+
+  std::uint32_t slot_limit_ = 0;          // rows a slot; 0: none
+  std::vector<std::uint32_t> slot_rows_;  // with a limit
+  std::vector<Slot> full_slots_;          // over their limit
+  std::uint64_t clock_ = 0;
+  std::uint32_t seconds_ = 0;
+  std::uint64_t swept_clock_ = std::numeric_limits<std::uint64_t>::max();  // until when ages were looked at
+  std::uint32_t swept_second_ = std::numeric_limits<std::uint32_t>::max();
+  Counters counters_;
+
+  // Memory that is used again from call to call.
+  AlignedBuffer<float> scratch_, floats_;
+  std::vector<std::byte> encoded_, disk_rows_;
+  std::vector<std::size_t> on_disk_;  // of a batch's keys
+  std::vector<Key> disk_keys_;
+  AlignedBuffer<float> disk_values_;
 };
 
 }  // namespace sherd

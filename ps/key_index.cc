@@ -5,52 +5,133 @@
 #include <algorithm>
 
 namespace sherd {
+namespace {
 
-KeyIndex::KeyIndex(Slot first, Slot end) : first_(first), subs_(end - first), bytes_(subs_.size() * sizeof(SubIndex)) {}
+constexpr std::uint64_t kFirstBuckets = 12;
+constexpr std::uint64_t kSpare = 64;  // buckets behind the last home: at least so many
+// While growing: buckets moved for each insertion, so that it ends long before the next growth begins, and at a time.
+constexpr std::uint32_t kMovesPerInsert = 4;
+constexpr std::uint32_t kMovesAtOnce = 64;
 
-std::uint32_t KeyIndex::FindOrInsert(Key key, std::uint64_t hash, std::uint32_t fresh) {
-  const Slot number = static_cast<Slot>(hash >> 52) - first_;
-  SubIndex& sub = subs_[number];
-  if (sub.capacity == 0) Grow(number);
-  std::uint32_t i = Probe(key, hash, sub);
-  if (sub.entries[i].position != kNone) return sub.entries[i].position;
-  // At most four fifths full: then a look-up that fails still ends after some ten entries, which are two cache lines.
-  if (std::uint64_t{sub.count + 1} * 5 > std::uint64_t{sub.capacity} * 4) {
-    Grow(number);
-    i = Probe(key, hash, sub);
+// At most 85 % full: then nine look-ups of ten end in their first bucket.
+std::uint64_t LimitOf(std::uint64_t buckets, std::uint32_t entries) { return buckets * entries * 85 / 100; }
+
+std::uint64_t NextSize(std::uint64_t buckets) { return buckets + buckets / 5 + 1; }
+
+}  // namespace
+
+KeyIndex::KeyIndex(Slot first, Slot end) : first_(first), end_(end), base_(std::uint64_t{first} << 52) {
+  CHECK(first < end && end <= kSlots);
+  SetBuckets(kFirstBuckets);
+}
+
+void KeyIndex::SetBuckets(std::uint64_t buckets) {
+  homes_ = buckets;
+  scale_ = ScaleOf(buckets);
+  limit_ = LimitOf(buckets, kEntries);
+  memory_.Grow((buckets + kSpare + buckets / 256) * sizeof(Bucket));
+  buckets_ = reinterpret_cast<Bucket*>(memory_.data());
+}
+
+std::uint64_t KeyIndex::BytesAfter(std::uint64_t more) const {
+  std::uint64_t buckets = homes_;
+  while (size_ + more > LimitOf(buckets, kEntries)) buckets = NextSize(buckets);
+  return std::max<std::uint64_t>(bytes(), (buckets + kSpare + buckets / 256) * sizeof(Bucket));
+}
+
+std::uint32_t* KeyIndex::Insert(Key key, std::uint64_t hash, std::uint32_t value) {
+  if (size_ >= limit_) StartGrowth();
+  if (frontier_ != 0 && (owed_moves_ += kMovesPerInsert) >= kMovesAtOnce) {
+    owed_moves_ = 0;
+    MoveRuns();
   }
-  sub.entries[i] = {.key = key, .position = fresh};
-  ++sub.count;
   ++size_;
-  return fresh;
+  Bucket* bucket = Place(HomeOf(hash), key, value, false);
+  return &bucket->values[bucket->count - 1];
 }
 
-void KeyIndex::Grow(Slot number) {
-  SubIndex& sub = subs_[number];
-  CHECK_LT(sub.capacity, std::uint32_t{1} << 30);
-  // The first size differs from slot to slot, and so do all that follow from it.
-  const std::uint32_t capacity = sub.capacity == 0 ? 8 + (first_ + number) % 8 : sub.capacity + sub.capacity / 2;
-  SubIndex larger{
-      .entries = std::make_unique_for_overwrite<Entry[]>(capacity), .capacity = capacity, .count = sub.count};
-  std::fill_n(larger.entries.get(), capacity, Entry{.key = 0, .position = kNone});
-  for (std::uint32_t i = 0; i < sub.capacity; ++i) {
-    const Entry& entry = sub.entries[i];
-    if (entry.position == kNone) continue;
-    const Key key = entry.key;
-    larger.entries[Probe(key, Mix(key), larger)] = entry;
+// As the last entry of the first bucket with room.
+KeyIndex::Bucket* KeyIndex::Place(std::uint64_t home, Key key, std::uint32_t value, bool marked) {
+  while (buckets_[home].count == kEntries) ++home;
+  // The bucket behind the last one in use is always there, and empty.
+  if ((home + 2) * sizeof(Bucket) > memory_.size()) {
+    memory_.Grow(memory_.size() + kSpare * sizeof(Bucket));
+    buckets_ = reinterpret_cast<Bucket*>(memory_.data());
   }
-  bytes_ += (capacity - sub.capacity) * sizeof(Entry);
-  sub = std::move(larger);
+  Bucket& bucket = buckets_[home];
+  bucket.keys[bucket.count] = key;
+  bucket.values[bucket.count] = value;
+  bucket.marks =
+      static_cast<std::uint8_t>((bucket.marks & ((1u << bucket.count) - 1)) | (marked ? 1u << bucket.count : 0));
+  ++bucket.count;
+  return &bucket;
 }
 
-void KeyIndex::KeysOfSlot(Slot slot, std::vector<KeyAt>* keys) const {
-  keys->clear();
-  const SubIndex& sub = subs_[slot - first_];
-  for (std::uint32_t i = 0; i < sub.capacity; ++i) {
-    const Entry& entry = sub.entries[i];
-    if (entry.position != kNone) keys->push_back({.key = entry.key, .position = entry.position});
+void KeyIndex::StartGrowth() {
+  while (frontier_ != 0) MoveRuns();
+  old_scale_ = scale_;
+  unmoved_ = homes_;
+  // Entries behind the last home belong to the last run.
+  frontier_ = ~std::uint64_t{0};
+  SetBuckets(NextSize(homes_));
+}
+
+// Takes the last runs of buckets that are where the old scale put them, and puts their entries where the new one does.
+void KeyIndex::MoveRuns() {
+  const std::uint64_t begin = RunBefore(unmoved_ < kMovesAtOnce ? 1 : unmoved_ - kMovesAtOnce + 1);
+  std::uint64_t end = unmoved_;
+  while (buckets_[end - 1].count == kEntries) ++end;
+  run_.assign(buckets_ + begin, buckets_ + end);
+  for (std::uint64_t b = begin; b < end; ++b) buckets_[b].count = 0;
+  unmoved_ = begin;
+  // The first offset whose home by the old scale is not below `begin`.
+  const auto shifted = static_cast<unsigned __int128>(begin) << 64;
+  frontier_ = static_cast<std::uint64_t>((shifted + old_scale_ - 1) / old_scale_);
+  for (const Bucket& bucket : run_) {
+    for (std::uint32_t i = 0; i < bucket.count; ++i) {
+      Place(HomeOf(Mix(bucket.keys[i])), bucket.keys[i], bucket.values[i], (bucket.marks >> i & 1) != 0);
+    }
   }
-  std::sort(keys->begin(), keys->end(), [](const KeyAt& a, const KeyAt& b) { return a.key < b.key; });
+}
+
+// Where the run that bucket - 1 is in begins: no entry in it or behind it has its home before that.
+std::uint64_t KeyIndex::RunBefore(std::uint64_t bucket) const {
+  --bucket;
+  while (bucket > 0 && buckets_[bucket - 1].count == kEntries) --bucket;
+  return bucket;
+}
+
+// The gap is filled by the next entry that may stand there, and so on until a bucket that was not full.
+void KeyIndex::Erase(Key key, std::uint64_t hash) {
+  std::uint64_t gap = HomeOf(hash);
+  std::uint32_t found;
+  while ((found = Match(buckets_[gap], key)) == 0) {
+    CHECK_EQ(buckets_[gap].count, kEntries) << "no key " << key << " to erase";
+    ++gap;
+  }
+  --size_;
+  const auto remove = [&](Bucket& bucket, std::uint32_t i) {
+    const std::uint32_t last = bucket.count - 1u;
+    bucket.keys[i] = bucket.keys[last];
+    bucket.values[i] = bucket.values[last];
+    const std::uint32_t mark = bucket.marks >> last & 1;
+    bucket.marks = static_cast<std::uint8_t>((bucket.marks & ~(1u << i) & ~(1u << last)) | (i == last ? 0 : mark << i));
+    bucket.count = static_cast<std::uint8_t>(last);
+  };
+  bool was_full = buckets_[gap].count == kEntries;
+  remove(buckets_[gap], static_cast<std::uint32_t>(std::countr_zero(found)));
+  for (std::uint64_t next = gap + 1; was_full; ++next) {
+    Bucket& bucket = buckets_[next];
+    const bool full = bucket.count == kEntries;
+    for (std::uint32_t i = 0; i < bucket.count; ++i) {
+      if (HomeOf(Mix(bucket.keys[i])) > gap) continue;
+      Place(gap, bucket.keys[i], bucket.values[i], (bucket.marks >> i & 1) != 0);
+      remove(bucket, i);
+      gap = next;
+      break;
+    }
+    was_full = full;
+  }
 }
 
 }  // namespace sherd

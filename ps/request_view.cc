@@ -66,6 +66,10 @@ Status RequestChecker::ViewSection(const proto::Section& section, const Message&
       return Bad(section, std::to_string(section.count()) + " blocks, the shard has " + std::to_string(blocks));
     }
   } else {
+    const bool trains = push && section.table() < store_->tables();
+    if (trains && store_->table(section.table()).layout().storage().weights() == proto::RowStorage::INT8) {
+      return Bad(section, "its rows are kept as INT8, for serving alone");
+    }
     RETURN_IF_ERROR(ViewKeys(section, message.frames[(*frame)++], keys, view));
     view->floats = view->keys.size() * store_->table(section.table()).layout().weight_floats();
   }

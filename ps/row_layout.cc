@@ -6,6 +6,8 @@ namespace {
 constexpr std::uint32_t kMaxDim = 1 << 16;
 constexpr int kMaxSegments = 64;
 
+std::uint32_t WholeWords(std::size_t bytes) { return static_cast<std::uint32_t>((bytes + 3) / 4 * 4); }
+
 }  // namespace
 
 Result<RowLayout> RowLayout::Make(const proto::TableSpec& spec) {
@@ -15,26 +17,64 @@ Result<RowLayout> RowLayout::Make(const proto::TableSpec& spec) {
                            std::to_string(kMaxSegments));
   }
   RowLayout layout;
-  for (const proto::SegmentSpec& segment : spec.segment()) {
-    if (segment.dim() == 0 || segment.dim() > kMaxDim) {
-      return Status::Invalid(where + " segment '" + segment.name() + "': dim " + std::to_string(segment.dim()) +
-                             " is not in [1, " + std::to_string(kMaxDim) + "]");
-    }
-    ASSIGN_OR_RETURN(auto optimizer,
-                     MakeRowOptimizer(segment.optimizer(), where + " segment '" + segment.name() + "': optimizer"));
-    layout.segments_.push_back({.dim = segment.dim(),
-                                .weights = layout.weight_floats_,
-                                .state = 0,
-                                .optimizer = std::move(optimizer),
-                                .initializer = Initializer(segment.initializer(), segment.dim(), segment.dim())});
-    layout.weight_floats_ += segment.dim();
-  }
-  layout.row_floats_ = layout.weight_floats_;
-  for (Segment& segment : layout.segments_) {
-    segment.state = layout.row_floats_;
-    layout.row_floats_ += segment.optimizer->state_floats(segment.dim);
-  }
+  layout.storage_ = std::make_shared<proto::RowStorage>(spec.storage());
+  RETURN_IF_ERROR(layout.PlaceFloats(spec));
+  RETURN_IF_ERROR(layout.PlaceBytes(where));
   return layout;
+}
+
+Status RowLayout::PlaceFloats(const proto::TableSpec& spec) {
+  const std::string where = "table '" + spec.name() + "'";
+  for (const proto::SegmentSpec& segment : spec.segment()) {
+    const std::string part = where + " segment '" + segment.name() + "': ";
+    if (segment.dim() == 0 || segment.dim() > kMaxDim) {
+      return Status::Invalid(part + "dim " + std::to_string(segment.dim()) + " is not in [1, " +
+                             std::to_string(kMaxDim) + "]");
+    }
+    ASSIGN_OR_RETURN(auto optimizer, MakeRowOptimizer(segment.optimizer(), part + "optimizer"));
+    segments_.push_back({.dim = segment.dim(),
+                         .weights = weight_floats_,
+                         .state = 0,
+                         .optimizer = std::move(optimizer),
+                         .initializer = Initializer(segment.initializer(), segment.dim(), segment.dim())});
+    weight_floats_ += segment.dim();
+  }
+  row_floats_ = weight_floats_;
+  for (Segment& segment : segments_) {
+    segment.state = row_floats_;
+    row_floats_ += segment.optimizer->state_floats(segment.dim);
+  }
+  return {};
+}
+
+Status RowLayout::PlaceBytes(const std::string& where) {
+  const Precision weights = storage_->weights(), state = storage_->state();
+  if (state != proto::RowStorage::FP32 && state != proto::RowStorage::BF16) {
+    return Status::Invalid(where + ": storage.state is FP32 or BF16");
+  }
+  for (const Segment& segment : segments_)
+    weight_bytes_ += static_cast<std::uint32_t>(EncodedBytes(weights, segment.dim));
+  state_offset_ = WholeWords(weight_bytes_);
+  row_bytes_ = state_offset_;
+  // Rows that are only read keep no state.
+  if (weights != proto::RowStorage::INT8) row_bytes_ += WholeWords(EncodedBytes(state, row_floats_ - weight_floats_));
+  plain_ = weights == proto::RowStorage::FP32 && state == proto::RowStorage::FP32;
+  PlaceUsage();
+  return {};
+}
+
+void RowLayout::PlaceUsage() {
+  const auto add = [&](bool wanted, std::uint32_t* field) {
+    if (!wanted) return;
+    *field = row_bytes_;
+    row_bytes_ += sizeof(std::uint32_t);
+  };
+  const bool by_use =
+      storage_->max_rows() > 0 || storage_->max_bytes() > 0 || storage_->at_budget() == proto::RowStorage::EVICT;
+  const bool frequent = storage_->use() == proto::RowStorage::FREQUENT;
+  add(storage_->max_age_clocks() > 0 || (by_use && !frequent), &usage_.clock);
+  add(storage_->max_age_seconds() > 0, &usage_.second);
+  add(by_use && frequent, &usage_.count);
 }
 
 void RowLayout::InitWeights(std::uint64_t row_stream, float* weights) const {
@@ -46,6 +86,38 @@ void RowLayout::InitWeights(std::uint64_t row_stream, float* weights) const {
 void RowLayout::InitState(float* row) const {
   for (const Segment& segment : segments_) {
     segment.optimizer->Init({row + segment.weights, segment.dim}, row + segment.state);
+  }
+}
+
+void RowLayout::EncodeRow(const float* floats, Rounding rounding, std::byte* row) const {
+  std::byte* out = row;
+  for (const Segment& segment : segments_) {
+    const Rounding own{.stochastic = rounding.stochastic, .noise = Mix(rounding.noise, segment.weights)};
+    Encode(storage_->weights(), {floats + segment.weights, segment.dim}, own, out);
+    out += EncodedBytes(storage_->weights(), segment.dim);
+  }
+  if (storage_->weights() == proto::RowStorage::INT8) return;
+  const Rounding own{.stochastic = rounding.stochastic, .noise = Mix(rounding.noise, row_floats_)};
+  Encode(storage_->state(), {floats + weight_floats_, row_floats_ - weight_floats_}, own, row + state_offset_);
+}
+
+void RowLayout::DecodeRow(const std::byte* row, float* floats) const {
+  DecodeWeights(row, floats);
+  const std::span<float> state(floats + weight_floats_, row_floats_ - weight_floats_);
+  if (storage_->weights() == proto::RowStorage::INT8) {
+    InitState(floats);
+  } else {
+    Decode(storage_->state(), row + state_offset_, state);
+  }
+}
+
+void RowLayout::DecodeWeights(const std::byte* row, float* weights) const {
+  if (storage_->weights() != proto::RowStorage::INT8) {
+    return Decode(storage_->weights(), row, {weights, weight_floats_});
+  }
+  for (const Segment& segment : segments_) {
+    Decode(proto::RowStorage::INT8, row, {weights + segment.weights, segment.dim});
+    row += EncodedBytes(proto::RowStorage::INT8, segment.dim);
   }
 }
 

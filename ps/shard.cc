@@ -122,11 +122,12 @@ void Shard::HandlePull(Envelope request) {
     return Refuse(request, proto::INVALID, "pull: " + status.text());
   }
   const proto::Header& header = request.message.header;
-  if (Ready(header)) return Reply(request, GatherValues(header, view_));
+  if (Ready(header)) return AnswerPull(request);
   for (Envelope& held : pulls_) {
     const proto::Header& other = held.message.header;
     if (other.index() != header.index() || other.request() != header.request()) continue;
     held = std::move(request);  // repeated: answered once, and where it came from last
+    if (!trouble_.empty()) Advance();
     return;
   }
   if (pulls_.size() >= kMostHeldPulls) return Refuse(request, proto::UNAVAILABLE, "too many pulls wait here");
@@ -150,7 +151,8 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
     return;
   }
   if (const Status status = Execute(request.message); !status.ok()) {
-    return Refuse(request, proto::INVALID, KindName(header.kind()) + ": " + status.text());
+    const bool later = status.code() == ErrorCode::kUnavailable;
+    return Refuse(request, later ? proto::UNAVAILABLE : proto::INVALID, KindName(header.kind()) + ": " + status.text());
   }
   ++stream->next;
   Reply(request, MakeReply(header));
@@ -190,31 +192,56 @@ Status Shard::ExecutePush(const Message& message) {
                            std::to_string(clock));
   }
   RETURN_IF_ERROR(checker_.ViewPush(message, &view_));
+  if (!bsp_) RETURN_IF_ERROR(Prepare());
   ++pushes_;
   clocks_.Set(header.index(), header.clock() + 1);
   if (bsp_) {
     barrier_.Add(header.index(), message);
     return {};
   }
-  const float rows = static_cast<float>(header.rows());
-  const float rate_scale = header.has_learning_rate_scale() ? header.learning_rate_scale() : 1;
+  ApplyPrepared(header);
+  return {};
+}
+
+// Room for all that view_ may add, or none of it is applied.
+Status Shard::Prepare() {
+  store_->DealBudget();
   for (const SectionView& section : view_) {
-    if (section.dense) {
-      store_->dense().Push(section.gradients.data(), rows, rate_scale);
-    } else {
-      store_->table(section.table).Push(section.keys, section.gradients.data(), rows, rate_scale);
-    }
+    if (section.dense) continue;
+    const Status status = store_->table(section.table).Prepare(section.keys);
+    trouble_ = status.ok()
+                   ? ""
+                   : "table '" + store_->model().table(static_cast<int>(section.table)).name() + "': " + status.text();
+    if (!status.ok()) return Status::Unavailable(trouble_);
   }
   return {};
+}
+
+void Shard::ApplyPrepared(const proto::Header& header) {
+  const PushStep step{.divisor = static_cast<float>(header.rows()),
+                      .rate_scale = header.has_learning_rate_scale() ? header.learning_rate_scale() : 1,
+                      .clock = header.clock(),
+                      .seconds = 0,
+                      .noise = Mix(header.index(), header.clock())};
+  store_->Advance(step.clock, step.seconds);
+  for (const SectionView& section : view_) {
+    if (section.dense) {
+      store_->dense().Push(section.gradients.data(), step.divisor, step.rate_scale);
+    } else {
+      store_->table(section.table).PushPrepared(section.keys, section.gradients.data(), step);
+    }
+  }
 }
 
 // ---- what a change makes possible ----------------------------------------------------------------------------------
 
 void Shard::Advance() {
+  if (bsp_) store_->DealBudget();
   for (bool moved = true; moved;) {
     moved = false;
     // A retirement may let several clocks through at once; all of them were pushed before the cut.
     while (bsp_ && barrier_.ApplyClock(clocks_)) moved = true;
+    if (bsp_) trouble_ = barrier_.trouble();
     if (cut_.Complete(clocks_)) {
       FinishCut();
       moved = true;
@@ -224,7 +251,7 @@ void Shard::Advance() {
 }
 
 void Shard::FinishCut() {
-  cut_.Finish(WriteShardFile(*store_, cut_.dir()));
+  cut_.Finish(WriteShardFile(store_.get(), cut_.dir()));
   cut_.AnswerWaiting(&replies_);
   ReleaseHeld();
 }
@@ -232,9 +259,10 @@ void Shard::FinishCut() {
 void Shard::ReleaseHeld() {
   for (auto& [worker, stream] : streams_) {
     while (!stream.held.empty() && !cut_.Holds(worker)) {
+      const Status status = Execute(stream.held.front().message);
+      if (!status.ok() && status.code() == ErrorCode::kUnavailable) break;  // until the next message
       const Envelope request = std::move(stream.held.front());
       stream.held.pop_front();
-      const Status status = Execute(request.message);
       if (status.ok()) {
         Reply(request, MakeReply(request.message.header));
       } else {
@@ -260,10 +288,12 @@ bool Shard::Ready(const proto::Header& pull) const {
 
 void Shard::AnswerPull(const Envelope& request) {
   checker_.ViewAgain(request.message, &view_);
-  Reply(request, GatherValues(request.message.header, view_));
+  Result<Message> values = GatherValues(request.message.header, view_);
+  if (!values.ok()) return Refuse(request, proto::FAILED, "pull: " + values.status().text());
+  Reply(request, std::move(values).value());
 }
 
-Message Shard::GatherValues(const proto::Header& request, const RequestView& view) {
+Result<Message> Shard::GatherValues(const proto::Header& request, const RequestView& view) {
   constexpr std::size_t kLine = kAlignment / sizeof(float);
   const auto round_up = [](std::size_t floats) { return (floats + kLine - 1) / kLine * kLine; };
   std::size_t total = 0;
@@ -279,7 +309,7 @@ Message Shard::GatherValues(const proto::Header& request, const RequestView& vie
     if (view[i].dense) {
       store_->dense().Pull(values);
     } else {
-      store_->table(view[i].table).Pull(view[i].keys, values);
+      RETURN_IF_ERROR(store_->table(view[i].table).Pull(view[i].keys, values));
     }
     proto::Section* section = reply.header.add_section();
     *section = request.section(static_cast<int>(i));

@@ -42,6 +42,9 @@ class Shard {
   bool stopped() const { return stopped_; }
 
   const ShardStore& store() const { return *store_; }
+  ShardStore& store() { return *store_; }
+  // Why pushes wait: no room in the budget, or on disk. Empty: they do not.
+  const std::string& trouble() const { return trouble_; }
 
  private:
   // What a worker has sent in order: docs/wire_format.md, "Order and repetition".
@@ -68,6 +71,8 @@ class Shard {
   // Does what a PUSH, RETIRE or MARK says. Invalid: it does not fit, and nothing was changed.
   Status Execute(const Message& message);
   Status ExecutePush(const Message& message);
+  Status Prepare();
+  void ApplyPrepared(const proto::Header& header);
 
   // Everything that may have become possible by the last change: clocks, the cut, held pulls.
   void Advance();
@@ -76,7 +81,7 @@ class Shard {
   void AnswerPulls();
   bool Ready(const proto::Header& pull) const;
   void AnswerPull(const Envelope& request);
-  Message GatherValues(const proto::Header& request, const RequestView& view);
+  Result<Message> GatherValues(const proto::Header& request, const RequestView& view);
 
   void Reply(const Envelope& request, Message reply);
   void Refuse(const Envelope& request, proto::StatusCode code, const std::string& text);
@@ -96,6 +101,7 @@ class Shard {
   BufferPool pool_;
 
   std::string started_;  // the StartEpoch that the clocks are of, serialized; empty: none
+  std::string trouble_;  // why pushes wait; empty: they do not
   std::string damage_;   // why the shard holds nothing to serve: a LOAD failed
   struct Answered {
     Peer from;

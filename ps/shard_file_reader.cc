@@ -32,10 +32,11 @@ Status ShardFileReader::ReadHeader() {
   RETURN_IF_ERROR(ReadStruct(*file_, 0, &header));
   if (std::memcmp(header.magic, kShardFileMagic, sizeof(header.magic)) != 0)
     return bad("not a shard's checkpoint file");
-  if (header.version != kShardFileVersion) {
-    return bad("version " + std::to_string(header.version) + ", this program reads version " +
+  if (header.version == 0 || header.version > kShardFileVersion) {
+    return bad("version " + std::to_string(header.version) + ", this program reads versions 1 to " +
                std::to_string(kShardFileVersion));
   }
+  version_ = header.version;
   if (header.crc != Crc32c(BytesOf(header).first(offsetof(FileHeader, crc)))) return bad("checksum does not match");
   if (header.first_slot > header.end_slot || header.end_slot > kSlots) return bad("slots are out of range");
   blocks_begin_ = sizeof(header) + std::uint64_t{header.spec_bytes};
@@ -108,10 +109,13 @@ Status ShardFileReader::CheckBlock(const BlockHeader& header, Slot slot, std::ui
   if (header.payload_bytes > left) return Status::BadData("is longer than its slot");
   if (header.slot != slot) return Status::BadData("is of slot " + std::to_string(header.slot));
   const bool dense = header.table == kDenseTable;
-  if (!dense && header.table >= static_cast<std::uint32_t>(model_.table_size())) {
+  const bool candidates = !dense && (header.table & kCandidates) != 0;
+  if (!dense && (header.table & ~kCandidates) >= static_cast<std::uint32_t>(model_.table_size())) {
     return Status::BadData("is of table " + std::to_string(header.table) + ", which there is not");
   }
-  const std::uint64_t row = std::uint64_t{header.floats} * sizeof(float) + (dense ? sizeof(DenseHeader) : sizeof(Key));
+  if (candidates && header.row_bytes != sizeof(std::uint32_t)) return Status::BadData("has no counts of sightings");
+  if (RowBytes(header) % sizeof(float) != 0) return Status::BadData("has rows that are not whole words");
+  const std::uint64_t row = RowBytes(header) + (dense ? sizeof(DenseHeader) : sizeof(Key));
   const std::uint64_t rows = header.rows;
   if (rows == 0 || header.payload_bytes % rows != 0 || header.payload_bytes / rows != row || (dense && rows != 1)) {
     return Status::BadData("has " + std::to_string(header.payload_bytes) + " bytes for " + std::to_string(rows) +
@@ -123,23 +127,25 @@ Status ShardFileReader::CheckBlock(const BlockHeader& header, Slot slot, std::ui
 Status ShardFileReader::HandOn(const BlockHeader& header, std::span<const std::byte> payload,
                                ShardFileVisitor* visitor) const {
   const std::span<const Key> keys(reinterpret_cast<const Key*>(payload.data()), header.rows);
-  const std::span<const float> rows(reinterpret_cast<const float*>(payload.data() + keys.size_bytes()),
-                                    std::size_t{header.rows} * header.floats);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (SlotOf(keys[i]) != header.slot) return Status::BadData("has a key of another slot");
     if (i > 0 && keys[i] <= keys[i - 1]) return Status::BadData("its keys do not ascend");
   }
-  return visitor->OnRows(header.table, keys, rows);
+  const std::span<const std::byte> rows = payload.subspan(keys.size_bytes());
+  if ((header.table & kCandidates) == 0) return visitor->OnRows(header.table, keys, rows);
+  return visitor->OnCandidates(header.table & ~kCandidates, keys,
+                               {reinterpret_cast<const std::uint32_t*>(rows.data()), keys.size()});
 }
 
 Status ShardFileReader::HandOnDense(const BlockHeader& header, std::span<const std::byte> payload,
                                     ShardFileVisitor* visitor) const {
   DenseHeader dense;
   std::memcpy(&dense, payload.data(), sizeof(dense));
-  if (dense.tensor >= static_cast<std::uint32_t>(model_.tensor_size()) || dense.length > header.floats) {
+  const std::uint64_t floats = RowBytes(header) / sizeof(float);
+  if (dense.tensor >= static_cast<std::uint32_t>(model_.tensor_size()) || dense.length > floats) {
     return Status::BadData("is of a dense block that there is not");
   }
-  const std::span<const float> values(reinterpret_cast<const float*>(payload.data() + sizeof(dense)), header.floats);
+  const std::span<const float> values(reinterpret_cast<const float*>(payload.data() + sizeof(dense)), floats);
   return visitor->OnDense(dense.tensor, dense.first, dense.length, values);
 }
 

@@ -20,8 +20,11 @@ namespace sherd {
 class ShardFileVisitor {
  public:
   virtual ~ShardFileVisitor() = default;
-  // Rows of one slot of a table (its index in the file's own ModelSpec), keys ascending; rows are [keys, floats].
-  virtual Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const float> rows) = 0;
+  // Rows of one slot of a table (its index in the file's own ModelSpec), keys ascending; rows are [keys, row bytes].
+  virtual Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) = 0;
+  // Keys of one slot that have no row yet, ascending, and how often each was seen.
+  virtual Status OnCandidates(std::uint32_t table, std::span<const Key> keys,
+                              std::span<const std::uint32_t> sightings) = 0;
   // A dense block: `values` are its `length` weights and its state.
   virtual Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
                          std::span<const float> values) = 0;
@@ -50,10 +53,14 @@ class ShardFileReader {
   Status ReadBlock(Slot slot, std::uint64_t offset, std::uint64_t left, std::uint64_t* bytes,
                    ShardFileVisitor* visitor);
   Status CheckBlock(const BlockHeader& header, Slot slot, std::uint64_t left) const;
+  std::uint64_t RowBytes(const BlockHeader& header) const {
+    return version_ == 1 ? std::uint64_t{header.row_bytes} * sizeof(float) : header.row_bytes;
+  }
   Status HandOn(const BlockHeader& header, std::span<const std::byte> payload, ShardFileVisitor* visitor) const;
   Status HandOnDense(const BlockHeader& header, std::span<const std::byte> payload, ShardFileVisitor* visitor) const;
 
   const std::unique_ptr<FileReader> file_;
+  std::uint32_t version_ = 0;
   proto::ModelSpec model_;
   Slot first_slot_ = 0;
   std::uint64_t blocks_begin_ = 0, blocks_end_ = 0;

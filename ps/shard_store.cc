@@ -1,14 +1,39 @@
 #include "ps/shard_store.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <functional>
 #include <utility>
 
 namespace sherd {
+namespace {
+
+void DescribeTable(const EmbeddingTable& table, proto::TableStatus* status) {
+  const EmbeddingTable::Memory memory = table.memory();
+  const EmbeddingTable::Counters& counters = table.counters();
+  status->set_rows(table.rows());
+  status->set_bytes(memory.total());
+  status->set_key_bytes(memory.keys);
+  status->set_index_bytes(memory.index);
+  status->set_weight_bytes(memory.weights);
+  status->set_state_bytes(memory.state);
+  status->set_slack_bytes(memory.slack);
+  status->set_spilled_rows(table.spilled_rows());
+  status->set_spilled_bytes(table.spilled_bytes());
+  status->set_evicted_rows(counters.evicted_rows);
+  status->set_candidates(table.candidates());
+  status->set_dropped_updates(counters.dropped_updates);
+  status->set_refused_rows(counters.refused_rows);
+  if (counters.refused_rows > 0) status->set_refused_key(counters.refused_key);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<ShardStore>> ShardStore::Make(const proto::ModelSpec& model, std::uint64_t seed,
-                                                     std::uint32_t shard, std::uint32_t shards) {
+                                                     std::uint32_t shard, std::uint32_t shards, StoreOptions options) {
   CHECK(shard < shards && shards <= kSlots) << "shard " << shard << " of " << shards;
   ASSIGN_OR_RETURN(DenseBlocks dense, DenseBlocks::Make(model, seed, shard, shards));
-  std::unique_ptr<ShardStore> store(new ShardStore(model, seed, shard, shards, std::move(dense)));
+  std::unique_ptr<ShardStore> store(new ShardStore(model, seed, shard, shards, std::move(dense), std::move(options)));
   for (const proto::TableSpec& spec : model.table()) {
     ASSIGN_OR_RETURN(RowLayout layout, RowLayout::Make(spec));
     store->tables_.push_back(nullptr);
@@ -18,18 +43,57 @@ Result<std::unique_ptr<ShardStore>> ShardStore::Make(const proto::ModelSpec& mod
 }
 
 ShardStore::ShardStore(proto::ModelSpec model, std::uint64_t seed, std::uint32_t shard, std::uint32_t shards,
-                       DenseBlocks dense)
+                       DenseBlocks dense, StoreOptions options)
     : model_(std::move(model)),
       seed_(seed),
       shard_(shard),
       shards_(shards),
       first_slot_(FirstSlot(shard, shards)),
       end_slot_(FirstSlot(shard + 1, shards)),
-      dense_(std::move(dense)) {}
+      dense_(std::move(dense)),
+      options_(std::move(options)) {}
 
 void ShardStore::AddTable(std::size_t i, RowLayout layout) {
   const std::uint64_t stream = TableStream(seed_, model_.table(static_cast<int>(i)).name());
-  tables_[i] = std::make_unique<EmbeddingTable>(std::move(layout), stream, first_slot_, end_slot_);
+  tables_[i] = std::make_unique<EmbeddingTable>(std::move(layout), stream, first_slot_, end_slot_, options_.spill_dir);
+}
+
+void ShardStore::DealBudget() {
+  if (options_.memory_budget == 0) return;
+  const std::uint64_t all = bytes();
+  for (const auto& table : tables_) {
+    const std::uint64_t others = all - table->bytes();
+    // Never 0, which would be no limit at all.
+    table->set_budget(others < options_.memory_budget ? options_.memory_budget - others : 1);
+  }
+}
+
+void ShardStore::Advance(std::uint64_t clock, std::uint32_t seconds) {
+  for (const auto& table : tables_) {
+    const Status status = table->Advance(clock, seconds);
+    LOG_IF(WARNING, !status.ok()) << "rows that are too old stay: " << status.text();
+  }
+}
+
+std::uint64_t ShardStore::bytes() const {
+  std::uint64_t sum = dense_.bytes();
+  for (const auto& table : tables_) sum += table->bytes();
+  return sum;
+}
+
+std::string ShardStore::DescribeMemory() const {
+  std::vector<std::pair<std::uint64_t, std::string>> parts;
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    char text[64];
+    const double gib = static_cast<double>(tables_[i]->bytes()) / (1 << 30);
+    std::snprintf(text, sizeof(text), " %.3g GiB (%llu rows)", gib,
+                  static_cast<unsigned long long>(tables_[i]->rows()));
+    parts.emplace_back(tables_[i]->bytes(), "table " + model_.table(static_cast<int>(i)).name() + text);
+  }
+  std::ranges::sort(parts, std::greater<>());
+  std::string all;
+  for (const auto& [bytes, text] : parts) all += (all.empty() ? "" : ", ") + text;
+  return all;
 }
 
 void ShardStore::Clear() {
@@ -45,9 +109,7 @@ void ShardStore::Describe(proto::ShardStatus* status) const {
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     proto::TableStatus* table = status->add_table();
     table->set_name(model_.table(static_cast<int>(i)).name());
-    table->set_rows(tables_[i]->rows());
-    table->set_bytes(tables_[i]->bytes());
-    table->set_refused_rows(tables_[i]->refused_rows());
+    DescribeTable(*tables_[i], table);
   }
   if (dense_.blocks().empty()) return;
   proto::TableStatus* table = status->add_table();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -13,12 +14,17 @@
 
 namespace sherd {
 
+struct StoreOptions {
+  std::uint64_t memory_budget = 0;  // bytes; 0: any
+  std::string spill_dir;            // for rows that go to disk; empty: none may
+};
+
 // Everything that a shard keeps: its rows of every table, and its dense blocks. Thread-compatible.
 class ShardStore {
  public:
   // Empty tables and the first dense weights. Invalid: the model can not be served; the text says which part.
   static Result<std::unique_ptr<ShardStore>> Make(const proto::ModelSpec& model, std::uint64_t seed,
-                                                  std::uint32_t shard, std::uint32_t shards);
+                                                  std::uint32_t shard, std::uint32_t shards, StoreOptions options = {});
 
   const proto::ModelSpec& model() const { return model_; }
   std::uint32_t shard() const { return shard_; }
@@ -32,6 +38,17 @@ class ShardStore {
   DenseBlocks& dense() { return dense_; }
   const DenseBlocks& dense() const { return dense_; }
 
+  // Gives each table what the others leave of the budget. To be called before what makes tables grow.
+  void DealBudget();
+  // Deletes rows that are too old. To be called at each clock, before its pushes.
+  void Advance(std::uint64_t clock, std::uint32_t seconds);
+
+  std::uint64_t memory_budget() const { return options_.memory_budget; }
+  // What tables and dense blocks take.
+  std::uint64_t bytes() const;
+  // "table embedding 1.7 GiB (2000000 rows), …", the largest first.
+  std::string DescribeMemory() const;
+
   // Back to what Make gave.
   void Clear();
 
@@ -39,7 +56,8 @@ class ShardStore {
   void Describe(proto::ShardStatus* status) const;
 
  private:
-  ShardStore(proto::ModelSpec model, std::uint64_t seed, std::uint32_t shard, std::uint32_t shards, DenseBlocks dense);
+  ShardStore(proto::ModelSpec model, std::uint64_t seed, std::uint32_t shard, std::uint32_t shards, DenseBlocks dense,
+             StoreOptions options);
   void AddTable(std::size_t i, RowLayout layout);
 
   const proto::ModelSpec model_;
@@ -48,6 +66,7 @@ class ShardStore {
   const Slot first_slot_, end_slot_;
   std::vector<std::unique_ptr<EmbeddingTable>> tables_;
   DenseBlocks dense_;
+  const StoreOptions options_;
 };
 
 }  // namespace sherd

@@ -32,7 +32,7 @@ void Save(ShardCluster* cluster, const std::string& dir) {
   proto::Manifest manifest;
   manifest.set_version(1);
   for (std::uint32_t i = 0; i < cluster->shards(); ++i) {
-    const auto file = WriteShardFile(cluster->shard(i).store(), dir);
+    const auto file = WriteShardFile(&cluster->shard(i).store(), dir);
     ASSERT_TRUE(file.ok()) << file.status().text();
     *manifest.add_file() = *file;
   }
@@ -137,11 +137,11 @@ TEST(CheckpointTest, ARowLargerThanABlockAndManyBlocksASlot) {
     if (SlotOf(key) == 9) keys.push_back(key);
   }
   const std::vector<float> gradients(3 * 40000, 0.5f);
-  store->table(0).Push(keys, gradients.data(), 1, 1);
+  ASSERT_TRUE(store->table(0).Push(keys, gradients.data(), {}).ok());
   TemporaryFolder folder;
   proto::Manifest manifest;
   manifest.set_version(1);
-  *manifest.add_file() = WriteShardFile(*store, folder.path()).value();
+  *manifest.add_file() = WriteShardFile(store.get(), folder.path()).value();
   ASSERT_TRUE(WriteManifest(folder.path(), manifest).ok());
   auto restored = ShardStore::Make(model, 1, 0, 1).value();
   ASSERT_TRUE(LoadShard(folder.path(), restored.get()).ok());

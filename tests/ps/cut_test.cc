@@ -32,9 +32,9 @@ std::vector<Envelope> Await(ShardCluster* cluster, std::uint32_t cut, std::uint6
   return cluster->Send(0, message);
 }
 
-std::string FileOf(const ShardCluster& cluster, const ShardStore& store) {
+std::string FileOf(ShardStore& store) {
   TemporaryFolder folder;
-  const auto file = WriteShardFile(store, folder.path());
+  const auto file = WriteShardFile(&store, folder.path());
   CHECK(file.ok()) << file.status().text();
   return ReadFile(JoinPath(folder.path(), file->name())).value();
 }
@@ -70,7 +70,7 @@ TEST(CutTest, HoldsAllBeforeTheMarksAndNothingAfter) {
   EXPECT_EQ(replies[2].message.header.code(), proto::OK);
 
   const std::string bytes = ReadFile(JoinPath(folder.path(), file.name())).value();
-  EXPECT_EQ(bytes, FileOf(expected, expected.shard(0).store()));
+  EXPECT_EQ(bytes, FileOf(expected.shard(0).store()));
   EXPECT_EQ(file.bytes(), bytes.size());
   EXPECT_EQ(file.crc(), Crc32c(std::as_bytes(std::span(bytes))));
   // What was held is in the shard now.
@@ -92,7 +92,7 @@ TEST(CutTest, InBspNoClockIsCutInTwo) {
   cluster.Send(0, cluster.Mark(0, 1, 1));
   EXPECT_THAT(cluster.Send(0, cluster.Push(0, 1, 1, GradientsOf(cluster.model(), 1, 1))), IsEmpty());
   EXPECT_THAT(cluster.Send(0, cluster.Mark(0, 0, 1)), SizeIs(2));  // and the held push's
-  EXPECT_EQ(ReadFile(JoinPath(folder.path(), "shard-0.sherd")).value(), FileOf(expected, expected.shard(0).store()));
+  EXPECT_EQ(ReadFile(JoinPath(folder.path(), "shard-0.sherd")).value(), FileOf(expected.shard(0).store()));
   cluster.PushAll(0, 1);
   expected.PushAll(0, 1);
   expected.PushAll(1, 1);
@@ -109,7 +109,7 @@ TEST(CutTest, InBspARetirementThatLetsSeveralClocksThroughLetsThemAllIntoTheCut)
   cluster.Control(0, proto::OPEN_CUT, OpenCut(1, folder.path()));
   EXPECT_EQ(cluster.Code(0, cluster.Mark(0, 0, 1)), proto::OK);
   for (ShardCluster* c : {&cluster, &expected}) EXPECT_EQ(c->Code(0, c->Retire(0, 1)), proto::OK);
-  EXPECT_EQ(ReadFile(JoinPath(folder.path(), "shard-0.sherd")).value(), FileOf(expected, expected.shard(0).store()));
+  EXPECT_EQ(ReadFile(JoinPath(folder.path(), "shard-0.sherd")).value(), FileOf(expected.shard(0).store()));
   EXPECT_TRUE(cluster.contents() == expected.contents());
 }
 

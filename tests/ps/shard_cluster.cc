@@ -71,15 +71,16 @@ Gradients GradientsOf(const proto::ModelSpec& model, std::uint32_t worker, std::
   return result;
 }
 
-Contents ContentsOf(const ShardStore& store) {
+Contents ContentsOf(ShardStore& store) {
   Contents contents;
-  std::vector<KeyIndex::KeyAt> keys;
+  EmbeddingTable::SlotContents slot_contents;
   for (std::size_t t = 0; t < store.tables(); ++t) {
     for (Slot slot = store.first_slot(); slot < store.end_slot(); ++slot) {
-      store.table(t).KeysOfSlot(slot, &keys);
-      for (const auto& [key, position] : keys) {
-        const auto row = store.table(t).RowAt(position);
-        contents[{static_cast<int>(t), key}].assign(row.begin(), row.end());
+      CHECK(store.table(t).ReadSlot(slot, &slot_contents).ok());
+      for (const auto& [key, row] : slot_contents.rows) {
+        std::vector<float>& floats = contents[{static_cast<int>(t), key}];
+        floats.resize(store.table(t).layout().row_floats());
+        store.table(t).layout().DecodeRow(row, floats.data());
       }
     }
   }

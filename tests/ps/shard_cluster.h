@@ -31,7 +31,7 @@ Gradients GradientsOf(const proto::ModelSpec& model, std::uint32_t worker, std::
 
 // Every row and dense block with its optimizer state, by (table, key); dense blocks are table -1 - tensor.
 using Contents = std::map<std::pair<int, Key>, std::vector<float>>;
-Contents ContentsOf(const ShardStore& store);
+Contents ContentsOf(ShardStore& store);
 
 // All shards of a job without a network: builds the messages of its workers and gives them to the shards.
 class ShardCluster {

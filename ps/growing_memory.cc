@@ -1,0 +1,53 @@
+#include "ps/growing_memory.h"
+
+#include <glog/logging.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace sherd {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kLeastReserve = std::size_t{64} << 10;  // many tables are small
+constexpr std::size_t kAhead = 4;                             // reserves grow by this factor: address space is cheap
+
+// `bytes` of address space, on the boundary of a huge page where they hold one.
+std::byte* Map(std::size_t bytes) {
+  const std::size_t alignment = bytes >= kHugePage ? kHugePage : 1;
+  const std::size_t mapped = bytes + alignment - 1;
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  PCHECK(memory != MAP_FAILED) << "no address space for " << bytes << " bytes of a table";
+  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t aligned = (begin + alignment - 1) / alignment * alignment;
+  if (aligned > begin) munmap(memory, aligned - begin);
+  if (begin + mapped > aligned + bytes)
+    munmap(reinterpret_cast<void*>(aligned + bytes), begin + mapped - aligned - bytes);
+  if (bytes >= 2 * kHugePage) madvise(reinterpret_cast<void*>(aligned), bytes, MADV_HUGEPAGE);
+  return reinterpret_cast<std::byte*>(aligned);
+}
+
+}  // namespace
+
+GrowingMemory::~GrowingMemory() {
+  if (data_ != nullptr) munmap(data_, reserved_);
+}
+
+void GrowingMemory::Grow(std::size_t size) {
+  if (size > reserved_) Reserve(std::max(kLeastReserve, size * kAhead));
+  size_ = std::max(size_, size);
+}
+
+void GrowingMemory::Reserve(std::size_t size) {
+  const std::size_t bytes = (size + kLeastReserve - 1) / kLeastReserve * kLeastReserve;
+  std::byte* larger = Map(bytes);
+  if (data_ != nullptr) {
+    void* moved = mremap(data_, reserved_, reserved_, MREMAP_MAYMOVE | MREMAP_FIXED, larger);
+    PCHECK(moved == larger) << "cannot move " << reserved_ << " bytes of a table";
+  }
+  data_ = larger;
+  reserved_ = bytes;
+}
+
+}  // namespace sherd

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+
+namespace sherd {
+
+// An array of bytes that grows without being copied and without ever needing twice its memory: address space is
+// reserved ahead, pages come when they are first touched (zeroed, huge ones asked for), and when the reserve is used up
+// the pages are moved to a larger one by their page tables alone. Growth may change data(), never contents.
+// Thread-compatible.
+class GrowingMemory {
+ public:
+  GrowingMemory() = default;
+  GrowingMemory(const GrowingMemory&) = delete;
+  GrowingMemory& operator=(const GrowingMemory&) = delete;
+  ~GrowingMemory();
+
+  std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  // Makes [0, size) usable; never shrinks. Bytes that were not there before are zero.
+  void Grow(std::size_t size);
+
+ private:
+  void Reserve(std::size_t size);
+
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t reserved_ = 0;
+};
+
+}  // namespace sherd
