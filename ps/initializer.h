@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -18,12 +19,15 @@ class Initializer {
 
   // Elements first, first + 1, … of a stream.
   void Fill(std::uint64_t stream, std::uint64_t first, std::span<float> out) const;
+  // The same of several streams: outs[i][0, dim) from streams[i].
+  void FillRows(std::span<const std::uint64_t> streams, std::uint64_t first, std::size_t dim,
+                std::span<float* const> outs) const;
 
  private:
   enum class Shape { kConstant, kUniform, kNormal };
 
   Shape shape_;
-  double scale_;  // the constant; half the width; the deviation of one unit of the sum below
+  double scale_;  // the constant; half the width; the deviation of one unit of a sum of hashes' parts
 };
 
 // The stream of everything in a table, of one of its rows (elements are numbered through all its segments), and of a

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/learning_rate.h"
+
 namespace sherd {
 namespace {
 
@@ -10,14 +12,11 @@ std::uint32_t MaxInFlight(const proto::Train& train) {
   return train.consistency() == proto::Train::BSP ? 1 : std::max(train.max_in_flight(), 1u);
 }
 
-// The plateau schedule's factor, times the epochs', times the warm-up's: (clock + 1) / warmup_clocks until that is 1.
+// The plateau schedule's factor, times the epochs', times the clock's.
 float LearningRateScale(const proto::Task& task, const proto::LearningRate& rate, std::uint64_t clock) {
   double factor = task.has_learning_rate_scale() ? task.learning_rate_scale() : 1;
   for (std::uint32_t epoch = 0; epoch < task.epoch(); ++epoch) factor *= rate.epoch_factor();
-  if (clock + 1 < rate.warmup_clocks()) {
-    factor *= static_cast<double>(clock + 1) / static_cast<double>(rate.warmup_clocks());
-  }
-  return static_cast<float>(factor);
+  return static_cast<float>(factor * ClockFactor(rate, clock));
 }
 
 std::string Name(const proto::Task& task) {

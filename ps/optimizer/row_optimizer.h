@@ -23,10 +23,14 @@ struct RowBatch {
   std::size_t stride = 0;  // floats from one row's gradient to the next one's
 };
 
-// What is done to a mean gradient before any optimizer sees it.
+// What is done to a mean gradient before any optimizer sees it, and to the weights before its step.
 struct GradientRules {
+  float l1 = 0;         // adds l1 * sign(w)
   float l2 = 0;         // adds l2 * w
   float clip_norm = 0;  // scales the row's gradient down to at most this norm; 0: no limit
+  double decay = 0;     // multiplies w by 1 - rate_scale * decay; learning_rate * weight_decay, at most 1
+
+  bool empty() const { return l1 == 0 && l2 == 0 && clip_norm == 0 && decay == 0; }
 };
 
 // The rule by which a gradient changes a row's weights and its state. Every element goes through the same IEEE

@@ -1,28 +1,43 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ps/optimizer/gradient.h"
 #include "ps/optimizer/kinds.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ps/optimizer/rowwise_adagrad.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
+#include "ps/optimizer/lane_squares.inc"
 #include "ps/optimizer/vector_loop.inc"
 
 HWY_BEFORE_NAMESPACE();
 namespace sherd::HWY_NAMESPACE {
 
+// A few rows at a time: their sums, then all square roots and divisions, which so overlap, then their weights.
 void ApplyRowwiseAdagrad(const RowBatch& batch, float rate, float epsilon) {
-  for (std::size_t r = 0; r < batch.rows.size(); ++r) {
-    float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* sum = batch.rows[r] + batch.state;
-    const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
-    *sum += static_cast<float>(SumOfSquares({g, batch.dim}) / batch.dim);
-    const float step = rate / (std::sqrt(*sum) + epsilon);
-    ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
-      hn::StoreU(hn::Sub(hn::LoadU(d, w + i), hn::Mul(hn::Set(d, step), hn::LoadU(d, g + i))), d, w + i);
+  constexpr std::size_t kTogether = 8;
+  HWY_ALIGN float steps[kTogether] = {};
+  const double share = 1.0 / batch.dim;
+  for (std::size_t first = 0; first < batch.rows.size(); first += kTogether) {
+    const std::size_t count = std::min(kTogether, batch.rows.size() - first);
+    const float* gradients = batch.gradients + first * batch.stride;
+    for (std::size_t r = 0; r < count; ++r) {
+      float* sum = batch.rows[first + r] + batch.state;
+      *sum += static_cast<float>(LaneSquares(gradients + r * batch.stride, batch.dim) * share);
+      steps[r] = *sum;
+    }
+    ForEachVector(kTogether, [=, &steps](auto d, std::size_t i) SHERD_LOOP_BODY {
+      const auto divisor = hn::Add(hn::Sqrt(hn::LoadU(d, steps + i)), hn::Set(d, epsilon));
+      hn::StoreU(hn::Div(hn::Set(d, rate), divisor), d, steps + i);
     });
+    for (std::size_t r = 0; r < count; ++r) {
+      float* HWY_RESTRICT w = batch.rows[first + r] + batch.weights;
+      const float* HWY_RESTRICT g = gradients + r * batch.stride;
+      const float step = steps[r];
+      ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
+        hn::StoreU(hn::Sub(hn::LoadU(d, w + i), hn::Mul(hn::Set(d, step), hn::LoadU(d, g + i))), d, w + i);
+      });
+    }
   }
 }
 

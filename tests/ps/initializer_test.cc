@@ -4,7 +4,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <string>
 #include <vector>
+
+#include "base/simd.h"
 
 namespace sherd {
 namespace {
@@ -43,6 +46,44 @@ TEST(InitializerTest, GoldenBits) {
   EXPECT_EQ(Bits(uniform[1]), 0xbe28d2a8u);
   EXPECT_EQ(Bits(xavier[0]), 0x3d2dd120u);
   EXPECT_EQ(Bits(xavier[1]), 0x3e3102f5u);
+}
+
+// What the vectors must give, one element at a time.
+float Scalar(proto::Initializer::Kind kind, double scale, std::uint64_t stream, std::uint64_t element) {
+  if (kind == proto::Initializer::CONSTANT) return static_cast<float>(scale);
+  if (kind == proto::Initializer::UNIFORM) {
+    return static_cast<float>((2.0 * UnitFloat(Mix(stream, element)) - 1.0) * scale);
+  }
+  std::int64_t sum = 0;
+  for (const std::uint64_t hash : {Mix(stream, 2 * element), Mix(stream, 2 * element + 1)}) {
+    for (int shift = 0; shift < 64; shift += 16) sum += static_cast<std::int64_t>(hash >> shift & 0xffff);
+  }
+  return static_cast<float>(static_cast<double>(sum - 4 * 65535) *
+                            (scale / std::sqrt(8.0 * (65536.0 * 65536.0 - 1) / 12)));
+}
+
+TEST(InitializerTest, EverySimdTargetGivesTheBitsOfTheScalarFormula) {
+  for (const std::string target : {"sse4", "avx2", "avx512"}) {
+    if (!UseSimd(target).ok()) continue;
+    for (const auto kind : {proto::Initializer::CONSTANT, proto::Initializer::UNIFORM, proto::Initializer::NORMAL}) {
+      const Initializer initializer = Make(kind, 0.037);
+      for (std::size_t n = 1; n <= 40; ++n) {
+        const std::vector<std::uint64_t> streams = {Mix(n), ~0ull - n, n};
+        const std::uint64_t first = n % 3 == 0 ? ~0ull - 20 : n;  // also across the end of the numbers
+        std::vector<std::vector<float>> rows(streams.size(), std::vector<float>(n + 1, 7));
+        std::vector<float*> outs;
+        for (auto& row : rows) outs.push_back(row.data());
+        initializer.FillRows(streams, first, n, outs);
+        for (std::size_t r = 0; r < rows.size(); ++r) {
+          for (std::size_t i = 0; i < n; ++i) {
+            ASSERT_EQ(Bits(rows[r][i]), Bits(Scalar(kind, 0.037, streams[r], first + i))) << target << kind << " " << i;
+          }
+          EXPECT_EQ(rows[r][n], 7);
+        }
+      }
+    }
+  }
+  ASSERT_TRUE(UseSimd(BestSimd()).ok());
 }
 
 TEST(InitializerTest, ElementsDoNotDependOnHowTheyAreAskedFor) {

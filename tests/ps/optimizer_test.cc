@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,8 @@ class Rows {
       EXPECT_EQ(row.back(), kGuard);
     }
   }
+
+  void Restore(std::size_t row, const std::vector<float>& memory) { memory_[row] = memory; }
 
   float weight(std::size_t row, std::size_t i) const { return memory_[row][1 + i]; }
   float state(std::size_t row, std::size_t i) const { return memory_[row][1 + dim_ + i]; }
@@ -139,6 +142,69 @@ TEST(AdamTest, CorrectionsGoOnBeyondTheTable) {
   }
 }
 
+TEST(AmsGradTest, KeepsTheGreatestSquare) {
+  const auto optimizer = Make(Spec([](proto::Optimizer* o) {
+    o->mutable_amsgrad()->set_learning_rate(1);
+    o->mutable_amsgrad()->set_beta1(0);
+    o->mutable_amsgrad()->set_beta2(0.5);
+  }));
+  Rows rows(optimizer.get(), 1, {{0}});
+  rows.Update({{4}});  // v = 8 = greatest; 8 / (1 - 0.5) = 16: step 4 / 4
+  EXPECT_FLOAT_EQ(rows.weight(0, 0), -1);
+  rows.Update({{0}});  // v = 4, greatest 8
+  rows.Update({{1}});  // v = 2.5, greatest 8; 8 / (1 - 1/8): step 1 / sqrt(64 / 7)
+  EXPECT_FLOAT_EQ(rows.weight(0, 0), -1 - std::sqrt(7.0f) / 8);
+  EXPECT_EQ(rows.state(0, 1), 2.5f);
+  EXPECT_EQ(rows.state(0, 2), 8);
+  EXPECT_EQ(rows.state(0, 3), 3);
+}
+
+TEST(RmsPropTest, TwoStepsWithMomentum) {
+  const auto optimizer = Make(Spec([](proto::Optimizer* o) {
+    o->mutable_rmsprop()->set_learning_rate(0.5);
+    o->mutable_rmsprop()->set_decay(0.75);
+    o->mutable_rmsprop()->set_momentum(0.5);
+  }));
+  Rows rows(optimizer.get(), 1, {{0}});
+  rows.Update({{4}});  // v = 4, step 4 / 2, buffer 2
+  EXPECT_FLOAT_EQ(rows.weight(0, 0), -1);
+  rows.Update({{2}});  // v = 4, step 1, buffer 2
+  EXPECT_FLOAT_EQ(rows.weight(0, 0), -2);
+}
+
+TEST(LambTest, TwoStepsOfTheRowsNormTimesTheRate) {
+  const auto optimizer = Make(Spec([](proto::Optimizer* o) {
+    o->mutable_lamb()->set_learning_rate(0.5);
+    o->mutable_lamb()->set_beta1(0);
+    o->mutable_lamb()->set_beta2(0);
+    o->mutable_lamb()->set_epsilon(0);
+  }));
+  Rows rows(optimizer.get(), 2, {{3, 4}, {0, 0}});
+  rows.Update({{9, 0}, {2, 2}});  // update (1, 0): |w| = 5; no ratio for zeros, whose update is (1, 1)
+  EXPECT_FLOAT_EQ(rows.weight(0, 0), 0.5f);
+  EXPECT_FLOAT_EQ(rows.weight(0, 1), 4);
+  EXPECT_FLOAT_EQ(rows.weight(1, 1), -0.5f);
+  rows.Update({{0, -7}, {0, 0}});  // update (0, -1): |w| = sqrt(16.25); an update of zeros moves nothing
+  EXPECT_FLOAT_EQ(rows.weight(0, 1), 4 + 0.5f * std::sqrt(16.25f));
+  EXPECT_FLOAT_EQ(rows.weight(1, 1), -0.5f);
+}
+
+TEST(LarsTest, TwoSteps) {
+  const auto optimizer = Make(Spec([](proto::Optimizer* o) {
+    o->mutable_lars()->set_learning_rate(1);
+    o->mutable_lars()->set_momentum(0.5);
+    o->mutable_lars()->set_trust(0.5);
+    o->mutable_lars()->set_weight_decay(1);
+  }));
+  Rows rows(optimizer.get(), 2, {{3, 4}});
+  rows.Update({{5, 0}});  // ratio 0.5 * 5 / (5 + 5) = 1/4 of (8, 4)
+  EXPECT_FLOAT_EQ(rows.weight(0, 0), 1);
+  EXPECT_FLOAT_EQ(rows.weight(0, 1), 3);
+  rows.Update({{0, 0}});  // a gradient of zeros: ratio 1, buffer (1, 0.5) + (1, 3)
+  EXPECT_FLOAT_EQ(rows.weight(0, 0), -1);
+  EXPECT_FLOAT_EQ(rows.weight(0, 1), -0.5f);
+}
+
 TEST(FtrlTest, StaysZeroBelowLambda1AndLeavesItByTheExcess) {
   const auto optimizer = Make(Spec([](proto::Optimizer* o) {
     o->mutable_ftrl()->set_alpha(0.5);
@@ -195,6 +261,29 @@ TEST(GradientRulesTest, DividesThenDecaysThenClips) {
   EXPECT_EQ(clipped.weight(1, 0), -0.3f);
 }
 
+TEST(GradientRulesTest, L1PushesToZeroAndLeavesZeroAlone) {
+  const auto optimizer = Make(Spec([](proto::Optimizer* o) {
+    o->mutable_sgd()->set_learning_rate(1);
+    o->set_l1(0.25);
+  }));
+  Rows rows(optimizer.get(), 3, {{2, -2, 0}});
+  rows.Update({{0, 0, 0}});
+  EXPECT_EQ(rows.weight(0, 0), 1.75f);
+  EXPECT_EQ(rows.weight(0, 1), -1.75f);
+  EXPECT_EQ(rows.weight(0, 2), 0);
+}
+
+TEST(GradientRulesTest, WeightsDecayByTheRateOutsideTheGradient) {
+  const auto optimizer = Make(Spec([](proto::Optimizer* o) {
+    o->mutable_adagrad()->set_learning_rate(0.5);
+    o->set_weight_decay(0.5);
+  }));
+  Rows rows(optimizer.get(), 2, {{8, 8}});
+  rows.Update({{0, 3}}, 1, 0.5f);  // 8 * (1 - 0.5 * 0.5 * 0.5) = 7; the step 0.25 * 3 / 3
+  EXPECT_EQ(rows.weight(0, 0), 7);
+  EXPECT_EQ(rows.weight(0, 1), 6.75f);
+}
+
 // ---- every kind against its formula in double ----------------------------------------------------------------------
 
 // One row in double: w and whatever else the formula keeps.
@@ -205,6 +294,10 @@ struct Kind {
   proto::Optimizer spec;
   Twin twin;
 };
+
+double Norm(const std::vector<double>& values) {
+  return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0));
+}
 
 std::vector<Kind> Kinds() {
   std::vector<Kind> kinds;
@@ -261,6 +354,60 @@ std::vector<Kind> Kinds() {
                        (*w)[i] = std::abs(z) <= 0.3 ? 0 : -(z - sign * 0.3) / ((0.5 + std::sqrt(n)) / 0.2 + 0.1);
                      }
                    }});
+  kinds.push_back({"amsgrad", Spec([](auto* o) { o->mutable_amsgrad()->set_learning_rate(0.01); }),
+                   [](auto* w, auto* s, const auto& g) {
+                     const std::size_t n = g.size();
+                     const double t = ++(*s)[3 * n];
+                     for (std::size_t i = 0; i < n; ++i) {
+                       double &m = (*s)[i], &v = (*s)[n + i], &x = (*s)[2 * n + i];
+                       m = 0.9 * m + 0.1 * g[i];
+                       v = 0.999 * v + 0.001 * g[i] * g[i];
+                       x = std::max(x, v);
+                       (*w)[i] -=
+                           0.01 * (m / (1 - std::pow(0.9, t))) / (std::sqrt(x / (1 - std::pow(0.999, t))) + 1e-8);
+                     }
+                   }});
+  kinds.push_back({"rmsprop", Spec([](auto* o) {
+                     o->mutable_rmsprop()->set_learning_rate(0.01);
+                     o->mutable_rmsprop()->set_momentum(0.5);
+                   }),
+                   [](auto* w, auto* s, const auto& g) {
+                     for (std::size_t i = 0; i < g.size(); ++i) {
+                       double &v = (*s)[i], &b = (*s)[g.size() + i];
+                       v = 0.99 * v + 0.01 * g[i] * g[i];
+                       b = 0.5 * b + g[i] / (std::sqrt(v) + 1e-8);
+                       (*w)[i] -= 0.01 * b;
+                     }
+                   }});
+  kinds.push_back({"lamb", Spec([](auto* o) {
+                     o->mutable_lamb()->set_learning_rate(0.01);
+                     o->mutable_lamb()->set_weight_decay(0.1);
+                   }),
+                   [](auto* w, auto* s, const auto& g) {
+                     const std::size_t n = g.size();
+                     const double t = ++(*s)[2 * n];
+                     std::vector<double> u(n);
+                     for (std::size_t i = 0; i < n; ++i) {
+                       double &m = (*s)[i], &v = (*s)[n + i];
+                       m = 0.9 * m + 0.1 * g[i];
+                       v = 0.999 * v + 0.001 * g[i] * g[i];
+                       u[i] = m / (1 - std::pow(0.9, t)) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-6);
+                       u[i] += 0.1 * (*w)[i];
+                     }
+                     const double ratio = Norm(*w) > 0 ? Norm(*w) / Norm(u) : 1;
+                     for (std::size_t i = 0; i < n; ++i) (*w)[i] -= 0.01 * ratio * u[i];
+                   }});
+  kinds.push_back({"lars", Spec([](auto* o) {
+                     o->mutable_lars()->set_trust(0.02);
+                     o->mutable_lars()->set_weight_decay(0.1);
+                   }),
+                   [](auto* w, auto* s, const auto& g) {
+                     const double norm = Norm(*w), ratio = norm > 0 ? 0.02 * norm / (Norm(g) + 0.1 * norm) : 1;
+                     for (std::size_t i = 0; i < g.size(); ++i) {
+                       (*s)[i] = 0.9 * (*s)[i] + ratio * (g[i] + 0.1 * (*w)[i]);
+                       (*w)[i] -= 0.1 * (*s)[i];
+                     }
+                   }});
   kinds.push_back({"moving_average", Spec([](auto* o) { o->mutable_moving_average()->set_momentum(0.9); }),
                    [](auto* w, auto*, const auto& g) {
                      for (std::size_t i = 0; i < g.size(); ++i) (*w)[i] = 0.9 * (*w)[i] + 0.1 * g[i];
@@ -276,7 +423,7 @@ TEST(RowOptimizerTest, AHundredStepsStayWithTheFormulaInDouble) {
     const auto optimizer = Make(kind.spec);
     for (const std::uint32_t dim : {1u, 7u, 16u, 33u}) {
       Rows rows(optimizer.get(), dim, {std::vector<float>(dim, 0)});
-      std::vector<double> w(dim), state(2 * dim + 1);
+      std::vector<double> w(dim), state(3 * dim + 1);
       for (int step = 0; step < 100; ++step) {
         std::vector<float> g(dim);
         for (std::size_t i = 0; i < dim; ++i) g[i] = Gradient(step, i);
@@ -294,7 +441,7 @@ TEST(RowOptimizerTest, AHundredStepsStayWithTheFormulaInDouble) {
 TEST(RowOptimizerTest, EveryVectorWidthGivesTheSameBits) {
   for (Kind& kind : Kinds()) {
     kind.spec.set_clip_norm(kind.name == "moving_average" ? 0 : 1.5);
-    for (const std::uint32_t dim : {1u, 5u, 16u, 31u, 100u}) {
+    for (const std::uint32_t dim : {1u, 5u, 16u, 31u, 100u, 600u}) {
       std::vector<std::vector<float>> results;
       for (const std::string target : {"sse4", "avx2", "avx512"}) {
         if (!UseSimd(target).ok()) continue;
@@ -312,6 +459,23 @@ TEST(RowOptimizerTest, EveryVectorWidthGivesTheSameBits) {
         EXPECT_EQ(std::memcmp(result.data(), results[0].data(), result.size() * sizeof(float)), 0) << kind.name << dim;
       }
     }
+  }
+}
+
+TEST(RowOptimizerTest, ARestoredRowGoesOnWithEqualBits) {
+  for (const Kind& kind : Kinds()) {
+    const auto optimizer = Make(kind.spec);
+    const auto step = [](Rows* rows, int number) {
+      std::vector<float> g(33);
+      for (std::size_t i = 0; i < g.size(); ++i) g[i] = Gradient(number, i);
+      rows->Update({g}, 3);
+    };
+    Rows kept(optimizer.get(), 33, {std::vector<float>(33, 0.5f)});
+    for (int i = 0; i < 10; ++i) step(&kept, i);
+    Rows restored(optimizer.get(), 33, {std::vector<float>(33, -9)});
+    restored.Restore(0, kept.memory(0));
+    for (int i = 10; i < 20; ++i) step(&kept, i), step(&restored, i);
+    EXPECT_EQ(kept.memory(0), restored.memory(0)) << kind.name;
   }
 }
 
@@ -342,6 +506,9 @@ TEST(RowOptimizerTest, AnEpsilonOfZeroMakesNoNan) {
     if (spec.has_adagrad()) spec.mutable_adagrad()->set_epsilon(0);
     if (spec.has_rowwise_adagrad()) spec.mutable_rowwise_adagrad()->set_epsilon(0);
     if (spec.has_adam()) spec.mutable_adam()->set_epsilon(0);
+    if (spec.has_amsgrad()) spec.mutable_amsgrad()->set_epsilon(0);
+    if (spec.has_rmsprop()) spec.mutable_rmsprop()->set_epsilon(0);
+    if (spec.has_lamb()) spec.mutable_lamb()->set_epsilon(0);
     if (spec.has_ftrl()) spec.mutable_ftrl()->set_beta(0), spec.mutable_ftrl()->set_lambda2(0);
     const auto optimizer = Make(spec);
     Rows rows(optimizer.get(), 2, {{0, 1}});
@@ -371,6 +538,18 @@ TEST(MakeRowOptimizerTest, NamesTheFieldThatCanNotBe) {
     return MakeRowOptimizer(Spec(fill), "table 'wide': optimizer").status().text();
   };
   EXPECT_THAT(error([](auto* o) { o->mutable_ftrl(), o->set_l2(0.1); }), HasSubstr("table 'wide': optimizer.l2"));
+  for (const char* field : {"l1", "weight_decay"}) {
+    const auto set = [&](proto::Optimizer* o) { field[0] == 'l' ? o->set_l1(0.1) : o->set_weight_decay(0.1); };
+    const std::string text = std::string("optimizer.") + field + ": not with ";
+    EXPECT_THAT(error([&](auto* o) { o->mutable_ftrl(), set(o); }), HasSubstr(text + "ftrl"));
+    EXPECT_THAT(error([&](auto* o) { o->mutable_moving_average(), set(o); }), HasSubstr(text + "moving_average"));
+  }
+  EXPECT_THAT(error([](auto* o) { o->mutable_lamb(), o->set_weight_decay(0.1); }), HasSubstr("lamb.weight_decay"));
+  EXPECT_THAT(error([](auto* o) { o->mutable_lars(), o->set_weight_decay(0.1); }), HasSubstr("lars.weight_decay"));
+  EXPECT_THAT(error([](auto* o) { o->mutable_sgd()->set_learning_rate(2), o->set_weight_decay(0.6); }),
+              HasSubstr("optimizer.weight_decay"));
+  EXPECT_THAT(error([](auto* o) { o->mutable_lars()->set_trust(0); }), HasSubstr("optimizer.lars.trust"));
+  EXPECT_THAT(error([](auto* o) { o->mutable_rmsprop()->set_decay(1); }), HasSubstr("optimizer.rmsprop.decay"));
   EXPECT_THAT(error([](auto* o) { o->mutable_adam()->set_beta2(1); }), HasSubstr("optimizer.adam.beta2"));
   EXPECT_THAT(error([](auto* o) { o->mutable_sgd()->set_learning_rate(-1); }),
               HasSubstr("optimizer.sgd.learning_rate"));
