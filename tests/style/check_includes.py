@@ -20,9 +20,9 @@ MAY_INCLUDE = {
 FOLDERS = set(MAY_INCLUDE) | {"proto"}
 
 # Libraries that only one file of the product may include, so that there is one door to each.
-ONE_DOOR = {"mpi.h", "zmq.hpp", "zmq.h", "google/protobuf/text_format.h"}
+ONE_DOOR = {"mpi.h", "zmq.hpp", "zmq.h", "liburing.h", "google/protobuf/text_format.h"}
 # Libraries too heavy, or too particular, for a header.
-NOT_IN_HEADERS = re.compile(r"(Eigen/|zmq|dnnl|hwy/|mpi\.h|zstd|lzma|zlib|xxhash|google/protobuf/text_format)")
+NOT_IN_HEADERS = re.compile(r"(Eigen/|zmq|dnnl|hwy/|mpi\.h|zstd|lzma|zlib|xxhash|liburing|google/protobuf/text_format)")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "ps/scratch_file.h"
+
+namespace sherd {
+
+// Reads many extents of a file, hundreds under way together, and hands them over as they arrive. Reads that come short
+// or must be tried again are; one that gets no further for `deadline` is an error. Thread-compatible.
+class BlockReader {
+ public:
+  static constexpr std::uint32_t kSlots = 256;  // reads under way: more gain nothing (*measured*)
+
+  // Whole blocks, at most `max_bytes`.
+  struct Extent {
+    std::uint64_t offset;
+    std::uint32_t bytes;
+  };
+  struct Arrived {
+    std::uint32_t extent;  // its place among those asked for
+    std::span<const std::byte> bytes;
+  };
+
+  // `name` is the file's in errors. Memory: kSlots * max_bytes of addresses, of which only what reads have filled is
+  // real.
+  BlockReader(ScratchFile* file, std::string name, std::uint32_t max_bytes, std::chrono::milliseconds deadline);
+  ~BlockReader();
+
+  // Starts the first of `extents`, which must stay until all have arrived. Those of an earlier call are forgotten.
+  void Begin(std::span<const Extent> extents);
+  bool pending() const { return arrived_count_ < extents_.size(); }
+  // At least one of those pending; the bytes stay until the next call. After an error nothing is pending.
+  Result<std::span<const Arrived>> Next();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::uint32_t kForgotten = ~std::uint32_t{0};
+  struct Slot {
+    std::uint32_t extent = kForgotten;
+    std::uint32_t filled = 0;  // bytes of the extent that are there
+  };
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+
+  std::span<std::byte> Memory(std::uint32_t slot, std::uint32_t bytes) const;
+  void StartMore();
+  // Moves what is to be tried again, and then what has not been tried, into reads; as many as slots allow.
+  void QueueReads();
+  Status WaitForSome();
+  Status Take(const ScratchFile::Done& done);
+  // Where there is no queue: one read, now.
+  Status ReadOne();
+  Status Fail(const Extent& extent, std::uint32_t slot, std::int64_t result) const;
+  // Nothing is pending any more; reads under way finish into slots that stay taken until then.
+  void Forget();
+
+  ScratchFile* const file_;
+  const std::string name_;
+  const std::uint32_t max_bytes_;
+  const std::chrono::milliseconds deadline_;
+  std::unique_ptr<std::byte, Free> memory_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;          // slots
+  std::vector<ScratchFile::Read> to_start_;  // in slots, but not with the system yet
+  std::vector<ScratchFile::Done> done_;
+  std::vector<Arrived> arrived_;  // of the last Next
+  std::vector<std::uint32_t> arrived_slots_;
+  std::span<const Extent> extents_;
+  std::uint32_t next_ = 0;  // the first extent without a slot
+  std::uint32_t arrived_count_ = 0;
+  std::uint32_t under_way_ = 0;  // reads that the system has
+  bool has_queue_ = true;
+};
+
+}  // namespace sherd
