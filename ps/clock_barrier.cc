@@ -1,5 +1,6 @@
 #include "ps/clock_barrier.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sherd {
@@ -29,6 +30,7 @@ void ClockBarrier::Apply(const std::vector<Message>& pushes) {
   for (std::size_t i = 0; i < pushes.size(); ++i) {
     const proto::Header& header = pushes[i].header;
     rows += header.rows();
+    job_seconds_ = std::max(job_seconds_, header.job_seconds());
     if (header.rows() > 0 && header.has_learning_rate_scale()) rate_scale = header.learning_rate_scale();
     checker_.ViewAgain(pushes[i], &views_[i]);
   }

@@ -29,6 +29,10 @@ class ClockBarrier {
 
   void Clear() { waiting_.clear(); }
 
+  // The greatest job's time of the pushes applied so far. Those of one clock may differ in it; all of them are applied
+  // at the greatest.
+  std::uint32_t job_seconds() const { return job_seconds_; }
+
  private:
   void Apply(const std::vector<Message>& pushes);
   void ApplyTable(std::uint32_t table, float rows, float rate_scale);
@@ -40,6 +44,7 @@ class ClockBarrier {
   std::vector<RequestView> views_;                        // of the clock that is being applied, by worker
   std::vector<const SectionView*> parts_;
   GradientSum sum_;
+  std::uint32_t job_seconds_ = 0;
 };
 
 }  // namespace sherd

@@ -36,7 +36,8 @@ Shard::Shard(ShardOptions options, std::unique_ptr<ShardStore> store)
       bsp_(options_.train.consistency() == proto::Train::BSP),
       store_(std::move(store)),
       checker_(store_.get()),
-      barrier_(store_.get()) {}
+      barrier_(store_.get()),
+      memory_(store_.get(), options_.memory_budget) {}
 
 std::vector<Envelope> Shard::Handle(Envelope request) {
   switch (request.message.header.kind()) {
@@ -149,12 +150,24 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
     stream->held.push_back(std::move(request));
     return;
   }
+  if (header.kind() == proto::PUSH) {
+    if (const Status status = TakesPushes(); !status.ok()) return Refuse(request, proto::UNAVAILABLE, status.text());
+  }
   if (const Status status = Execute(request.message); !status.ok()) {
     return Refuse(request, proto::INVALID, KindName(header.kind()) + ": " + status.text());
   }
   ++stream->next;
   Reply(request, MakeReply(header));
   Advance();
+}
+
+// Before the marks of an open cut there may be pushes that the checkpoint can not do without: they are taken though the
+// budget is used up, which is why it should leave the machine some room.
+Status Shard::TakesPushes() {
+  paused_ = store_->WhyPushesWait();
+  if (!paused_.empty()) return Status::Unavailable("shard " + std::to_string(options_.shard) + ": " + paused_);
+  if (!memory_.exceeded() || cut_.open()) return {};
+  return Status::Unavailable("shard " + std::to_string(options_.shard) + ": " + memory_.full());
 }
 
 // A number that was taken before: done long ago, or still held; that one's answer goes where it was asked for last.
@@ -196,6 +209,7 @@ Status Shard::ExecutePush(const Message& message) {
     barrier_.Add(header.index(), message);
     return {};
   }
+  job_seconds_ = std::max(job_seconds_, header.job_seconds());
   const float rows = static_cast<float>(header.rows());
   const float rate_scale = header.has_learning_rate_scale() ? header.learning_rate_scale() : 1;
   for (const SectionView& section : view_) {
@@ -220,6 +234,7 @@ void Shard::Advance() {
       moved = true;
     }
   }
+  memory_.Look();
   AnswerPulls();
 }
 

