@@ -64,8 +64,8 @@ Status DescribeTables(CheckpointReader* reader, const proto::ModelSpec& kept) {
     DescribeTable(table, row, rows);
   }
   std::uint64_t parameters = 0;
-  RETURN_IF_ERROR(reader->ForEachDenseBlock(
-      [&](std::uint32_t, std::uint32_t, std::uint32_t length, std::span<const float>) {
+  RETURN_IF_ERROR(
+      reader->ForEachDenseBlock([&](std::uint32_t, std::uint32_t, std::uint32_t length, std::span<const float>) {
         parameters += length;
         return Status();
       }));

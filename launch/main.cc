@@ -113,7 +113,8 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   request.checkpoint = FLAGS_checkpoint;
   request.input = FLAGS_input;
   request.output = FLAGS_output;
-  if (command == Command::kInspect && !request.job_file.empty()) request.checkpoint = std::exchange(request.job_file, "");
+  if (command == Command::kInspect && !request.job_file.empty())
+    request.checkpoint = std::exchange(request.job_file, "");
   request.metrics = FLAGS_metrics;
   return request;
 }
@@ -196,9 +197,9 @@ int Main(int argc, char** argv) {
   }
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage({argc < 2
-                         ? "which command? train, eval, predict, check or inspect"
-                         : std::string("unknown command ") + argv[1] + "; there are train, eval, predict, check and inspect"});
+    return BadUsage(
+        {argc < 2 ? "which command? train, eval, predict, check or inspect"
+                  : std::string("unknown command ") + argv[1] + "; there are train, eval, predict, check and inspect"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

@@ -38,7 +38,8 @@ std::uint64_t CgroupMemory(const std::string& cgroups, const std::string& root) 
   for (std::string line; std::getline(in, line);) {  // "0::/path" or "9:memory:/path"
     const std::size_t first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",", path = line.substr(second + 1);
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",",
+                      path = line.substr(second + 1);
     if (controllers == ",,") limit = std::min(limit, LimitAbove(root, path, "memory.max"));
     if (controllers.find(",memory,") == std::string::npos) continue;
     limit = std::min(limit, LimitAbove(root + "/memory", path, "memory.limit_in_bytes"));

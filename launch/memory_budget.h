@@ -14,8 +14,8 @@ std::uint64_t HostMemory();
 // they lie in, with their files below `root` (/sys/fs/cgroup). Without a limit: the greatest number.
 std::uint64_t CgroupMemory(const std::string& cgroups, const std::string& root);
 
-// Bytes that the tables of one of `servers` servers on a host may take: as the job says, else nine tenths of the memory,
-// dealt to them.
+// Bytes that the tables of one of `servers` servers on a host may take: as the job says, else nine tenths of the
+// memory, dealt to them.
 std::uint64_t ServerMemoryBudget(const proto::Cluster& cluster, std::uint64_t host_memory, std::uint32_t servers);
 
 }  // namespace sherd

@@ -26,8 +26,8 @@ nn::Nonlinearity NonlinearityOf(proto::Tower::Activation activation) {
   return nn::Nonlinearity::kIdentity;
 }
 
-// Each field as the table has it, else as all tables have it, else by default; all written out, so that the same storage
-// is the same message however it came about.
+// Each field as the table has it, else as all tables have it, else by default; all written out, so that the same
+// storage is the same message however it came about.
 proto::RowStorage StorageOf(const proto::Model& model, const proto::Table* table) {
   proto::RowStorage storage = model.storage();
   if (table != nullptr) storage.MergeFrom(table->storage());

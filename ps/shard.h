@@ -24,7 +24,7 @@ namespace sherd {
 struct ShardOptions {
   std::uint32_t shard = 0;
   std::uint32_t map_epoch = 1;
-  proto::Train train;  // the consistency
+  proto::Train train;               // the consistency
   std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
   std::string spill_dir;            // of this shard alone; empty: it must not spill
 };
@@ -105,7 +105,7 @@ class Shard {
   Cut cut_;
   MemoryWatch memory_;
   std::string paused_;
-  std::uint32_t job_seconds_ = 0;  // but in BSP
+  std::uint32_t job_seconds_ = 0;            // but in BSP
   std::map<std::uint32_t, Stream> streams_;  // by worker
   std::deque<Envelope> pulls_;               // held until the clocks allow
   BufferPool pool_;

@@ -37,7 +37,8 @@ constexpr int kLongRequest = 10;
 
 // What to do about a job whose tables have outgrown its memory.
 constexpr char kMemoryAdvice[] =
-    "\nraise memory_budget, add servers, or set the tables' storage.at_budget to EVICT or SPILL; then go on by --resume";
+    "\nraise memory_budget, add servers, or set the tables' storage.at_budget to EVICT or SPILL; then go on by "
+    "--resume";
 
 const char* SetName(proto::Chunk::Set set) {
   return set == proto::Chunk::TRAIN ? "training" : set == proto::Chunk::EVAL ? "eval" : "test";
@@ -380,16 +381,16 @@ void Scheduler::Impl::Done(DoneReport report) {
   observer_->OnDone(report);
 }
 
-// The user asked for an end, or a server has no memory left: with a checkpoint, where one is kept. A second request ends
-// it at once.
+// The user asked for an end, or a server has no memory left: with a checkpoint, where one is kept. A second request
+// ends it at once.
 Status Scheduler::Impl::StopOrderly() {
   stops_heeded_ = 1;
   if (!training_) return Status::Stopped("stopped on request");
   const std::string why = full_.empty() ? "stopped on request" : full_ + kMemoryAdvice + "\nstopped";
   const auto stopped = [&](std::uint64_t rows, const std::string& checkpoint) {
     const std::uint32_t epoch = std::min(epoch_ + 1, options_.job.train().epochs());
-    return Status::Stopped(why + " in epoch " + std::to_string(epoch) + " after " + std::to_string(rows) +
-                           " rows; " + checkpoint);
+    return Status::Stopped(why + " in epoch " + std::to_string(epoch) + " after " + std::to_string(rows) + " rows; " +
+                           checkpoint);
   };
   if (!keeps_checkpoints()) return stopped(rows_, "no checkpoint is kept");
   observer_->OnMessage("stopping: writing a checkpoint");

@@ -141,8 +141,8 @@ class Scheduler::Impl {
   int stops_heeded_ = 0;
   bool stopping_ = false;
   std::string verdict_;
-  std::string full_;                  // which server has no memory left for its tables: why the job stops
-  std::set<std::uint32_t> paused_;    // servers that take no pushes for now
+  std::string full_;                        // which server has no memory left for its tables: why the job stops
+  std::set<std::uint32_t> paused_;          // servers that take no pushes for now
   std::set<std::uint32_t> running_shards_;  // while stopping
   Status failure_;
   Deadline last_tick_ = Clock::now(), last_report_, last_moved_;

@@ -176,9 +176,10 @@ proto::TableStatus Table() {
 }
 
 TEST(TableText, SaysWhatThereIsToSay) {
-  EXPECT_EQ(TableText(Table()),
-            "embedding: 1,234,567 rows, 1.7 GiB (keys 9.4 MiB), 3 updates of candidates dropped, 2 updates refused, the "
-            "last of key 18446744073709551615");
+  EXPECT_EQ(
+      TableText(Table()),
+      "embedding: 1,234,567 rows, 1.7 GiB (keys 9.4 MiB), 3 updates of candidates dropped, 2 updates refused, the "
+      "last of key 18446744073709551615");
 }
 
 TEST(MetricsWriter, AnEpochHasAnObjectForEachTable) {

@@ -52,7 +52,9 @@ TEST(FindContradictions, StorageThatCanNotBe) {
   const auto of_table = [](const std::string& fields, Command command = Command::kTrain) {
     return StorageProblemsOf("table { name: \"embedding\" storage { " + fields + " } }", command);
   };
-  const auto has = [](const std::string& text) { return testing::ElementsAre(HasSubstr("table 'embedding': " + text)); };
+  const auto has = [](const std::string& text) {
+    return testing::ElementsAre(HasSubstr("table 'embedding': " + text));
+  };
   EXPECT_THAT(of_table(""), IsEmpty());
   EXPECT_THAT(of_table("weights: INT8"), has("storage.weights: rows of INT8 can be served"));
   EXPECT_THAT(of_table("state: FP16"), has("storage.state: FP16 is not one of FP32, BF16"));
@@ -63,7 +65,8 @@ TEST(FindContradictions, StorageThatCanNotBe) {
   EXPECT_THAT(of_table("max_rows: 4096"), IsEmpty());
   EXPECT_THAT(of_table("max_bytes: 4096"), has("storage.max_bytes: 4096 is less than the "));
   EXPECT_THAT(StorageProblemsOf("table { name: \"embeding\" storage {} }", Command::kTrain),
-              testing::ElementsAre(HasSubstr("table 'embeding': no feature has its rows there; the model's tables are embedding")));
+              testing::ElementsAre(
+                  HasSubstr("table 'embeding': no feature has its rows there; the model's tables are embedding")));
 }
 
 TEST(FindContradictions, RowsOfInt8CanBeServed) {

@@ -65,7 +65,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::map<int, int> accuracy;         // tenths by version; others: 5
   std::atomic<int> failing_writes{0};  // so many shard files can not be written
 
-  proto::ShardStatus shard_status;     // of every shard
+  proto::ShardStatus shard_status;  // of every shard
   // What a server says of itself from now on; may be called while the job runs.
   void Beat(std::uint32_t server, const proto::Heartbeat& beat);
 
@@ -109,8 +109,8 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::atomic<bool> over_{false};
   std::mutex mutex_;
   std::map<std::uint32_t, proto::Heartbeat> beats_;  // by server
-  int version_ = 0;                        // of the weights
-  std::map<std::string, int> version_of_;  // a checkpoint's folder
+  int version_ = 0;                                  // of the weights
+  std::map<std::string, int> version_of_;            // a checkpoint's folder
 };
 
 }  // namespace sherd

@@ -12,7 +12,6 @@
 namespace sherd {
 namespace {
 
-
 using ::testing::HasSubstr;
 
 proto::Heartbeat Full(const std::string& text) {
