@@ -240,11 +240,24 @@ void Normalize(Message* message) {
   }
 }
 
+// How rows are kept is no part of what they are: a job may go on with other storage.
+void RemoveStorage(proto::Job* part) {
+  part->mutable_model()->clear_storage();
+  auto* tables = part->mutable_table();
+  for (int i = tables->size() - 1; i >= 0; --i) {
+    proto::Table* const table = tables->Mutable(i);
+    if (!table->has_storage()) continue;
+    table->clear_storage();
+    if (!table->has_dim() && !table->has_optimizer() && !table->has_initializer()) tables->DeleteSubrange(i, 1);
+  }
+}
+
 proto::Job ModelPart(const proto::Job& job) {
   proto::Job part;
   *part.mutable_feature() = job.feature();
   *part.mutable_table() = job.table();
   *part.mutable_model() = job.model();
+  RemoveStorage(&part);
   Normalize(&part);
   return part;
 }

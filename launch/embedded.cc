@@ -9,6 +9,7 @@
 #include "base/simd.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
+#include "launch/memory_budget.h"
 #include "launch/metrics_writer.h"
 #include "launch/roles.h"
 #include "launch/scheduler_role.h"
@@ -24,7 +25,8 @@ JobPlan PlanOf(const LoadedJob& loaded, JobRequest::Command command, std::uint64
           .roles = loaded.plan,
           .predict = command == JobRequest::Command::kPredict,
           .job_id = job_id,
-          .scheduler_endpoint = endpoint};
+          .scheduler_endpoint = endpoint,
+          .memory_budget = ServerMemoryBudget(loaded.job.cluster(), HostMemory(), loaded.plan.servers)};
 }
 
 Status RunLoaded(const JobRequest& request, const LoadedJob& loaded, Observer* metrics, SignalWatch* signals) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
+#include "base/byte_count.h"
 #include "base/job_file.h"
 
 namespace sherd {
@@ -24,6 +26,8 @@ constexpr JobFlag kFlags[] = {
     {"test", "data.test", "FILE,...", "test files"},
     {"data_dir", "data.data_dir", "DIR", "folder of the job's input files"},
     {"checkpoint_dir", "checkpoint.dir", "DIR", "folder of the job's checkpoints"},
+    {"memory_budget", "cluster.memory_budget", "BYTES", "what a server's tables may take: 8G, 512M, or bytes"},
+    {"spill_dir", "cluster.spill_dir", "DIR", "folder on a fast local disk for rows that memory has no place for"},
     {"interface", "cluster.interface", "NAME", "network interface or address for TCP"},
     {"transport", "cluster.transport", "auto|ipc|tcp", "how processes talk to each other"},
     {"security", "cluster.security", "curve|none", "encryption of TCP"},
@@ -43,9 +47,19 @@ google::protobuf::RepeatedPtrField<std::string>* FilesOf(const std::string& flag
   return flag == "test" ? data->mutable_test() : nullptr;
 }
 
+// What a person writes on a command line, as its field has it.
+Result<std::string> FieldText(const FlagValue& flag) {
+  if (flag.name != "memory_budget") return flag.value;
+  const std::optional<std::uint64_t> bytes = ParseBytes(flag.value);
+  if (bytes) return std::to_string(*bytes);
+  return Status::Invalid(flag.value + " is no number of bytes; write 8G, 512M or 8589934592");
+}
+
 // A flag's paths, once its field is set.
-Status ResolvePaths(const std::string& flag, bool from_data_dir, proto::Data* data) {
+Status ResolvePaths(const std::string& flag, bool from_data_dir, proto::Job* job) {
   const Status empty = Status::Invalid("an empty path");
+  if (flag == "spill_dir" && job->cluster().spill_dir().empty()) return empty;
+  proto::Data* const data = job->mutable_data();
   if (flag == "data_dir") {
     if (data->data_dir().empty()) return empty;
     data->set_data_dir(AbsolutePath(data->data_dir()));
@@ -74,8 +88,10 @@ std::vector<std::string> ApplyFlags(const std::vector<FlagValue>& flags, proto::
   for (const FlagValue& flag : flags) data_dir = data_dir || flag.name == "data_dir";
   for (const FlagValue& given : flags) {
     const JobFlag* flag = CHECK_NOTNULL(Find(given.name));
-    Status status = SetJobField(job, flag->field, given.value);
-    if (status.ok()) status = ResolvePaths(given.name, data_dir, job->mutable_data());
+    const Result<std::string> value = FieldText(given);
+    Status status = value.status();
+    if (status.ok()) status = SetJobField(job, flag->field, *value);
+    if (status.ok()) status = ResolvePaths(given.name, data_dir, job);
     if (!status.ok()) problems.push_back("--" + given.name + ": " + status.text());
   }
   return problems;

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/job_file.h"
 #include "launch/checkpoint_choice.h"
+#include "launch/storage_rules.h"
 #include "models/feature_layout.h"
 #include "models/model.h"
 
@@ -169,6 +170,7 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
   if (layout.ok()) {
     const auto model = DescribeModel(job);
     if (!model.ok()) problems.push_back(model.status().text());
+    if (model.ok()) Append(StorageProblems(job, *model, command), "", &problems);
   }
   Append(MetricProblems(job), "", &problems);
   if (command == Command::kTrain || command == Command::kCheck) {
@@ -191,6 +193,10 @@ Result<LoadedJob> LoadJob(const JobRequest& request, std::uint32_t ranks) {
   if (!problems.empty()) return ProblemStatus(problems);
 
   ResolveDataDir(request.job_file, &loaded.job);
+  // So that it is the same folder on every rank, whatever their own current ones are.
+  if (const std::string dir = loaded.job.cluster().spill_dir(); !dir.empty()) {
+    loaded.job.mutable_cluster()->set_spill_dir(AbsolutePath(dir));
+  }
   if (request.command == Command::kPredict) Append(UseInput(request.input, &loaded.job), "", &problems);
   const std::string prefix = (request.job_file.empty() ? request.checkpoint : request.job_file) + ": ";
   Append(FindContradictions(loaded.job, request.command), prefix, &problems);

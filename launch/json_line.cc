@@ -1,5 +1,7 @@
 #include "launch/json_line.h"
 
+#include <google/protobuf/descriptor.h>
+
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -97,6 +99,30 @@ JsonLine& JsonLine::Add(std::string_view name, const Metrics& metrics) {
     AppendNumber(value, &text_);
   }
   text_ += '}';
+  return *this;
+}
+
+JsonLine& JsonLine::Add(std::string_view name, const std::vector<proto::TableStatus>& tables) {
+  Name(name);
+  text_ += '[';
+  for (const proto::TableStatus& table : tables) {
+    if (text_.back() != '[') text_ += ',';
+    text_ += '{';
+    AppendString("name", &text_);
+    text_ += ':';
+    AppendString(table.name(), &text_);
+    for (int i = 0; i < table.GetDescriptor()->field_count(); ++i) {
+      const auto* const field = table.GetDescriptor()->field(i);
+      if (field->name() == "name" || (field->name() == "refused_key" && !table.has_refused_key())) continue;
+      const std::string value = std::to_string(table.GetReflection()->GetUInt64(table, field));
+      text_ += ',';
+      AppendString(field->name(), &text_);
+      text_ += ':';
+      field->name() == "refused_key" ? AppendString(value, &text_) : (void)(text_ += value);
+    }
+    text_ += '}';
+  }
+  text_ += ']';
   return *this;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "scheduler/observer.h"
 
@@ -21,6 +22,8 @@ class JsonLine {
   JsonLine& Add(std::string_view name, std::uint32_t value) { return Add(name, std::uint64_t{value}); }
   JsonLine& Add(std::string_view name, bool value);
   JsonLine& Add(std::string_view name, const Metrics& metrics);  // an object
+  // An array of objects with all counts; the last refused key, which a number of JSON may not hold, is a text.
+  JsonLine& Add(std::string_view name, const std::vector<proto::TableStatus>& tables);
 
   // With its closing brace, without the end of the line.
   std::string text() const { return text_ + "}"; }

@@ -7,10 +7,12 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "base/job_rules.h"
 #include "launch/check_command.h"
 #include "launch/embedded.h"
+#include "launch/inspect_command.h"
 #include "launch/job_request.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/mpirun_job.h"
@@ -36,6 +38,8 @@ DEFINE_string(eval, "", "");
 DEFINE_string(test, "", "");
 DEFINE_string(data_dir, "", "");
 DEFINE_string(checkpoint_dir, "", "");
+DEFINE_string(memory_budget, "", "");
+DEFINE_string(spill_dir, "", "");
 DEFINE_string(interface, "", "");
 DEFINE_string(transport, "", "");
 DEFINE_string(security, "", "");
@@ -54,7 +58,8 @@ using Command = JobRequest::Command;
 const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},
                                                   {"eval", Command::kEvaluate},
                                                   {"predict", Command::kPredict},
-                                                  {"check", Command::kCheck}};
+                                                  {"check", Command::kCheck},
+                                                  {"inspect", Command::kInspect}};
 
 std::vector<std::string> FlagNames() {
   std::vector<std::string> names{"resume", "checkpoint", "input", "output", "metrics", "log_dir", "help", "version"};
@@ -108,12 +113,19 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   request.checkpoint = FLAGS_checkpoint;
   request.input = FLAGS_input;
   request.output = FLAGS_output;
+  if (command == Command::kInspect && !request.job_file.empty())
+    request.checkpoint = std::exchange(request.job_file, "");
   request.metrics = FLAGS_metrics;
   return request;
 }
 
 std::vector<std::string> RequestProblems(const JobRequest& request) {
   std::vector<std::string> problems;
+  if (request.command == Command::kInspect) {
+    if (request.checkpoint.empty()) problems.push_back("which checkpoint?");
+    if (!request.flags.empty()) problems.push_back("--" + request.flags[0].name + ": inspect changes nothing");
+    return problems;
+  }
   const bool train = request.command == Command::kTrain, predict = request.command == Command::kPredict;
   const bool from_checkpoint = predict || request.command == Command::kEvaluate;
   if (request.job_file.empty() && request.checkpoint.empty()) {
@@ -157,6 +169,9 @@ int RunCommand(const JobRequest& request) {
   StartLog(FLAGS_log_dir);
   const std::uint32_t ranks = RanksFromEnvironment();
   SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
+  if (request.command == Command::kInspect) {
+    return RankFromEnvironment() == 0 ? Finish(InspectCheckpoint(request)) : 0;
+  }
   if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
@@ -182,9 +197,9 @@ int Main(int argc, char** argv) {
   }
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage({argc < 2
-                         ? "which command? train, eval, predict or check"
-                         : std::string("unknown command ") + argv[1] + "; there are train, eval, predict and check"});
+    return BadUsage(
+        {argc < 2 ? "which command? train, eval, predict, check or inspect"
+                  : std::string("unknown command ") + argv[1] + "; there are train, eval, predict, check and inspect"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

@@ -50,8 +50,13 @@ void MetricsWriter::OnProgress(const ProgressReport& r) {
             .Add("bad_rows", r.bad_rows));
 }
 
-void MetricsWriter::OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) {
-  Write(JsonLine("epoch").Add("epoch", epoch).Add("rows", rows).Add("seconds", seconds).Add("loss", loss));
+void MetricsWriter::OnEpochEnd(const EpochReport& r) {
+  Write(JsonLine("epoch")
+            .Add("epoch", r.epoch)
+            .Add("rows", r.rows)
+            .Add("seconds", r.seconds)
+            .Add("loss", r.loss)
+            .Add("tables", r.tables));
 }
 
 void MetricsWriter::OnEvaluation(const EvaluationReport& r) {

@@ -24,7 +24,7 @@ class MetricsWriter : public Observer {
 
   void OnStart(std::uint32_t servers, std::uint32_t workers) override;
   void OnProgress(const ProgressReport& report) override;
-  void OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) override;
+  void OnEpochEnd(const EpochReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnBadRow(const proto::BadRow& row) override;

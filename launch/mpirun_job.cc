@@ -11,6 +11,7 @@
 #include "launch/host_address.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
+#include "launch/memory_budget.h"
 #include "launch/metrics_writer.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/process_log.h"
@@ -131,21 +132,28 @@ Status RunRankZero(const JobRequest& request, std::unique_ptr<RankGroup> group, 
 // ---- the others ----------------------------------------------------------------------------------------------------
 
 // Nothing: rank 0 ends the job before it begins, and says why.
-Result<std::optional<proto::LaunchPlan>> BootstrapOther(RankGroup* group, proto::RankInfo* mine) {
+Result<std::optional<proto::LaunchPlan>> BootstrapOther(RankGroup* group, std::vector<proto::RankInfo>* ranks) {
   ASSIGN_OR_RETURN(const auto ready, AwaitPreparation(group));
   if (!ready) return std::optional<proto::LaunchPlan>();
-  *mine = DescribeThisRank(ready->job().cluster().interface());
-  const auto ranks = ExchangeInfo(group, *mine);
-  if (!ranks.ok()) return ranks.status();
+  ASSIGN_OR_RETURN(*ranks, ExchangeInfo(group, DescribeThisRank(ready->job().cluster().interface())));
   ASSIGN_OR_RETURN(proto::LaunchPlan plan, ReceivePlan(group));
   if (plan.state() != proto::LaunchPlan::GO) return std::optional<proto::LaunchPlan>();
   return std::optional<proto::LaunchPlan>(std::move(plan));
 }
 
+// The servers on the host of a rank.
+std::uint32_t ServersBeside(std::uint32_t rank, const std::vector<proto::RankInfo>& ranks, const RolePlan& roles) {
+  std::uint32_t servers = 0;
+  for (std::uint32_t other = 0; other < ranks.size(); ++other) {
+    if (ranks[other].host() == ranks.at(rank).host() && RoleOfRank(roles, other).role == proto::SERVER) ++servers;
+  }
+  return servers;
+}
+
 Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   const std::uint32_t rank = group->rank();
-  proto::RankInfo mine;
-  ASSIGN_OR_RETURN(const auto launch, BootstrapOther(group.get(), &mine));
+  std::vector<proto::RankInfo> ranks;
+  ASSIGN_OR_RETURN(const auto launch, BootstrapOther(group.get(), &ranks));
   group.reset();
   if (!launch) return {};
   signals->EndLater(kGraceRequestTimeouts * launch->job().cluster().request_timeout());
@@ -159,9 +167,10 @@ Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   ASSIGN_OR_RETURN(plan.model, DescribeModel(plan.job));
   RETURN_IF_ERROR(UseSimd(launch->simd()));
   const RankRole role = RoleOfRank(plan.roles, rank);
+  plan.memory_budget = ServerMemoryBudget(plan.job.cluster(), HostMemory(), ServersBeside(rank, ranks, plan.roles));
   SetLogRole(RoleName(role) + " (rank " + std::to_string(rank) + ")");
   ASSIGN_OR_RETURN(const auto network, MakeNetwork(*launch));
-  return RunRole(network.get(), plan, role, BindingOf(*launch, mine.address()));
+  return RunRole(network.get(), plan, role, BindingOf(*launch, ranks.at(rank).address()));
 }
 
 }  // namespace

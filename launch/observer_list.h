@@ -18,8 +18,8 @@ class ObserverList : public Observer {
   void OnProgress(const ProgressReport& report) override {
     for (Observer* o : observers_) o->OnProgress(report);
   }
-  void OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) override {
-    for (Observer* o : observers_) o->OnEpochEnd(epoch, rows, seconds, loss);
+  void OnEpochEnd(const EpochReport& report) override {
+    for (Observer* o : observers_) o->OnEpochEnd(report);
   }
   void OnEvaluation(const EvaluationReport& report) override {
     for (Observer* o : observers_) o->OnEvaluation(report);

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/byte_count.h"
 #include "launch/metrics_writer.h"
+#include "launch/table_text.h"
 
 namespace sherd {
 namespace {
@@ -142,10 +144,14 @@ void ProgressDisplay::OnProgress(const ProgressReport& report) {
   next_ = now + distance_;
 }
 
-void ProgressDisplay::OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) {
-  const double rate = seconds > 0 ? static_cast<double>(rows) / seconds : 0;
-  Print("epoch " + std::to_string(epoch) + "  " + WithCommas(rows) + " rows in " + Format("%.1f s", seconds) + "  " +
-        ShortCount(rate) + " rows/s" + Figure("loss", loss));
+void ProgressDisplay::OnEpochEnd(const EpochReport& r) {
+  const double rate = r.seconds > 0 ? static_cast<double>(r.rows) / r.seconds : 0;
+  std::uint64_t bytes = 0;
+  for (const proto::TableStatus& table : r.tables) bytes += table.bytes();
+  Print("epoch " + std::to_string(r.epoch) + "  " + WithCommas(r.rows) + " rows in " + Format("%.1f s", r.seconds) +
+        "  " + ShortCount(rate) + " rows/s" + Figure("loss", r.loss) +
+        (r.tables.empty() ? "" : "  tables " + BytesText(bytes)));
+  tables_ = r.tables;
 }
 
 void ProgressDisplay::OnEvaluation(const EvaluationReport& report) {
@@ -173,6 +179,7 @@ void ProgressDisplay::OnDone(const DoneReport& r) {
   for (const proto::BadRow& kind : r.bad_kinds) {
     Print("            " + WithCommas(kind.count()) + " x " + kind.reason() + ", first at " + kind.where());
   }
+  for (const proto::TableStatus& table : tables_) Print(Label("table") + TableText(table));
   if (!r.eval.empty()) Print(Label("eval") + MetricsText(r.eval));
   if (!r.test.empty()) Print(Label("test") + MetricsText(r.test));
   if (!r.checkpoint.empty()) Print(Label("checkpoint") + r.checkpoint);

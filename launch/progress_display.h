@@ -33,7 +33,7 @@ class ProgressDisplay : public Observer {
 
   void OnStart(std::uint32_t servers, std::uint32_t workers) override;
   void OnProgress(const ProgressReport& report) override;
-  void OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) override;
+  void OnEpochEnd(const EpochReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnBadRow(const proto::BadRow& row) override;
@@ -50,6 +50,7 @@ class ProgressDisplay : public Observer {
   const std::string done_;
   std::FILE* const out_;
   bool drawn_ = false;
+  std::vector<proto::TableStatus> tables_;  // of the last epoch
   std::chrono::steady_clock::time_point next_{};
   std::chrono::milliseconds distance_{2000};
 };

@@ -20,6 +20,8 @@ Status RunServerRole(Network* network, const JobPlan& plan, std::uint32_t index,
   options.scheduler_endpoint = plan.scheduler_endpoint;
   options.request_timeout_seconds = plan.job.cluster().request_timeout();
   options.heartbeat_seconds = HeartbeatSeconds(plan.job);
+  options.memory_budget = plan.memory_budget;
+  options.spill_dir = plan.job.cluster().spill_dir();
   for (std::uint32_t shard = 0; shard < options.shards_per_server; ++shard) {
     const std::string name = "server-" + std::to_string(index) + "-" + std::to_string(shard);
     options.bind_endpoints.push_back(binding.Endpoint(name));

@@ -12,6 +12,7 @@ constexpr char kIntroduction[] =
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
+  sherd inspect CHECKPOINT               what a checkpoint holds, and the memory it will take
 
 Alone it runs in one process. On several cores or hosts:
 

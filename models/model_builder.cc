@@ -26,6 +26,23 @@ nn::Nonlinearity NonlinearityOf(proto::Tower::Activation activation) {
   return nn::Nonlinearity::kIdentity;
 }
 
+// Each field as the table has it, else as all tables have it, else by default; all written out, so that the same
+// storage is the same message however it came about.
+proto::RowStorage StorageOf(const proto::Model& model, const proto::Table* table) {
+  proto::RowStorage storage = model.storage();
+  if (table != nullptr) storage.MergeFrom(table->storage());
+  storage.set_weights(storage.weights());
+  storage.set_state(storage.state());
+  storage.set_admit_after(storage.admit_after());
+  storage.set_max_age_clocks(storage.max_age_clocks());
+  storage.set_max_age_seconds(storage.max_age_seconds());
+  storage.set_max_rows(storage.max_rows());
+  storage.set_max_bytes(storage.max_bytes());
+  storage.set_use(storage.use());
+  storage.set_at_budget(storage.at_budget());
+  return storage;
+}
+
 std::string Quote(const std::string& name) { return std::string("'").append(name).append("'"); }
 
 }  // namespace
@@ -33,7 +50,11 @@ std::string Quote(const std::string& name) { return std::string("'").append(name
 template <typename T>
 ModelBuilder<T>::ModelBuilder(const proto::Job& job, const FeatureLayout& layout, nn::Graph<T>* graph)
     : job_(job), layout_(layout), graph_(graph) {
-  for (const auto& table : layout.tables) graph->spec().add_table()->set_name(table.name);
+  for (int i = 0; i < static_cast<int>(layout.tables.size()); ++i) {
+    proto::TableSpec* const spec = graph->spec().add_table();
+    spec->set_name(layout.tables[i].name);
+    *spec->mutable_storage() = StorageOf(job.model(), TableConfig(i));
+  }
 }
 
 template <typename T>

@@ -32,12 +32,14 @@ bool ClockBarrier::Apply(const std::vector<const Message*>& pushes) {
     rows += header.rows();
     if (header.rows() > 0 && header.has_learning_rate_scale()) step.rate_scale = header.learning_rate_scale();
     step.clock = std::max<std::uint64_t>(step.clock, header.clock());
+    job_seconds_ = std::max(job_seconds_, header.job_seconds());
     checker_.ViewAgain(*pushes[i], &views_[i]);
   }
   const Status status = Prepare();
   trouble_ = status.ok() ? "" : status.text();
   if (!status.ok()) return false;
   step.divisor = static_cast<float>(rows);
+  step.seconds = job_seconds_;
   step.noise = Mix(step.clock, 1);
   store_->Advance(step.clock, step.seconds);
   if (rows == 0) return true;

@@ -32,6 +32,10 @@ class ClockBarrier {
 
   void Clear() { waiting_.clear(); }
 
+  // The greatest job's time of the pushes applied so far. Those of one clock may differ in it; all of them are applied
+  // at the greatest.
+  std::uint32_t job_seconds() const { return job_seconds_; }
+
  private:
   bool Apply(const std::vector<const Message*>& pushes);
   Status Prepare();
@@ -45,6 +49,7 @@ class ClockBarrier {
   std::vector<const SectionView*> parts_;
   GradientSum sum_;
   std::string trouble_;
+  std::uint32_t job_seconds_ = 0;
 };
 
 }  // namespace sherd

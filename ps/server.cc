@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <utility>
 
+#include "base/file.h"
 #include "net/requester.h"
 #include "ps/shard.h"
 
@@ -24,12 +27,12 @@ class ShardThread {
       : mailbox_(std::move(mailbox)), shard_(std::move(shard)), name_(std::move(name)) {}
   ~ShardThread() { Stop(); }
 
-  // Calls `ended->Wake()` when a STOP has ended it.
-  void Start(Mailbox* ended) {
-    thread_ = std::thread([this, ended] {
-      Run();
+  // Calls `server->Wake()` when a STOP has ended it, or there is something new in `troubles`.
+  void Start(Mailbox* server) {
+    thread_ = std::thread([this, server] {
+      Run(server);
       done_ = true;
-      ended->Wake();
+      server->Wake();
     });
   }
   void Stop() {
@@ -39,14 +42,35 @@ class ShardThread {
   }
   bool done() const { return done_; }
 
+  struct Troubles {
+    std::string full, paused;  // with the shard's name; empty: there is none
+    bool operator==(const Troubles&) const = default;
+  };
+  Troubles troubles() const {
+    std::lock_guard lock(mutex_);
+    return troubles_;
+  }
+
  private:
-  void Run() {
+  void Run(Mailbox* server) {
     constexpr std::chrono::seconds kLook{1};
     while (!stop_ && !shard_->stopped()) {
       std::optional<Envelope> request = mailbox_->Receive(Clock::now() + kLook);
       if (!request.has_value() || request->message.header.reply()) continue;
       for (Envelope& reply : shard_->Handle(std::move(*request))) Send(std::move(reply));
+      NoteTroubles(server);
     }
+  }
+
+  void NoteTroubles(Mailbox* server) {
+    if (shard_->full().empty() && shard_->paused().empty() && untroubled_) return;
+    const auto named = [&](const std::string& text) { return text.empty() ? "" : name_ + ": " + text; };
+    Troubles now{.full = named(shard_->full()), .paused = named(shard_->paused())};
+    std::lock_guard lock(mutex_);
+    untroubled_ = now == Troubles();
+    if (now.full.empty() == troubles_.full.empty() && now.paused.empty() == troubles_.paused.empty()) return;
+    troubles_ = std::move(now);
+    server->Wake();
   }
 
   void Send(Envelope reply) {
@@ -66,6 +90,9 @@ class ShardThread {
   const std::unique_ptr<Shard> shard_;
   const std::string name_;
   std::atomic<bool> stop_ = false, done_ = false;
+  bool untroubled_ = true;  // of the shard's thread
+  mutable std::mutex mutex_;
+  Troubles troubles_;
   std::thread thread_;
 };
 
@@ -123,14 +150,30 @@ class Server {
   void SendHeartbeat() {
     proto::Heartbeat body;
     body.set_doing(shards_.empty() ? "waiting for all ranks" : "serving");
+    told_ = Troubles();
+    if (!told_.full.empty()) body.set_full(told_.full);
+    if (!told_.paused.empty()) body.set_paused(told_.paused);
     Message message = MakeControl(proto::HEARTBEAT, body);
     Sign(&message.header);
     heartbeat_.Send(scheduler_, std::move(message), "heartbeat to " + Scheduler());
     next_heartbeat_ = Clock::now() + Milliseconds(options_.heartbeat_seconds);
   }
 
+  // Of all shards; the first that has one speaks for them.
+  ShardThread::Troubles Troubles() const {
+    ShardThread::Troubles first;
+    for (const auto& shard : shards_) {
+      const ShardThread::Troubles troubles = shard->troubles();
+      if (first.full.empty()) first.full = troubles.full;
+      if (first.paused.empty()) first.paused = troubles.paused;
+    }
+    return first;
+  }
+
   Status Step() {
-    if (Clock::now() >= next_heartbeat_ && heartbeat_.waiting() == 0) SendHeartbeat();
+    // What is new is not kept until the next heartbeat is due.
+    const bool due = Clock::now() >= next_heartbeat_ || Troubles() != told_;
+    if (due && heartbeat_.waiting() == 0) SendHeartbeat();
     RETURN_IF_ERROR(registration_.Tick());
     RETURN_IF_ERROR(heartbeat_.Tick());
     const Deadline beat = heartbeat_.waiting() == 0 ? next_heartbeat_ : heartbeat_.next_tick();
@@ -157,8 +200,13 @@ class Server {
                              std::to_string(options_.servers * options_.shards_per_server));
     }
     for (std::uint32_t i = 0; i < options_.shards_per_server; ++i) {
-      ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards));
-      const ShardOptions options{.shard = first + i, .map_epoch = map.epoch(), .train = options_.train};
+      const ShardOptions options{.shard = first + i,
+                                 .map_epoch = map.epoch(),
+                                 .train = options_.train,
+                                 .memory_budget = options_.memory_budget / options_.shards_per_server,
+                                 .spill_dir = SpillDirOf(first + i)};
+      const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
+      ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards, memory));
       shards_.push_back(std::make_unique<ShardThread>(std::move(mailboxes_[i]),
                                                       std::make_unique<Shard>(options, std::move(store)),
                                                       "shard " + std::to_string(first + i)));
@@ -166,6 +214,14 @@ class Server {
     mailboxes_.clear();
     for (const auto& shard : shards_) shard->Start(mailbox_.get());
     return {};
+  }
+
+  // No other run has a folder of this name.
+  std::string SpillDirOf(std::uint32_t shard) const {
+    if (options_.spill_dir.empty()) return "";
+    char name[64];
+    std::snprintf(name, sizeof name, "job-%016llx-shard-%u", static_cast<unsigned long long>(options_.job), shard);
+    return JoinPath(options_.spill_dir, name);
   }
 
   Status OnHeartbeat(Envelope envelope) {
@@ -196,6 +252,7 @@ class Server {
   std::vector<std::unique_ptr<ShardThread>> shards_;
   Peer scheduler_;
   Deadline next_heartbeat_;
+  ShardThread::Troubles told_;  // by the last heartbeat
   bool stop_ = false;
 };
 

@@ -36,7 +36,8 @@ Shard::Shard(ShardOptions options, std::unique_ptr<ShardStore> store)
       bsp_(options_.train.consistency() == proto::Train::BSP),
       store_(std::move(store)),
       checker_(store_.get()),
-      barrier_(store_.get()) {}
+      barrier_(store_.get()),
+      memory_(store_.get(), options_.memory_budget) {}
 
 std::vector<Envelope> Shard::Handle(Envelope request) {
   switch (request.message.header.kind()) {
@@ -150,6 +151,9 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
     stream->held.push_back(std::move(request));
     return;
   }
+  if (header.kind() == proto::PUSH) {
+    if (const Status status = TakesPushes(); !status.ok()) return Refuse(request, proto::UNAVAILABLE, status.text());
+  }
   if (const Status status = Execute(request.message); !status.ok()) {
     const bool later = status.code() == ErrorCode::kUnavailable;
     return Refuse(request, later ? proto::UNAVAILABLE : proto::INVALID, KindName(header.kind()) + ": " + status.text());
@@ -157,6 +161,13 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
   ++stream->next;
   Reply(request, MakeReply(header));
   Advance();
+}
+
+// Before the marks of an open cut there may be pushes that the checkpoint can not do without: they are taken though the
+// budget is used up, which is why it should leave the machine some room.
+Status Shard::TakesPushes() {
+  if (!memory_.exceeded() || cut_.open()) return {};
+  return Status::Unavailable("shard " + std::to_string(options_.shard) + ": " + memory_.full());
 }
 
 // A number that was taken before: done long ago, or still held; that one's answer goes where it was asked for last.
@@ -199,6 +210,7 @@ Status Shard::ExecutePush(const Message& message) {
     barrier_.Add(header.index(), message);
     return {};
   }
+  job_seconds_ = std::max(job_seconds_, header.job_seconds());
   ApplyPrepared(header);
   return {};
 }
@@ -221,7 +233,7 @@ void Shard::ApplyPrepared(const proto::Header& header) {
   const PushStep step{.divisor = static_cast<float>(header.rows()),
                       .rate_scale = header.has_learning_rate_scale() ? header.learning_rate_scale() : 1,
                       .clock = header.clock(),
-                      .seconds = 0,
+                      .seconds = job_seconds_,
                       .noise = Mix(header.index(), header.clock())};
   store_->Advance(step.clock, step.seconds);
   for (const SectionView& section : view_) {
@@ -247,6 +259,7 @@ void Shard::Advance() {
       moved = true;
     }
   }
+  memory_.Look();
   AnswerPulls();
 }
 

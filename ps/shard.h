@@ -15,6 +15,7 @@
 #include "ps/clock_barrier.h"
 #include "ps/clock_table.h"
 #include "ps/cut.h"
+#include "ps/memory_watch.h"
 #include "ps/request_view.h"
 #include "ps/shard_store.h"
 
@@ -23,7 +24,9 @@ namespace sherd {
 struct ShardOptions {
   std::uint32_t shard = 0;
   std::uint32_t map_epoch = 1;
-  proto::Train train;  // the consistency
+  proto::Train train;               // the consistency
+  std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
+  std::string spill_dir;            // of this shard alone; empty: it must not spill
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what
@@ -43,8 +46,12 @@ class Shard {
 
   const ShardStore& store() const { return *store_; }
   ShardStore& store() { return *store_; }
-  // Why pushes wait: no room in the budget, or on disk. Empty: they do not.
-  const std::string& trouble() const { return trouble_; }
+
+  // As of the last Handle: what MemoryWatch::full says, and why pushes wait; each empty when all is well.
+  const std::string& full() const { return memory_.full(); }
+  const std::string& paused() const { return trouble_; }
+  // The job's time, by the pushes that were applied.
+  std::uint32_t job_seconds() const { return bsp_ ? barrier_.job_seconds() : job_seconds_; }
 
  private:
   // What a worker has sent in order: docs/wire_format.md, "Order and repetition".
@@ -67,6 +74,9 @@ class Shard {
   Stream* Admit(const Envelope& request);
   void ForgetWorker(std::uint32_t worker);
   void AnswerAgain(Envelope request, Stream* stream);
+
+  // Unavailable: a push can not be taken for now, and is to come again.
+  Status TakesPushes();
 
   // Does what a PUSH, RETIRE or MARK says. Invalid: it does not fit, and nothing was changed.
   Status Execute(const Message& message);
@@ -96,6 +106,8 @@ class Shard {
   ClockTable clocks_;
   ClockBarrier barrier_;
   Cut cut_;
+  MemoryWatch memory_;
+  std::uint32_t job_seconds_ = 0;            // but in BSP
   std::map<std::uint32_t, Stream> streams_;  // by worker
   std::deque<Envelope> pulls_;               // held until the clocks allow
   BufferPool pool_;

@@ -1,9 +1,9 @@
 #include "ps/shard_store.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <functional>
 #include <utility>
+
+#include "base/byte_count.h"
 
 namespace sherd {
 namespace {
@@ -75,27 +75,6 @@ void ShardStore::Advance(std::uint64_t clock, std::uint32_t seconds) {
   }
 }
 
-std::uint64_t ShardStore::bytes() const {
-  std::uint64_t sum = dense_.bytes();
-  for (const auto& table : tables_) sum += table->bytes();
-  return sum;
-}
-
-std::string ShardStore::DescribeMemory() const {
-  std::vector<std::pair<std::uint64_t, std::string>> parts;
-  for (std::size_t i = 0; i < tables_.size(); ++i) {
-    char text[64];
-    const double gib = static_cast<double>(tables_[i]->bytes()) / (1 << 30);
-    std::snprintf(text, sizeof(text), " %.3g GiB (%llu rows)", gib,
-                  static_cast<unsigned long long>(tables_[i]->rows()));
-    parts.emplace_back(tables_[i]->bytes(), "table " + model_.table(static_cast<int>(i)).name() + text);
-  }
-  std::ranges::sort(parts, std::greater<>());
-  std::string all;
-  for (const auto& [bytes, text] : parts) all += (all.empty() ? "" : ", ") + text;
-  return all;
-}
-
 void ShardStore::Clear() {
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     RowLayout layout = tables_[i]->layout();
@@ -103,6 +82,24 @@ void ShardStore::Clear() {
     AddTable(i, std::move(layout));
   }
   dense_ = DenseBlocks::Make(model_, seed_, shard_, shards_).value();  // it could be made before
+}
+
+std::uint64_t ShardStore::bytes() const {
+  std::uint64_t bytes = dense_.bytes();
+  for (const auto& table : tables_) bytes += table->bytes();
+  return bytes;
+}
+
+std::string ShardStore::DescribeMemory() const {
+  proto::ShardStatus status;
+  Describe(&status);
+  std::string text;
+  for (int i = 0; i < status.table_size(); ++i) {
+    const bool dense = i >= model_.table_size();
+    text.append(text.empty() ? "" : ", ").append(dense ? "" : "table ").append(status.table(i).name()).append(" ");
+    text += BytesText(status.table(i).bytes());
+  }
+  return text;
 }
 
 void ShardStore::Describe(proto::ShardStatus* status) const {

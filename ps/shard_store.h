@@ -44,13 +44,12 @@ class ShardStore {
   void Advance(std::uint64_t clock, std::uint32_t seconds);
 
   std::uint64_t memory_budget() const { return options_.memory_budget; }
-  // What tables and dense blocks take.
-  std::uint64_t bytes() const;
-  // "table embedding 1.7 GiB (2000000 rows), …", the largest first.
-  std::string DescribeMemory() const;
-
   // Back to what Make gave.
   void Clear();
+
+  // What tables and dense blocks take in memory, and of what it is made: "table embedding 1.7 GiB, dense 3.1 MiB".
+  std::uint64_t bytes() const;
+  std::string DescribeMemory() const;
 
   // For SHARD_STATUS; the dense blocks are one more table, called "dense", if there are any.
   void Describe(proto::ShardStatus* status) const;

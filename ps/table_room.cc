@@ -22,9 +22,9 @@ std::uint32_t Word(const std::byte* row, std::uint32_t offset) {
 
 // ---- the budget ----------------------------------------------------------------------------------------------------
 
-// Room for so many new rows, whatever it takes.
+// Room for so many new rows. A table that may neither evict nor spill takes what it needs: MemoryWatch stops the job.
 Status EmbeddingTable::MakeRoom(std::uint64_t rows) {
-  if (budget_ == 0) return {};
+  if (budget_ == 0 || layout_.storage().at_budget() == proto::RowStorage::STOP) return {};
   const std::uint64_t index = index_.BytesAfter(rows);
   if (spills_) {
     // Half for the hot rows, half for all keys.
@@ -33,15 +33,13 @@ Status EmbeddingTable::MakeRoom(std::uint64_t rows) {
     if (rows_.BytesAfter(rows) <= hot * rows_.row_bytes() || rows_.free_rows() >= rows) return {};
     return SpillRows(std::max(rows, rows_.bytes() / rows_.row_bytes() / 32));
   }
-  const std::uint64_t bytes = index + rows_.BytesAfter(rows);
-  if (bytes <= budget_) return {};
-  return layout_.storage().at_budget() == proto::RowStorage::EVICT ? EvictRows(rows) : NoRoom(bytes);
+  return index + rows_.BytesAfter(rows) <= budget_ ? Status() : EvictRows(rows);
 }
 
 Status EmbeddingTable::NoRoom(std::uint64_t bytes) const {
   return Status::Unavailable("no room: " + std::to_string(bytes) + " bytes are needed, memory_budget leaves " +
                              std::to_string(budget_) +
-                             "; raise it, add servers, or let storage.at_budget be EVICT or SPILL");
+                             "; raise it or add servers");
 }
 
 // Goes through the slots until so many rows are free: what was not used since the hand came by goes.

@@ -120,14 +120,35 @@ Status Scheduler::Impl::OnHeartbeat(const Envelope& envelope) {
   proto::Heartbeat body;
   RETURN_IF_ERROR(ParseBody(envelope.message, &body));
   membership_.Doing(envelope.message.header, body.doing());
+  if (body.has_full()) HeedFull(envelope.message.header, body.full());
+  HeedPause(envelope.message.header, body.paused());
   Reply(envelope, MakeReply(envelope.message.header, CommandFor(envelope.message.header)));
   return {};
+}
+
+// Like a user's request to stop, once: a job that trains no more does not grow, and one that stops already goes on with
+// that.
+void Scheduler::Impl::HeedFull(const proto::Header& header, const std::string& full) {
+  if (!epoch_open_ || stopping_ || stop_requests_ > 0) return;
+  full_ = membership_.NameOf(header.role(), header.index()) + ": " + full;
+  observer_->OnMessage(full_);
+  ++stop_requests_;
+}
+
+void Scheduler::Impl::HeedPause(const proto::Header& header, const std::string& why) {
+  if (header.role() != proto::SERVER) return;
+  const bool paused = !why.empty();
+  if (paused == paused_.contains(header.index())) return;
+  paused ? (void)paused_.insert(header.index()) : (void)paused_.erase(header.index());
+  const std::string text = membership_.NameOf(header.role(), header.index()) + ": pushes ";
+  observer_->OnMessage(text + (paused ? "wait: " + why : "go on"));
 }
 
 proto::Command Scheduler::Impl::CommandFor(const proto::Header& header) {
   proto::Command command;
   if (header.role() == proto::WORKER) coordinator_.Tell(header.index(), &command);
   command.set_stop(stopping_);
+  command.set_job_seconds(JobSeconds());
   if (stopping_) membership_.Dismiss(header);
   return command;
 }
@@ -181,6 +202,7 @@ std::optional<proto::Task> Scheduler::Impl::TrainingTask(std::uint32_t worker, c
   proto::Task task;
   task.set_epoch(epoch_);
   task.set_start_clock(clock_);
+  task.set_job_seconds(JobSeconds());
   task.set_learning_rate_scale(static_cast<float>(judge_.learning_rate_scale()));
   const std::optional<proto::ChunkPosition> position = queue_->Next(worker);
   ended_[worker] = !position;

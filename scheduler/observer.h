@@ -28,6 +28,14 @@ struct ProgressReport {
 // "mrr", "group_auc", "auc_error" (bound, when by histogram).
 using Metrics = std::map<std::string, double>;
 
+struct EpochReport {
+  std::uint32_t epoch = 0;  // from 1
+  std::uint64_t rows = 0;
+  double seconds = 0;
+  double loss = 0;                         // mean a row
+  std::vector<proto::TableStatus> tables;  // at the epoch's end, summed over the servers
+};
+
 struct EvaluationReport {
   proto::Chunk::Set set;
   std::uint32_t epoch = 0;  // from 1; 0: not part of training
@@ -54,7 +62,7 @@ class Observer {
   virtual ~Observer() = default;
   virtual void OnStart(std::uint32_t servers, std::uint32_t workers) {}
   virtual void OnProgress(const ProgressReport& report) {}
-  virtual void OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) {}
+  virtual void OnEpochEnd(const EpochReport& report) {}
   virtual void OnEvaluation(const EvaluationReport& report) {}
   virtual void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {}
   virtual void OnBadRow(const proto::BadRow& row) {}  // the first of each kind

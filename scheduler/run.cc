@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "scheduler/scheduler_impl.h"
+#include "scheduler/table_sums.h"
 
 namespace sherd {
 namespace {
@@ -33,6 +34,11 @@ const proto::JobState& StateToGoOnFrom(const SchedulerOptions& options) {
 
 // What a shard does on its disk, or a dead network, may take this many times as long as a plain request.
 constexpr int kLongRequest = 10;
+
+// What to do about a job whose tables have outgrown its memory.
+constexpr char kMemoryAdvice[] =
+    "\nraise memory_budget, add servers, or set the tables' storage.at_budget to EVICT or SPILL; then go on by "
+    "--resume";
 
 const char* SetName(proto::Chunk::Set set) {
   return set == proto::Chunk::TRAIN ? "training" : set == proto::Chunk::EVAL ? "eval" : "test";
@@ -106,27 +112,30 @@ Status Scheduler::Impl::Assemble() {
 }
 
 Status Scheduler::Impl::CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body,
-                                      Clock::duration timeout) {
+                                      Clock::duration timeout, std::vector<Message>* by_shard) {
   // Kept by the answers too, should this function have given up on them.
   struct Answers {
     std::uint32_t missing;
     Status error;
+    std::vector<Message> by_shard;
   };
-  const auto answers = std::make_shared<Answers>(Answers{calls_.shards(), {}});
+  const auto answers = std::make_shared<Answers>(Answers{calls_.shards(), {}, std::vector<Message>(calls_.shards())});
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
     Message message;
     message.header.set_kind(kind);
     if (body != nullptr) message = MakeControl(kind, *body);
     calls_.Send(shard, std::move(message), KindName(kind) + " at " + membership_.NameOfShard(shard), timeout,
-                [answers](Result<Message> answer) {
+                [answers, shard](Result<Message> answer) {
                   --answers->missing;
                   if (answers->error.ok()) answers->error = answer.status();
+                  if (answer.ok()) answers->by_shard[shard] = std::move(answer).value();
                 });
   }
   while (answers->missing > 0 && answers->error.ok()) {
     RETURN_IF_ERROR(Step());
     if (stop_requests_ > 1) return Status::Stopped("stopped at once on a second request");
   }
+  if (by_shard != nullptr) *by_shard = std::move(answers->by_shard);
   return answers->error;
 }
 
@@ -179,8 +188,22 @@ Status Scheduler::Impl::TrainEpoch() {
   const double seconds = std::chrono::duration<double>(Clock::now() - epoch_start_).count();
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
   const double loss = epoch_rows_ > 0 ? epoch_loss_ / static_cast<double>(epoch_rows_) : kUnknown;
-  observer_->OnEpochEnd(epoch_ + 1, epoch_rows_, seconds, loss);
+  EpochReport report{.epoch = epoch_ + 1, .rows = epoch_rows_, .seconds = seconds, .loss = loss, .tables = {}};
+  ASSIGN_OR_RETURN(report.tables, DescribeTables());
+  observer_->OnEpochEnd(report);
   return JudgeEpoch();
+}
+
+Result<std::vector<proto::TableStatus>> Scheduler::Impl::DescribeTables() {
+  std::vector<Message> answers;
+  RETURN_IF_ERROR(CallAllShards(proto::SHARD_STATUS, nullptr, request_timeout_, &answers));
+  std::vector<proto::TableStatus> tables;
+  for (std::size_t shard = 0; shard < answers.size(); ++shard) {
+    proto::ShardStatus status;
+    RETURN_IF_ERROR(ParseBody(answers[shard], &status).Annotate("status of shard " + std::to_string(shard)));
+    AddTables(status, &tables);
+  }
+  return tables;
 }
 
 Status Scheduler::Impl::BeginEpoch() {
@@ -358,14 +381,16 @@ void Scheduler::Impl::Done(DoneReport report) {
   observer_->OnDone(report);
 }
 
-// The user asked for an end: with a checkpoint, where one is kept. A second request ends it at once.
+// The user asked for an end, or a server has no memory left: with a checkpoint, where one is kept. A second request
+// ends it at once.
 Status Scheduler::Impl::StopOrderly() {
   stops_heeded_ = 1;
   if (!training_) return Status::Stopped("stopped on request");
-  const auto stopped = [this](std::uint64_t rows, const std::string& checkpoint) {
+  const std::string why = full_.empty() ? "stopped on request" : full_ + kMemoryAdvice + "\nstopped";
+  const auto stopped = [&](std::uint64_t rows, const std::string& checkpoint) {
     const std::uint32_t epoch = std::min(epoch_ + 1, options_.job.train().epochs());
-    return Status::Stopped("stopped on request in epoch " + std::to_string(epoch) + " after " + std::to_string(rows) +
-                           " rows; " + checkpoint);
+    return Status::Stopped(why + " in epoch " + std::to_string(epoch) + " after " + std::to_string(rows) + " rows; " +
+                           checkpoint);
   };
   if (!keeps_checkpoints()) return stopped(rows_, "no checkpoint is kept");
   observer_->OnMessage("stopping: writing a checkpoint");
@@ -412,6 +437,9 @@ bool Scheduler::Impl::AllHaveEnded() const {
 double Scheduler::Impl::SecondsSoFar() const {
   return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
 }
+
+// The job's time, as rows' ages are counted in. Training alone has one.
+std::uint32_t Scheduler::Impl::JobSeconds() const { return training_ ? static_cast<std::uint32_t>(SecondsSoFar()) : 0; }
 
 // In epochs.
 double Scheduler::Impl::ShareOfJob() const {

@@ -46,6 +46,7 @@ class Scheduler::Impl {
   Status Train();
   void GoOnFrom(const proto::JobState& state);
   Status TrainEpoch();
+  Result<std::vector<proto::TableStatus>> DescribeTables();
   Status BeginEpoch();
   Result<std::vector<proto::ChunkPosition>> ChunksOfEpoch();
   Status JudgeEpoch();
@@ -70,8 +71,9 @@ class Scheduler::Impl {
     return {};
   }
   // A request to all shards, until all have answered; the first error, if any. Not given up for a first request to
-  // stop.
-  Status CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body, Clock::duration timeout);
+  // stop. `by_shard`, unless null, gets the answers.
+  Status CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body, Clock::duration timeout,
+                       std::vector<Message>* by_shard = nullptr);
 
   // ---- messages.cc: the event loop ----
   Status Step();
@@ -87,6 +89,8 @@ class Scheduler::Impl {
   Status OnEvalResult(const Envelope& envelope);
   Status OnCutPosition(const Envelope& envelope);
   void Welcome();
+  void HeedFull(const proto::Header& header, const std::string& full);
+  void HeedPause(const proto::Header& header, const std::string& why);
   proto::Command CommandFor(const proto::Header& header);
   void AnswerWaiting(std::uint32_t worker, Deadline now);
   std::optional<proto::Task> TaskFor(std::uint32_t worker, const proto::NextTask& body);
@@ -117,6 +121,7 @@ class Scheduler::Impl {
   void EndCheckpoint(Result<std::string> result);
 
   double SecondsSoFar() const;
+  std::uint32_t JobSeconds() const;
   double ShareOfJob() const;
   Clock::duration Seconds(double seconds) const {
     return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
@@ -136,6 +141,8 @@ class Scheduler::Impl {
   int stops_heeded_ = 0;
   bool stopping_ = false;
   std::string verdict_;
+  std::string full_;                        // which server has no memory left for its tables: why the job stops
+  std::set<std::uint32_t> paused_;          // servers that take no pushes for now
   std::set<std::uint32_t> running_shards_;  // while stopping
   Status failure_;
   Deadline last_tick_ = Clock::now(), last_report_, last_moved_;

@@ -73,7 +73,7 @@ void Communicator::SendComputed() {
 void Communicator::Send(const WorkPtr& work) {
   switch (work->task->kind()) {
     case proto::Task::TRAIN:
-      if (work->has_rows()) client_.Push(work);
+      if (work->has_rows()) client_.Push(work, state_->job_seconds());
       state_->report.Pushed(*work);
       clock_ = work->clock;
       pushed_.push_back(work);

@@ -53,10 +53,12 @@ void Pipeline::Start(Status (Pipeline::*stage)()) {
 
 void Pipeline::Add(const proto::Task& task) {
   if (task.kind() != proto::Task::EVALUATE) state_.report.Lease(task);
+  state_.HearJobSeconds(task.job_seconds());
   state_.tasks.Push(std::make_shared<const proto::Task>(task));
 }
 
 void Pipeline::AskForCut(const proto::Command& command) {
+  state_.HearJobSeconds(command.job_seconds());
   state_.AskForCut(command);
   communicator_.Wake();
 }

@@ -44,6 +44,7 @@ class Pipeline {
   bool WantsTask() const { return state_.tasks.size() == 0; }
   // TRAIN, EVALUATE, or END_EPOCH, which retires the worker after all that came before.
   void Add(const proto::Task& task);
+  // Takes what a command says of cuts and of the job's time.
   void AskForCut(const proto::Command& command);
 
   TrainingReport::Stand stand() const { return state_.report.stand(); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -71,6 +72,16 @@ class PipelineState {
     return std::exchange(messages_, {});
   }
 
+  // The job's time, in seconds, as the scheduler has said it last. It never goes back.
+  void HearJobSeconds(std::uint32_t seconds) {
+    std::lock_guard lock(mutex_);
+    job_seconds_ = std::max(job_seconds_, seconds);
+  }
+  std::uint32_t job_seconds() const {
+    std::lock_guard lock(mutex_);
+    return job_seconds_;
+  }
+
   // What the scheduler says of cuts, each time it does: it asks for one until it has the answer.
   void AskForCut(const proto::Command& command) {
     std::lock_guard lock(mutex_);
@@ -88,6 +99,7 @@ class PipelineState {
   Status status_;
   std::vector<Message> messages_;
   std::optional<proto::Command> cut_;
+  std::uint32_t job_seconds_ = 0;
 };
 
 }  // namespace sherd

@@ -95,7 +95,7 @@ void PsClient::Pull(const WorkPtr& work) {
   }
 }
 
-void PsClient::Push(const WorkPtr& work) {
+void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
   work->unanswered = layout_->shards;
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::PUSH, shard, work->task->epoch(), work->clock);
@@ -104,6 +104,7 @@ void PsClient::Push(const WorkPtr& work) {
     message.header.set_minibatch(work->minibatch.index);
     message.header.set_rows(work->minibatch.rows);
     message.header.set_learning_rate_scale(work->learning_rate_scale);
+    message.header.set_job_seconds(job_seconds);
     AddSections(work, shard, &message);
     Send(std::move(message), work);
   }

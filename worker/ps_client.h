@@ -37,8 +37,8 @@ class PsClient {
   // Asks every shard for the values of the work's keys and its dense blocks. Answered when work->unanswered is 0 again:
   // then work->values are there, with the sizes that the layout says, and work->staleness.
   void Pull(const WorkPtr& work);
-  // Sends the work's gradients to every shard. Acknowledged when work->unanswered is 0 again.
-  void Push(const WorkPtr& work);
+  // Sends the work's gradients to every shard, at the job's time. Acknowledged when work->unanswered is 0 again.
+  void Push(const WorkPtr& work, std::uint32_t job_seconds);
   // Tells every shard that this worker pushes no more in the work's epoch. Acknowledged like a push.
   void Retire(const WorkPtr& work);
   // Puts a mark into the push stream of every shard.

@@ -2,9 +2,12 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "launch/job_flags.h"
+#include "launch/memory_budget.h"
 #include "launch/role_plan.h"
 #include "launch/roles.h"
+#include "launch/temporary_dir.h"
 #include "launch/verdict.h"
 
 namespace sherd {
@@ -58,6 +61,43 @@ TEST(JobFlags, AnEmptyPathIsAProblem) {
   job.mutable_data()->add_test("t");
   EXPECT_THAT(ApplyFlags({{"test", ""}}, &job), ElementsAre());
   EXPECT_EQ(job.data().test_size(), 0);
+}
+
+TEST(JobFlags, MemoryIsGivenAsPeopleWriteIt) {
+  proto::Job job;
+  EXPECT_THAT(ApplyFlags({{"memory_budget", "8G"}, {"spill_dir", "/nvme"}}, &job), ElementsAre());
+  EXPECT_EQ(job.cluster().memory_budget(), 8589934592u);
+  EXPECT_EQ(job.cluster().spill_dir(), "/nvme");
+  EXPECT_THAT(ApplyFlags({{"memory_budget", "8 gigs"}, {"spill_dir", ""}}, &job),
+              ElementsAre("--memory_budget: 8 gigs is no number of bytes; write 8G, 512M or 8589934592",
+                          "--spill_dir: an empty path"));
+}
+
+TEST(MemoryBudget, IsTheJobsOrThisServersPartOfTheHosts) {
+  proto::Cluster cluster;
+  EXPECT_EQ(ServerMemoryBudget(cluster, 1000, 3), 300u);
+  cluster.set_memory_budget(77);
+  EXPECT_EQ(ServerMemoryBudget(cluster, 1000, 3), 77u);
+  EXPECT_GT(HostMemory(), 1u << 26);
+}
+
+TEST(MemoryBudget, ACgroupsLimitIsTheLeastOfItsAncestors) {
+  const auto dir = TemporaryDir::Make().value();
+  const auto limit = [&](const std::string& folder, const std::string& file, const std::string& text) {
+    std::filesystem::create_directories(dir->path() + folder);
+    ASSERT_TRUE(WriteFileAtomically(dir->path() + folder + "/" + file, text).ok());
+  };
+  constexpr std::uint64_t kNone = ~std::uint64_t{0};
+  EXPECT_EQ(CgroupMemory("0::/a/b\n", dir->path()), kNone);
+  limit("/a/b", "memory.max", "max\n");
+  EXPECT_EQ(CgroupMemory("0::/a/b\n", dir->path()), kNone);
+  limit("/a", "memory.max", "5000\n");
+  EXPECT_EQ(CgroupMemory("0::/a/b\n", dir->path()), 5000u);
+  EXPECT_EQ(CgroupMemory("0::/other\n", dir->path()), kNone);
+  // Version 1, where a container's own view of its path is another than the host's.
+  limit("/memory", "memory.limit_in_bytes", "7000\n");
+  EXPECT_EQ(CgroupMemory("9:cpu,memory:/docker/x\n3:pids:/a\n", dir->path()), 7000u);
+  EXPECT_EQ(CgroupMemory("nonsense\n", dir->path()), kNone);
 }
 
 TEST(RolePlan, AnyThreeRanksOrMoreMakeAJob) {

@@ -12,6 +12,7 @@
 #include "launch/metrics_writer.h"
 #include "launch/prediction_file.h"
 #include "launch/progress_display.h"
+#include "launch/table_text.h"
 #include "launch/temporary_dir.h"
 #include "launch/verdict.h"
 
@@ -159,6 +160,56 @@ TEST(ProgressDisplay, PlainOutputHasNoControlCharacters) {
   EXPECT_THAT(std::string(text), Not(HasSubstr("\r")));
   EXPECT_THAT(Lines(text), testing::Contains("checkpoint  /c"));
   EXPECT_THAT(Lines(text), testing::Contains("predicted   10 rows in 0:01, 10 rows/s"));
+  free(text);
+}
+
+proto::TableStatus Table() {
+  proto::TableStatus table;
+  table.set_name("embedding");
+  table.set_rows(1234567);
+  table.set_bytes(1825361101);
+  table.set_key_bytes(9876536);
+  table.set_dropped_updates(3);
+  table.set_refused_rows(2);
+  table.set_refused_key(18446744073709551615u);
+  return table;
+}
+
+TEST(TableText, SaysWhatThereIsToSay) {
+  EXPECT_EQ(
+      TableText(Table()),
+      "embedding: 1,234,567 rows, 1.7 GiB (keys 9.4 MiB), 3 updates of candidates dropped, 2 updates refused, the "
+      "last of key 18446744073709551615");
+}
+
+TEST(MetricsWriter, AnEpochHasAnObjectForEachTable) {
+  const auto dir = TemporaryDir::Make().value();
+  const std::string path = JoinPath(dir->path(), "m.jsonl");
+  auto writer = MetricsWriter::Create(path).value();
+  proto::TableStatus dense;
+  dense.set_name("dense");
+  writer->OnEpochEnd({.epoch = 1, .rows = 5, .seconds = 2, .loss = 0.5, .tables = {Table(), dense}});
+  const auto line = Parse(Lines(ReadFile(path).value()).at(0));
+  const auto& tables = line.fields().at("tables").list_value();
+  ASSERT_EQ(tables.values_size(), 2);
+  const auto& first = tables.values(0).struct_value().fields();
+  EXPECT_EQ(first.at("name").string_value(), "embedding");
+  EXPECT_EQ(first.at("bytes").number_value(), 1825361101);
+  EXPECT_EQ(first.at("dropped_updates").number_value(), 3);
+  EXPECT_EQ(first.at("refused_key").string_value(), "18446744073709551615");
+  EXPECT_EQ(tables.values(1).struct_value().fields().count("refused_key"), 0u);
+}
+
+TEST(ProgressDisplay, ShowsTheTablesAtTheEnd) {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* out = open_memstream(&text, &size);
+  ProgressDisplay display(ProgressDisplay::Style::kPlain, 80, "trained", out);
+  display.OnEpochEnd({.epoch = 1, .rows = 5, .seconds = 2, .loss = 0.5, .tables = {Table()}});
+  display.OnDone({});
+  std::fclose(out);
+  EXPECT_THAT(Lines(text), testing::Contains("epoch 1  5 rows in 2.0 s  2 rows/s  loss 0.5000  tables 1.7 GiB"));
+  EXPECT_THAT(Lines(text), testing::Contains(testing::StartsWith("table       embedding: 1,234,567 rows, 1.7 GiB")));
   free(text);
 }
 

@@ -167,6 +167,20 @@ TEST(JobFile, FingerprintIsOfTheModelAlone) {
   EXPECT_NE(ModelFingerprint(renamed), original);
 }
 
+// A job that stopped for want of memory goes on with other storage.
+TEST(JobFile, FingerprintIsNotOfTheStorage) {
+  const std::uint64_t original = ModelFingerprint(Good());
+  proto::Job job = Good();
+  job.mutable_model()->mutable_storage()->set_weights(proto::RowStorage::BF16);
+  proto::Table* const table = job.add_table();
+  table->set_name("embedding");
+  table->mutable_storage()->set_at_budget(proto::RowStorage::SPILL);
+  EXPECT_EQ(ModelFingerprint(job), original);
+  EXPECT_THAT(ModelDifferences(Good(), job), IsEmpty());
+  table->set_dim(3);
+  EXPECT_NE(ModelFingerprint(job), original);
+}
+
 TEST(JobFile, DifferencesNameTheFields) {
   proto::Job there = Good(), here = Good();
   EXPECT_THAT(ModelDifferences(there, here), IsEmpty());

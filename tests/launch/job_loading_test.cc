@@ -44,6 +44,39 @@ TEST(FindContradictions, DependOnTheCommand) {
   EXPECT_THAT(FindContradictions(job, Command::kEvaluate), IsEmpty());
 }
 
+std::vector<std::string> StorageProblemsOf(const std::string& storage, Command command) {
+  return FindContradictions(ParseJob(std::string(kJob) + storage, "j").value(), command);
+}
+
+TEST(FindContradictions, StorageThatCanNotBe) {
+  const auto of_table = [](const std::string& fields, Command command = Command::kTrain) {
+    return StorageProblemsOf("table { name: \"embedding\" storage { " + fields + " } }", command);
+  };
+  const auto has = [](const std::string& text) {
+    return testing::ElementsAre(HasSubstr("table 'embedding': " + text));
+  };
+  EXPECT_THAT(of_table(""), IsEmpty());
+  EXPECT_THAT(of_table("weights: INT8"), has("storage.weights: rows of INT8 can be served"));
+  EXPECT_THAT(of_table("state: FP16"), has("storage.state: FP16 is not one of FP32, BF16"));
+  EXPECT_THAT(of_table("at_budget: SPILL"), has("storage.at_budget: SPILL needs cluster.spill_dir"));
+  EXPECT_THAT(of_table("use: FREQUENT"), has("storage.use: FREQUENT matters only with"));
+  EXPECT_THAT(of_table("use: FREQUENT at_budget: EVICT"), IsEmpty());
+  EXPECT_THAT(of_table("max_rows: 4095"), has("storage.max_rows: 4095 is less than 4096"));
+  EXPECT_THAT(of_table("max_rows: 4096"), IsEmpty());
+  EXPECT_THAT(of_table("max_bytes: 4096"), has("storage.max_bytes: 4096 is less than the "));
+  EXPECT_THAT(StorageProblemsOf("table { name: \"embeding\" storage {} }", Command::kTrain),
+              testing::ElementsAre(
+                  HasSubstr("table 'embeding': no feature has its rows there; the model's tables are embedding")));
+}
+
+TEST(FindContradictions, RowsOfInt8CanBeServed) {
+  proto::Job job = Job();
+  job.mutable_data()->add_test("t.tsv");
+  job.mutable_model()->mutable_storage()->set_weights(proto::RowStorage::INT8);
+  EXPECT_THAT(FindContradictions(job, Command::kEvaluate), IsEmpty());
+  EXPECT_THAT(FindContradictions(job, Command::kTrain), testing::ElementsAre(HasSubstr("INT8")));
+}
+
 class LoadJobTest : public testing::Test {
  protected:
   JobRequest Request(const std::string& text) {

@@ -188,6 +188,23 @@ TEST_P(ModelsTest, EachSimdTargetAgreesWithTheOthersAndExactlyWithItself) {
   ASSERT_TRUE(UseSimd(best).ok());
 }
 
+// All tables' storage, then a table's own; what neither says is written out, so that equal storages are equal bytes.
+TEST(ModelSpecTest, StorageIsWrittenOutFieldByField) {
+  const std::string model = R"(model { name: "lr" storage { weights: BF16 admit_after: 3 } })";
+  const std::string own = R"( table { name: "embedding" storage { admit_after: 7 } })";
+  const proto::RowStorage of_all = DescribeModel(JobOf(std::string(kClicks) + model))->table(0).storage();
+  EXPECT_EQ(of_all.weights(), proto::RowStorage::BF16);
+  EXPECT_EQ(of_all.admit_after(), 3u);
+  EXPECT_TRUE(of_all.has_max_age_seconds() && of_all.has_state() && of_all.has_at_budget());
+  const proto::RowStorage here = DescribeModel(JobOf(std::string(kClicks) + model + own))->table(0).storage();
+  EXPECT_EQ(here.weights(), proto::RowStorage::BF16);
+  EXPECT_EQ(here.admit_after(), 7u);
+  const auto bytes = [](const std::string& text) {
+    return DescribeModel(JobOf(std::string(kClicks) + text))->SerializeAsString();
+  };
+  EXPECT_EQ(bytes(R"(model { name: "lr" })"), bytes(R"(model { name: "lr" storage { weights: FP32 use: RECENT } })"));
+}
+
 TEST(ModelTest, DropoutOfARowDoesNotDependOnItsBatch) {
   const proto::Job job = JobOf(std::string(kClicks) + R"(model { name: "deepfm" tower { hidden: 40 dropout: 0.5 } })");
   const auto model = MakeTestModel<double>(job, 4);

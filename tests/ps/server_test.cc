@@ -49,6 +49,17 @@ class FakeScheduler {
       if (command_.stop()) return std::move(*envelope);
     }
   }
+  // The first heartbeat that tells of a trouble.
+  proto::Heartbeat NextTrouble() {
+    while (true) {
+      std::optional<Envelope> envelope = mailbox_->Receive(Clock::now() + std::chrono::seconds(10));
+      CHECK(envelope.has_value()) << "nothing came";
+      if (envelope->message.header.kind() != proto::HEARTBEAT) continue;
+      Answer(*envelope, MakeReply(envelope->message.header, command_));
+      proto::Heartbeat beat;
+      if (ParseBody(envelope->message, &beat).ok() && (beat.has_full() || beat.has_paused())) return beat;
+    }
+  }
   void Answer(const Envelope& to, Message reply) { CHECK(mailbox_->Send(to.from, std::move(reply)).ok()); }
   void Welcome(const Envelope& registration, std::uint32_t epoch) {
     proto::Register body;
@@ -90,6 +101,30 @@ TEST(ServerTest, RegistersItsShardsServesThemAndEndsWhenAllWereStopped) {
   }
   const Status status = server.get();
   EXPECT_TRUE(status.ok()) << status.text();
+}
+
+// What a shard can not solve is told by its server's next heartbeat.
+TEST(ServerTest, AFullShardIsToldToTheScheduler) {
+  MemoryNetwork network({.job = kJob});
+  FakeScheduler scheduler(&network);
+  ServerOptions options = Options();
+  options.memory_budget = 2;  // a byte a shard
+  options.heartbeat_seconds = 0.2;
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, options); });
+  scheduler.Welcome(scheduler.Next(), 1);
+
+  const auto mailbox = network.Open();
+  Requester requester(mailbox.get(), {});
+  proto::StartEpoch start;
+  start.add_worker(0);
+  const Peer peer = mailbox->Connect("inproc://shard-1").value();
+  ASSERT_TRUE(requester.Call(peer, MakeControl(proto::START_EPOCH, start), "start").ok());
+  const proto::Heartbeat beat = scheduler.NextTrouble();
+  EXPECT_THAT(beat.full(), HasSubstr("shard 1: "));
+  EXPECT_THAT(beat.full(), HasSubstr("of memory_budget are used: table "));
+  scheduler.StopAtNextHeartbeat();
+  scheduler.Next();
+  EXPECT_TRUE(server.get().ok());
 }
 
 TEST(ServerTest, AnAnswerThatCanNotBeSentIsAnErrorNotSilence) {

@@ -95,7 +95,8 @@ Contents ContentsOf(ShardStore& store) {
 
 ShardCluster::ShardCluster(Options options) : model_(SmallModel()) {
   for (std::uint32_t i = 0; i < options.shards; ++i) {
-    ShardOptions shard{.shard = i, .map_epoch = kMapEpoch, .train = {}};
+    ShardOptions shard{
+        .shard = i, .map_epoch = kMapEpoch, .train = {}, .memory_budget = options.memory_budget, .spill_dir = ""};
     shard.train.set_consistency(options.consistency);
     shard.train.set_max_staleness(options.max_staleness);
     auto store = ShardStore::Make(model_, 5, i, options.shards);

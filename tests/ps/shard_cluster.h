@@ -40,6 +40,7 @@ class ShardCluster {
     std::uint32_t shards = 1;
     proto::Train::Consistency consistency = proto::Train::ASYNC;
     std::uint32_t max_staleness = 4;
+    std::uint64_t memory_budget = 0;  // of each shard
   };
   explicit ShardCluster(Options options);
 

@@ -64,8 +64,10 @@ void FakeJob::OnProgress(const ProgressReport& report) {
   if (on_progress) on_progress();
 }
 
-void FakeJob::OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double, double loss) {
-  record.Add("epoch", std::to_string(epoch) + " rows " + std::to_string(rows) + " loss " + std::to_string(loss));
+void FakeJob::OnEpochEnd(const EpochReport& report) {
+  record.Add("epoch", std::to_string(report.epoch) + " rows " + std::to_string(report.rows) + " loss " +
+                          std::to_string(report.loss));
+  tables = report.tables;
 }
 
 void FakeJob::OnEvaluation(const EvaluationReport& report) { evaluations.push_back(report); }
@@ -99,10 +101,20 @@ void FakeJob::RunServer(std::uint32_t server) {
     message.header.set_incarnation(1);
     (void)mailbox->Send(scheduler, message).ok();
     const auto answer = mailbox->Receive(Clock::now() + std::chrono::milliseconds(100));
-    if (answer) message = MakeControl(proto::HEARTBEAT, proto::Heartbeat());
+    if (answer) message = MakeControl(proto::HEARTBEAT, BeatOf(server));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   shard.join();
+}
+
+proto::Heartbeat FakeJob::BeatOf(std::uint32_t server) {
+  const std::lock_guard lock(mutex_);
+  return beats_[server];
+}
+
+void FakeJob::Beat(std::uint32_t server, const proto::Heartbeat& beat) {
+  const std::lock_guard lock(mutex_);
+  beats_[server] = beat;
 }
 
 void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
@@ -129,6 +141,8 @@ void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
     } else if (header.kind() == proto::LOAD && ParseBody(envelope->message, &load).ok()) {
       if (version_of_.contains(load.dir())) version_ = version_of_[load.dir()];
       record.Add(name, "load " + load.dir());
+    } else if (header.kind() == proto::SHARD_STATUS) {
+      reply = MakeReply(header, shard_status);
     } else if (header.kind() == proto::STOP) {
       record.Add(name, "stop");
     }

@@ -65,7 +65,12 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::map<int, int> accuracy;         // tenths by version; others: 5
   std::atomic<int> failing_writes{0};  // so many shard files can not be written
 
+  proto::ShardStatus shard_status;  // of every shard
+  // What a server says of itself from now on; may be called while the job runs.
+  void Beat(std::uint32_t server, const proto::Heartbeat& beat);
+
   Record record;
+  std::vector<proto::TableStatus> tables;  // at the end of the last epoch
   DoneReport done;
   Scheduler* scheduler = nullptr;  // while running
   std::vector<float> predictions;
@@ -76,7 +81,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   bool Has(proto::Chunk::Set set) override { return Count(set) > 0; }
   Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
   void OnProgress(const ProgressReport& report) override;
-  void OnEpochEnd(std::uint32_t epoch, std::uint64_t rows, double seconds, double loss) override;
+  void OnEpochEnd(const EpochReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnBadRow(const proto::BadRow& row) override { record.Add("bad row", row.where() + " " + row.reason()); }
@@ -96,14 +101,16 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::uint64_t Count(proto::Chunk::Set set) const;
   void RunShard(std::uint32_t shard, Mailbox* mailbox);
   void RunServer(std::uint32_t server);
+  proto::Heartbeat BeatOf(std::uint32_t server);
 
   std::string own_dir_;  // the checkpoints', gone with this
   MemoryNetwork network_;
   std::string endpoint_;
   std::atomic<bool> over_{false};
   std::mutex mutex_;
-  int version_ = 0;                        // of the weights
-  std::map<std::string, int> version_of_;  // a checkpoint's folder
+  std::map<std::uint32_t, proto::Heartbeat> beats_;  // by server
+  int version_ = 0;                                  // of the weights
+  std::map<std::string, int> version_of_;            // a checkpoint's folder
 };
 
 }  // namespace sherd

@@ -316,6 +316,24 @@ proto::Command CutAt(std::uint32_t cut, std::uint64_t clock, bool any) {
   return command;
 }
 
+// Each push has the job's time as it was heard last, by a task or a command, and never an earlier one.
+TEST(JobSecondsTest, PushesCarryTheTimeThatTheSchedulerSaid) {
+  Rig rig({.consistency = proto::Train::BSP});
+  proto::Command command;
+  command.set_job_seconds(40);
+  rig.pipeline->AskForCut(command);
+  rig.Train(0, 0, kBatch);
+  ASSERT_TRUE(rig.WaitFor([&] { return rig.pipeline->stand().idle; }));
+  command.set_job_seconds(50);
+  rig.pipeline->AskForCut(command);
+  command.set_job_seconds(45);
+  rig.pipeline->AskForCut(command);
+  rig.Train(1, kBatch, 2 * kBatch);
+  ASSERT_TRUE(rig.EndEpoch());
+  rig.Stop();
+  for (auto& shard : rig.shards) EXPECT_EQ(shard->seconds, (std::vector<std::uint32_t>{40, 50}));
+}
+
 TEST(CutTest, MarksExactlyAtTheClockThatBspAsksFor) {
   Rig rig({.consistency = proto::Train::BSP});
   rig.Train(0, 0, 20 * kBatch);

@@ -284,6 +284,7 @@ void TinyShard::Apply(const Message& push) {
   ++clock_;
   applied_rows += header.rows();
   scales.push_back(header.learning_rate_scale());
+  seconds.push_back(header.job_seconds());
 }
 
 }  // namespace sherd::testing

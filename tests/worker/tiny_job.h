@@ -100,7 +100,8 @@ class TinyShard {
   std::map<std::uint32_t, std::uint64_t> rows_at_mark;  // by cut
   std::map<std::uint32_t, std::uint64_t> clock_at_mark;
   std::atomic<bool> retired = false;
-  std::vector<float> scales;  // learning_rate_scale by push
+  std::vector<float> scales;           // learning_rate_scale by push
+  std::vector<std::uint32_t> seconds;  // job_seconds by push
   std::uint64_t lost = 0;
 
   static std::string Endpoint(std::uint32_t shard) { return "inproc://shard-" + std::to_string(shard); }
