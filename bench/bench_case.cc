@@ -5,12 +5,6 @@
 #include <cstdio>
 
 namespace sherd::bench {
-namespace {
-
-constexpr int kTurns = 7;
-
-}  // namespace
-
 Figure& Figure::With(const std::string& name, double number) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.6g", number);
@@ -39,10 +33,10 @@ double Median(std::vector<double> values) {
 }
 
 Figure CompareInTurns(double work, const std::string& unit, const Contender& measured,
-                      const std::vector<Contender>& floors) {
+                      const std::vector<Contender>& floors, int turns) {
   std::vector<double> ours;
   std::vector<std::vector<double>> theirs(floors.size());
-  for (int turn = 0; turn < kTurns; ++turn) {
+  for (int turn = 0; turn < turns; ++turn) {
     ours.push_back(Seconds(measured));
     for (std::size_t i = 0; i < floors.size(); ++i) theirs[i].push_back(Seconds(floors[i]));
   }

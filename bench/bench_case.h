@@ -66,9 +66,12 @@ double Median(std::vector<double> values);
 
 using Contender = std::function<void()>;
 
-// Runs the contenders in turns, several times, and returns the figure of the medians: `work` units done by each run of
+constexpr int kTurns = 7;        // of contenders that take long
+constexpr int kShortTurns = 25;  // of those that take some milliseconds: other programs disturb few of them
+
+// Runs the contenders in turns, so many times, and returns the figure of the medians: `work` units done by each run of
 // any. The floor is the fastest of `floors`.
 Figure CompareInTurns(double work, const std::string& unit, const Contender& measured,
-                      const std::vector<Contender>& floors);
+                      const std::vector<Contender>& floors, int turns = kTurns);
 
 }  // namespace sherd::bench

@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t kRows = 100'000'000;
 constexpr std::uint64_t kMapRows = 20'000'000;  // what the maps of the standard library and of Abseil have memory for
 constexpr std::size_t kBatches = 32;            // drawn beforehand
-constexpr std::size_t kEach = 16;               // that a contender goes through in one turn
+constexpr std::size_t kEach = 4;                // that a contender goes through in one turn
 constexpr Draw kDraws[] = {Draw::kUniform, Draw::kZipf};
 
 enum class Work { kPull, kPush };
@@ -75,7 +75,7 @@ Figure CompareToFloor(Work work, Draw draw, std::uint64_t rows, BenchTable* tabl
   std::vector<Contender> floors;
   for (const std::size_t ahead : FloorRows::kAheads) floors.push_back(FloorContender(work, ahead, &requests, floor));
   const double keys = static_cast<double>(requests.keys);
-  Figure figure = CompareInTurns(keys, "rows/s", TableContender(work, &requests, table), floors);
+  Figure figure = CompareInTurns(keys, "rows/s", TableContender(work, &requests, table), floors, kShortTurns);
   figure.With("keys", NameOf(draw)).With("rows", static_cast<double>(rows)).With("dim", table->shape().dim);
   return figure;
 }
@@ -94,7 +94,7 @@ Status CompareToMap(Work work, const std::string& name, std::unique_ptr<RowMap> 
       }
     }
     Figure figure = CompareInTurns(static_cast<double>(requests.keys), "rows/s", TableContender(work, &requests, table),
-                                   {MapContender(work, &requests, map.get())});
+                                   {MapContender(work, &requests, map.get())}, kShortTurns);
     figure.part = "." + name;
     report(figure.With("keys", NameOf(draw)).With("rows", static_cast<double>(rows)).With("dim", table->shape().dim));
   }

@@ -82,9 +82,9 @@ Status TableShards(const Options& options, const Report& report) {
       parts.push_back(RequestsOf(shard, options.threads, draw, rows, options.dim));
     }
     for (const Work work : {Work::kPull, Work::kPush}) {
-      Figure figure =
-          CompareInTurns(static_cast<double>(kEach * BatchSize(rows, kBatch)), "rows/s",
-                         [&] { GoTogether(work, &parts, &several); }, {[&] { Go(work, &whole[0], &one[0]); }});
+      Figure figure = CompareInTurns(
+          static_cast<double>(kEach * BatchSize(rows, kBatch)), "rows/s", [&] { GoTogether(work, &parts, &several); },
+          {[&] { Go(work, &whole[0], &one[0]); }}, kShortTurns);
       figure.part = work == Work::kPull ? ".pull" : ".push";
       figure.With("keys", NameOf(draw)).With("rows", static_cast<double>(rows)).With("dim", options.dim);
       report(figure.With("threads", options.threads));

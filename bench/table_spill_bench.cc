@@ -98,8 +98,8 @@ Status CompareRecent(std::uint64_t rows, const std::vector<float>& gradients, Be
   const std::vector<KeyBatch> batches = HotBatches(rows - hot, rows), others = HotBatches(0, hot);
   std::vector<float> out(kBatch * spilling->shape().dim);
   const double keys = static_cast<double>(kEach * batches[0].keys.size());
-  const Figure figure =
-      CompareInTurns(keys, "rows/s", PullEach(batches, &out, spilling), {PullEach(others, &out, &resident)});
+  const Figure figure = CompareInTurns(keys, "rows/s", PullEach(batches, &out, spilling),
+                                       {PullEach(others, &out, &resident)}, kShortTurns);
   report(Labelled(figure, ".recent", rows, *spilling));
   return resident.status();
 }
