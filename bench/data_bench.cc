@@ -76,17 +76,16 @@ Result<Figure> Measure(const std::string& text, const std::string& file) {
   std::uint64_t rows = 0;
   std::size_t separators = 0;
   Status failed;
-  const Figure figure = CompareInTurns(
-      static_cast<double>(text.size()) / 1e6, "MB/s",
-      [&] {
-        const Result<std::uint64_t> decoded = DecodeAll(dataset.get());
-        if (!decoded.ok()) failed = decoded.status();
-        rows = decoded.ok() ? decoded.value() : 0;
-      },
-      [&] {
-        separators = 0;
-        for (const char c : text) separators += c == '\t' || c == '\n';
-      });
+  const Figure figure = CompareInTurns(static_cast<double>(text.size()) / 1e6, "MB/s",
+                                       [&] {
+                                         const Result<std::uint64_t> decoded = DecodeAll(dataset.get());
+                                         if (!decoded.ok()) failed = decoded.status();
+                                         rows = decoded.ok() ? decoded.value() : 0;
+                                       },
+                                       {[&] {
+                                         separators = 0;
+                                         for (const char c : text) separators += c == '\t' || c == '\n';
+                                       }});
   RETURN_IF_ERROR(failed);
   if (rows != kLines || separators != kLines * 40) return Status::BadData("rows are missing");
   return figure;
@@ -94,12 +93,13 @@ Result<Figure> Measure(const std::string& text, const std::string& file) {
 
 }  // namespace
 
-Result<Figure> DataTsv() {
+Status DataTsv(const Options& options, const Report& report) {
   std::string folder = "/tmp/sherd-bench-XXXXXX";
   if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  Result<Figure> figure = Measure(MakeLines(), folder + "/lines.tsv");
+  const Result<Figure> figure = Measure(MakeLines(), folder + "/lines.tsv");
   RETURN_IF_ERROR(RemoveTree(folder));
-  return figure;
+  if (figure.ok()) report(figure.value());
+  return figure.status();
 }
 
 }  // namespace sherd::bench

@@ -1,23 +1,37 @@
-// sherd-bench [--list] [CASE…]: prints a JSON line for each case, all of them by default. bench/README.md has the
-// figures.
+// sherd-bench [--list] [--rows=N] [--dim=N] [--threads=N] [--spill_dir=PATH] [CASE…]: prints JSON lines for each case,
+// all of them by default. bench/README.md has the figures.
+#include <gflags/gflags.h>
+
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <iterator>
 #include <string>
 #include <vector>
 
 #include "bench/bench_case.h"
 
+DEFINE_bool(list, false, "name the cases");
+DEFINE_uint64(rows, 0, "rows of the tables; 0: what each case has by default");
+DEFINE_uint32(dim, 16, "weights of a row");
+DEFINE_uint32(threads, 2, "threads, and shards, of table.shards");
+DEFINE_string(spill_dir, "", "where table.spill makes its folder, on a fast disk; empty: the current folder");
+
 namespace sherd::bench {
 namespace {
 
 constexpr Case kCases[] = {
-    {"table.pull", "rows of DeepFM's width looked up in a table beyond the cache",
-     "copying the same rows from known places, prefetched", TablePull},
-    {"table.push", "one Adagrad step on each of the same rows", "the same steps on rows at known places, prefetched",
-     TablePush},
-    {"table.insert", "first pushes to a new table", "the same steps on rows at known places, prefetched", TableInsert},
+    {"table.pull", "rows looked up in a table far beyond the cache; the same in maps of vectors",
+     "copying the same rows from known places, prefetched; the maps", TablePull},
+    {"table.push", "one step of row-wise Adagrad on each of the same rows; the same in maps of vectors",
+     "the same steps on rows at known places, prefetched; the maps", TablePush},
+    {"table.insert", "first pushes to a new table", "writing the same rows side by side", TableInsert},
+    {"table.growth", "table.pull at a hundredth, a tenth and all of a growing table's rows", "that of table.pull",
+     TableGrowth},
+    {"table.shards", "pulls and pushes of shards on a thread each", "one table on one thread", TableShards},
+    {"table.bytes_per_row", "resident memory of a table as it grows", "its keys and rows alone", TableBytesPerRow},
+    {"table.capacity", "first pushes of 200 M rows, the last tenth of them", "the first tenth", TableCapacity},
+    {"table.spill", "pulls of recent rows, and of some cold ones, from a table that spills to disk",
+     "a table that fits in memory; what the disk's random reads allow", TableSpill},
     {"train.deepfm", "forward, loss, backward of DeepFM 16, 400-400-400, batch 4096, one thread",
      "its matrix products alone", TrainDeepFm},
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
@@ -25,19 +39,21 @@ constexpr Case kCases[] = {
      "copying the same bytes in memory", WirePushPull},
 };
 
-bool Run(const Case& c) {
-  const Result<Figure> figure = c.run();
-  if (!figure.ok()) {
-    std::fprintf(stderr, "sherd-bench: %s: %s\n", c.name, figure.status().text().c_str());
-    return false;
-  }
-  std::printf("{\"case\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"ratio\":%.4g}\n", c.name,
-              figure.value().value, figure.value().unit.c_str(), figure.value().floor, figure.value().ratio);
+void Print(const Case& c, const Figure& figure) {
+  std::printf("{\"case\":\"%s%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"ratio\":%.4g", c.name,
+              figure.part.c_str(), figure.value, figure.unit.c_str(), figure.floor, figure.ratio);
+  for (const auto& [name, value] : figure.fields) std::printf(",\"%s\":%s", name.c_str(), value.c_str());
+  std::printf("}\n");
   std::fflush(stdout);
-  return true;
 }
 
-int Main(const std::vector<std::string>& names) {
+bool Run(const Case& c, const Options& options) {
+  const Status status = c.run(options, [&](const Figure& figure) { Print(c, figure); });
+  if (!status.ok()) std::fprintf(stderr, "sherd-bench: %s: %s\n", c.name, status.text().c_str());
+  return status.ok();
+}
+
+int Main(const std::vector<std::string>& names, const Options& options) {
   std::vector<Case> chosen;
   for (const std::string& name : names) {
     const auto found =
@@ -50,21 +66,29 @@ int Main(const std::vector<std::string>& names) {
   }
   if (names.empty()) chosen.assign(std::begin(kCases), std::end(kCases));
   bool good = true;
-  for (const Case& c : chosen) good = Run(c) && good;
+  for (const Case& c : chosen) good = Run(c, options) && good;
   return good ? 0 : 1;
 }
 
 void List() {
-  for (const Case& c : kCases) std::printf("%-16s %s; floor: %s\n", c.name, c.what, c.floor);
+  for (const Case& c : kCases) std::printf("%-20s %s; floor: %s\n", c.name, c.what, c.floor);
 }
 
 }  // namespace
 }  // namespace sherd::bench
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::strcmp(argv[1], "--list") == 0) {
+  gflags::SetUsageMessage("[--list] [--rows=N] [--dim=N] [--threads=N] [--spill_dir=PATH] [CASE…]");
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  if (FLAGS_list) {
     sherd::bench::List();
     return 0;
   }
-  return sherd::bench::Main({argv + 1, argv + argc});
+  if (FLAGS_dim == 0 || FLAGS_threads == 0 || (FLAGS_rows != 0 && FLAGS_rows < 1000) || FLAGS_rows > 2'000'000'000) {
+    std::fprintf(stderr, "sherd-bench: --dim and --threads are at least 1, --rows 1,000 to 2,000,000,000\n");
+    return 2;
+  }
+  return sherd::bench::Main(
+      {argv + 1, argv + argc},
+      {.rows = FLAGS_rows, .dim = FLAGS_dim, .threads = FLAGS_threads, .spill_dir = FLAGS_spill_dir});
 }

@@ -1,183 +1,204 @@
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <memory>
 #include <vector>
 
-#include "base/hash.h"
-#include "base/partition.h"
 #include "bench/bench_case.h"
-#include "ps/embedding_table.h"
+#include "bench/bench_table.h"
+#include "bench/table_floor.h"
+#include "bench/table_maps.h"
 
 namespace sherd::bench {
 namespace {
 
-constexpr std::size_t kRows = 2'000'000;  // 272 MB with Adagrad's state: far beyond the cache
-constexpr std::size_t kBatch = 65'536;
-constexpr std::size_t kBatches = 8;
-constexpr std::size_t kWeights = 17;  // a first-order weight and an embedding of 16
-constexpr std::size_t kAhead = 16;    // rows prefetched by the floors
-constexpr float kRate = 0.02f;
+constexpr std::uint64_t kRows = 100'000'000;
+constexpr std::uint64_t kMapRows = 20'000'000;  // what the maps of the standard library and of Abseil have memory for
+constexpr std::size_t kBatches = 32;            // drawn beforehand
+constexpr std::size_t kEach = 4;                // that a contender goes through in one turn
+constexpr Draw kDraws[] = {Draw::kUniform, Draw::kZipf};
 
-Key KeyOf(std::size_t i) { return Mix(i, 7); }
+enum class Work { kPull, kPush };
 
-Result<std::unique_ptr<EmbeddingTable>> MakeTable() {
-  proto::TableSpec spec;
-  spec.set_name("bench");
-  for (const std::uint32_t dim : {1u, 16u}) {
-    proto::SegmentSpec* segment = spec.add_segment();
-    segment->set_name(dim == 1 ? "linear" : "embedding");
-    segment->set_dim(dim);
-    segment->mutable_optimizer()->mutable_adagrad()->set_learning_rate(kRate);
-    segment->mutable_initializer()->set_kind(dim == 1 ? proto::Initializer::ZERO : proto::Initializer::NORMAL);
-  }
-  ASSIGN_OR_RETURN(RowLayout layout, RowLayout::Make(spec));
-  return std::make_unique<EmbeddingTable>(std::move(layout), 1, 0, kSlots);
-}
+// The batches of a measurement and what they read and write. Each contender goes through them by itself.
+struct Requests {
+  std::vector<KeyBatch> batches;
+  std::vector<float> gradients, out;
+  std::size_t keys = 0;  // of one turn
 
-// Distinct keys in no order of memory.
-std::vector<Key> BatchKeys(std::size_t batch) {
-  std::vector<Key> keys;
-  const std::size_t stride = kRows / kBatch;
-  for (std::size_t i = 0; i < kBatch; ++i) keys.push_back(KeyOf(i * stride + batch));
-  std::sort(keys.begin(), keys.end());
-  return keys;
-}
-
-void PushAll(const std::vector<float>& gradients, EmbeddingTable* table) {
-  std::vector<Key> keys(kBatch);
-  for (std::size_t first = 0; first < kRows; first += kBatch) {
-    keys.resize(std::min(kBatch, kRows - first));
-    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = KeyOf(first + i);
-    CHECK(table->Push(keys, gradients.data(), {}).ok());
-  }
-}
-
-// Rows of the same width side by side, addressed by number: no index, no choice of optimizer.
-struct FlatRows {
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  AlignedBuffer<float> memory{kRows * 2 * kWeights + kHugePage / sizeof(float)};
-  float* values = nullptr;  // at the first huge page in it
-  std::vector<std::vector<std::uint32_t>> numbers;
-
-  FlatRows() {
-    const auto begin = reinterpret_cast<std::uintptr_t>(memory.data());
-    values = memory.data() + ((begin + kHugePage - 1) / kHugePage * kHugePage - begin) / sizeof(float);
-    ::madvise(values, kRows * 2 * kWeights * sizeof(float), MADV_HUGEPAGE);
-    std::fill(memory.begin(), memory.end(), 0.01f);
-    for (std::size_t batch = 0; batch < kBatches; ++batch) {
-      numbers.emplace_back();
-      for (std::size_t i = 0; i < kBatch; ++i) {
-        numbers.back().push_back(static_cast<std::uint32_t>(Below(Mix(i, batch, 3), kRows)));
-      }
-    }
-  }
-  float* Row(std::size_t batch, std::size_t i) { return values + std::size_t{numbers[batch][i]} * 2 * kWeights; }
-  void Prefetch(std::size_t batch, std::size_t i) {
-    if (i >= kBatch) return;
-    for (int line = 0; line < 3; ++line) __builtin_prefetch(Row(batch, i) + line * 16, 1);
-  }
-  void Copy(std::size_t batch, float* out) {
-    for (std::size_t i = 0; i < kBatch; ++i) {
-      Prefetch(batch, i + kAhead);
-      std::memcpy(out + i * kWeights, Row(batch, i), kWeights * sizeof(float));
-    }
-  }
-  void Step(std::size_t batch, const float* gradients) {
-    for (std::size_t i = 0; i < kBatch; ++i) {
-      Prefetch(batch, i + kAhead);
-      float *w = Row(batch, i), *state = w + kWeights;
-      const float* g = gradients + i * kWeights;
-      for (std::size_t k = 0; k < kWeights; ++k) {
-        state[k] += g[k] * g[k];
-        w[k] -= kRate * g[k] / (std::sqrt(state[k]) + 1e-10f);
-      }
-    }
-  }
+  Requests(Draw draw, std::uint64_t rows, std::uint32_t dim)
+      : batches(DrawBatches({draw, 0, rows}, kBatches, BatchSize(rows, kBatch), FloorRows::IndexLines(rows))),
+        gradients(Gradients(dim)),
+        out(kBatch * dim),
+        keys(kEach * batches[0].keys.size()) {}
 };
 
-std::vector<float> Gradients() {
-  std::vector<float> gradients(kBatch * kWeights);
-  for (std::size_t i = 0; i < gradients.size(); ++i) gradients[i] = UnitFloat(Mix(i, 11)) - 0.5f;
-  return gradients;
+// A contender that does `work(batch)` for the next few batches at each turn.
+template <class Work>
+Contender Through(const Requests& requests, Work work) {
+  return [&requests, work, next = std::size_t{0}]() mutable {
+    for (std::size_t i = 0; i < kEach; ++i) work(requests.batches[next++ % kBatches]);
+  };
 }
 
-std::vector<std::vector<Key>> AllKeys() {
-  std::vector<std::vector<Key>> keys;
-  for (std::size_t batch = 0; batch < kBatches; ++batch) keys.push_back(BatchKeys(batch));
-  return keys;
-}
-
-// The first step of Adagrad moves a weight by the rate, against its gradient's sign, whatever the gradient's size.
-Status CheckFirstStep(const std::vector<float>& gradients) {
-  ASSIGN_OR_RETURN(const auto table, MakeTable());
-  const std::vector<Key> keys = BatchKeys(0);
-  std::vector<float> before(kBatch * kWeights), after(before.size());
-  RETURN_IF_ERROR(table->Pull(keys, before.data()));
-  CHECK(table->Push(keys, gradients.data(), {}).ok());
-  RETURN_IF_ERROR(table->Pull(keys, after.data()));
-  for (std::size_t i = 0; i < after.size(); ++i) {
-    const float expected = before[i] - std::copysign(kRate, gradients[i]);
-    if (std::abs(gradients[i]) > 1e-4f && std::abs(after[i] - expected) > 1e-5f) {
-      return Status::BadData("a row is wrong after its first push");
+Contender TableContender(Work work, Requests* requests, BenchTable* table) {
+  return Through(*requests, [=](const KeyBatch& batch) {
+    if (work == Work::kPull) {
+      table->Pull(batch.keys, requests->out.data());
+    } else {
+      table->Push(batch.keys, requests->gradients.data());
     }
+  });
+}
+
+Contender FloorContender(Work work, std::size_t ahead, Requests* requests, FloorRows* floor) {
+  return Through(*requests, [=](const KeyBatch& batch) {
+    if (work == Work::kPull) {
+      floor->Copy(batch, ahead, requests->out.data());
+    } else {
+      floor->Step(batch, ahead, requests->gradients.data());
+    }
+  });
+}
+
+Contender MapContender(Work work, Requests* requests, RowMap* map) {
+  return Through(*requests, [=](const KeyBatch& batch) {
+    if (work == Work::kPull) {
+      map->Copy(batch.keys, requests->out.data());
+    } else {
+      map->Step(batch.keys, requests->gradients.data());
+    }
+  });
+}
+
+// The table against each distance of the floor.
+Figure CompareToFloor(Work work, Draw draw, std::uint64_t rows, BenchTable* table, FloorRows* floor) {
+  Requests requests(draw, rows, table->shape().dim);
+  std::vector<Contender> floors;
+  for (const std::size_t ahead : FloorRows::kAheads) floors.push_back(FloorContender(work, ahead, &requests, floor));
+  const double keys = static_cast<double>(requests.keys);
+  Figure figure = CompareInTurns(keys, "rows/s", TableContender(work, &requests, table), floors, kShortTurns);
+  figure.With("keys", NameOf(draw)).With("rows", static_cast<double>(rows)).With("dim", table->shape().dim);
+  return figure;
+}
+
+Status CompareToMap(Work work, const std::string& name, std::unique_ptr<RowMap> map, BenchTable* table,
+                    const Report& report) {
+  const std::uint64_t rows = table->rows();
+  for (std::uint64_t row = 0; row < rows; ++row) map->Insert(KeyOf(row), 0.01f * UnitFloat(Mix(row)));
+  for (const Draw draw : kDraws) {
+    Requests requests(draw, rows, table->shape().dim);
+    const KeyBatch& batch = requests.batches[0];
+    map->Copy(batch.keys, requests.out.data());
+    for (std::size_t i = 0; draw == kDraws[0] && i < batch.keys.size(); ++i) {
+      if (requests.out[i * table->shape().dim] != 0.01f * UnitFloat(Mix(batch.rows[i]))) {
+        return Status::BadData(name + " has lost a row");
+      }
+    }
+    Figure figure = CompareInTurns(static_cast<double>(requests.keys), "rows/s", TableContender(work, &requests, table),
+                                   {MapContender(work, &requests, map.get())}, kShortTurns);
+    figure.part = "." + name;
+    report(figure.With("keys", NameOf(draw)).With("rows", static_cast<double>(rows)).With("dim", table->shape().dim));
   }
-  if (table->rows() != kBatch) return Status::BadData("a push has not made its rows");
-  return {};
+  return table->status();
+}
+
+Status CheckAfter(Work work, const std::vector<float>& gradients, BenchTable* table) {
+  RETURN_IF_ERROR(table->status());
+  if (work == Work::kPull) return {};
+  const KeyBatch batch = DrawBatches({Draw::kUniform, 0, table->rows()}, 1, BatchSize(table->rows(), kBatch), 1)[0];
+  return CheckPush(batch.keys, gradients, table);
+}
+
+Status PullOrPush(Work work, const Options& options, const Report& report) {
+  const std::vector<float> gradients = Gradients(options.dim);
+  const std::uint64_t rows = options.rows_or(kRows), map_rows = std::min(rows, kMapRows);
+  {
+    ASSIGN_OR_RETURN(BenchTable table, MakeFilled({.dim = options.dim}, rows, gradients));
+    FloorRows floor(rows, options.dim);
+    for (const Draw draw : kDraws) report(CompareToFloor(work, draw, rows, &table, &floor));
+    RETURN_IF_ERROR(CheckAfter(work, gradients, &table));
+  }
+  ASSIGN_OR_RETURN(BenchTable table, MakeFilled({.dim = options.dim}, map_rows, gradients));
+  RETURN_IF_ERROR(CompareToMap(work, "absl", MakeFlatHashMap(map_rows, options.dim), &table, report));
+  return CompareToMap(work, "unordered_map", MakeUnorderedMap(map_rows, options.dim), &table, report);
+}
+
+// First weights written to fresh memory, row after row.
+double WritingRate(std::uint64_t rows, const std::vector<float>& gradients, std::uint32_t dim) {
+  FloorRows floor(rows, dim, FloorRows::Touch::kWhenUsed);
+  double seconds = 0;
+  KeyBatch batch;
+  for (std::uint64_t begin = 0; begin < rows; begin += kBatch) {
+    batch.rows.clear();
+    batch.lines.clear();
+    for (std::uint64_t row = begin; row < std::min(rows, begin + kBatch); ++row) {
+      batch.rows.push_back(static_cast<std::uint32_t>(row));
+      batch.lines.push_back(static_cast<std::uint32_t>(Below(Mix(row, 3), FloorRows::IndexLines(rows))));
+    }
+    seconds += Seconds([&] { floor.Write(batch, 32, gradients.data()); });
+  }
+  return static_cast<double>(rows) / seconds;
 }
 
 }  // namespace
 
-Result<Figure> TablePull() {
-  const std::vector<float> gradients = Gradients();
-  RETURN_IF_ERROR(CheckFirstStep(gradients));
-  ASSIGN_OR_RETURN(const auto table, MakeTable());
-  PushAll(gradients, table.get());
-  if (table->rows() != kRows) return Status::BadData("rows are missing");
-  FlatRows flat;
-  const auto keys = AllKeys();
-  std::vector<float> out(kBatch * kWeights);
-  std::size_t ours = 0, theirs = 0;
-  return CompareInTurns(
-      kBatch, "rows/s", [&] { CHECK(table->Pull(keys[ours++ % kBatches], out.data()).ok()); },
-      [&] { flat.Copy(theirs++ % kBatches, out.data()); });
+Status TablePull(const Options& options, const Report& report) { return PullOrPush(Work::kPull, options, report); }
+Status TablePush(const Options& options, const Report& report) { return PullOrPush(Work::kPush, options, report); }
+
+Status TableInsert(const Options& options, const Report& report) {
+  const std::vector<float> gradients = Gradients(options.dim);
+  const std::uint64_t rows = options.rows_or(kRows);
+  std::vector<double> seconds;
+  {
+    ASSIGN_OR_RETURN(BenchTable table, BenchTable::Make({.dim = options.dim}));
+    const FirstSteps steps(0, rows, &table);
+    seconds = InsertRows(gradients, 0, rows, &table);
+    RETURN_IF_ERROR(steps.Check(gradients, &table));
+    if (table.rows() != rows) return Status::BadData("rows are missing");
+  }
+  double sum = 0;
+  for (const double s : seconds) sum += s;
+  Figure figure{.value = static_cast<double>(rows) / sum,
+                .unit = "rows/s",
+                .floor = WritingRate(rows, gradients, options.dim),
+                .ratio = 0,
+                .part = {},
+                .fields = {}};
+  figure.ratio = figure.value / figure.floor;
+  const double longest = *std::max_element(seconds.begin(), seconds.end());
+  report(figure.With("rows", static_cast<double>(rows))
+             .With("dim", options.dim)
+             .With("longest_ms", longest * 1e3)
+             .With("longest_over_median", longest / Median(seconds)));
+  return {};
 }
 
-Result<Figure> TablePush() {
-  const std::vector<float> gradients = Gradients();
-  RETURN_IF_ERROR(CheckFirstStep(gradients));
-  ASSIGN_OR_RETURN(const auto table, MakeTable());
-  PushAll(gradients, table.get());
-  FlatRows flat;
-  const auto keys = AllKeys();
-  std::size_t ours = 0, theirs = 0;
-  const Figure figure = CompareInTurns(
-      kBatch, "rows/s", [&] { CHECK(table->Push(keys[ours++ % kBatches], gradients.data(), {}).ok()); },
-      [&] { flat.Step(theirs++ % kBatches, gradients.data()); });
-  if (table->rows() != kRows) return Status::BadData("pushes to known rows have made new ones");
-  return figure;
-}
-
-Result<Figure> TableInsert() {
-  const std::vector<float> gradients = Gradients();
-  RETURN_IF_ERROR(CheckFirstStep(gradients));
-  std::unique_ptr<EmbeddingTable> table;
-  FlatRows flat;
-  std::size_t pass = 0;
-  const Figure figure = CompareInTurns(
-      kRows, "rows/s",
-      [&] {
-        Result<std::unique_ptr<EmbeddingTable>> made = MakeTable();
-        table = std::move(made).value();
-        PushAll(gradients, table.get());
-      },
-      [&] {
-        for (std::size_t done = 0; done < kRows; done += kBatch) flat.Step(pass++ % kBatches, gradients.data());
-      });
-  if (table->rows() != kRows) return Status::BadData("rows are missing");
-  return figure;
+Status TableGrowth(const Options& options, const Report& report) {
+  const std::vector<float> gradients = Gradients(options.dim);
+  const std::uint64_t rows = options.rows_or(kRows);
+  ASSIGN_OR_RETURN(BenchTable table, BenchTable::Make({.dim = options.dim}));
+  const FirstSteps steps(0, rows, &table);
+  std::vector<double> ratios[std::size(kDraws)];
+  for (const std::uint64_t size : {rows / 100, rows / 10, rows}) {
+    InsertRows(gradients, table.rows(), size, &table);
+    FloorRows floor(size, options.dim);
+    for (std::size_t i = 0; i < std::size(kDraws); ++i) {
+      const Figure figure = CompareToFloor(Work::kPull, kDraws[i], size, &table, &floor);
+      report(figure);
+      ratios[i].push_back(figure.ratio);
+    }
+  }
+  RETURN_IF_ERROR(steps.Check(gradients, &table));
+  for (std::size_t i = 0; i < std::size(kDraws); ++i) {
+    const auto [least, most] = std::minmax_element(ratios[i].begin(), ratios[i].end());
+    Figure figure{.value = *least,
+                  .unit = "of the floor",
+                  .floor = *most,
+                  .ratio = *least / *most,
+                  .part = ".spread",
+                  .fields = {}};
+    report(figure.With("keys", NameOf(kDraws[i])).With("spread", *most / *least - 1));
+  }
+  return {};
 }
 
 }  // namespace sherd::bench

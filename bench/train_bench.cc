@@ -116,7 +116,7 @@ Status CheckGradient(Model<float>* model, const Batch<float>& batch) {
 
 }  // namespace
 
-Result<Figure> TrainDeepFm() {
+Status TrainDeepFm(const Options& options, const Report& report) {
   const proto::Job job = MakeJob();
   ASSIGN_OR_RETURN(const auto model, MakeModel<float>(job, kRows));
   for (std::size_t i = 0; i < model->parameters().size(); ++i) {
@@ -125,14 +125,14 @@ Result<Figure> TrainDeepFm() {
   const RandomBatch random;
   RETURN_IF_ERROR(CheckGradient(model.get(), random.batch));
   Products products;
-  return CompareInTurns(
-      kRows, "rows/s",
-      [&] {
-        model->Forward(random.batch, Model<float>::Mode::kTrain);
-        model->Loss(random.batch);
-        model->Backward(random.batch);
-      },
-      [&] { products.Run(); });
+  report(CompareInTurns(kRows, "rows/s",
+                        [&] {
+                          model->Forward(random.batch, Model<float>::Mode::kTrain);
+                          model->Loss(random.batch);
+                          model->Backward(random.batch);
+                        },
+                        {[&] { products.Run(); }}));
+  return {};
 }
 
 }  // namespace sherd::bench

@@ -75,15 +75,14 @@ Result<Figure> Measure(const std::string& endpoint) {
   Status failed;
   // Twice the keys and the rows, once each way.
   const double bytes = 2.0 * kRounds * static_cast<double>(keys.size() + rows.size());
-  const Figure figure = CompareInTurns(
-      bytes / 1e6, "MB/s", [&] { failed = RunRounds(client.get(), peer, keys, rows); },
-      [&] {
-        for (int round = 0; round < 2 * kRounds; ++round) {
-          std::memcpy(copy.data(), keys.bytes().data(), keys.size());
-          std::memcpy(copy.data(), rows.bytes().data(), rows.size());
-          asm volatile("" : : "r"(copy.data()) : "memory");  // the copies are wanted
-        }
-      });
+  const Figure figure =
+      CompareInTurns(bytes / 1e6, "MB/s", [&] { failed = RunRounds(client.get(), peer, keys, rows); }, {[&] {
+                       for (int round = 0; round < 2 * kRounds; ++round) {
+                         std::memcpy(copy.data(), keys.bytes().data(), keys.size());
+                         std::memcpy(copy.data(), rows.bytes().data(), rows.size());
+                         asm volatile("" : : "r"(copy.data()) : "memory");  // the copies are wanted
+                       }
+                     }});
   RETURN_IF_ERROR(client->Send(peer, MakeMessage(proto::STOP, {})));
   RETURN_IF_ERROR(failed);
   return figure;
@@ -91,12 +90,13 @@ Result<Figure> Measure(const std::string& endpoint) {
 
 }  // namespace
 
-Result<Figure> WirePushPull() {
+Status WirePushPull(const Options& options, const Report& report) {
   std::string folder = "/tmp/sherd-bench-XXXXXX";
   if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  Result<Figure> figure = Measure("ipc://" + folder + "/socket");
+  const Result<Figure> figure = Measure("ipc://" + folder + "/socket");
   RETURN_IF_ERROR(RemoveTree(folder));
-  return figure;
+  if (figure.ok()) report(figure.value());
+  return figure.status();
 }
 
 }  // namespace sherd::bench

@@ -48,25 +48,11 @@ Problems TableProblems(const proto::TableSpec& spec, const proto::Cluster& clust
   return problems;
 }
 
-// A misspelt name would leave the table as it is by default, and nobody would know.
-Problems NameProblems(const proto::Job& job, const proto::ModelSpec& model) {
-  Problems problems;
-  for (const proto::Table& table : job.table()) {
-    const auto& specs = model.table();
-    const auto same = [&](const proto::TableSpec& spec) { return spec.name() == table.name(); };
-    if (!table.has_storage() || std::any_of(specs.begin(), specs.end(), same)) continue;
-    std::string names;
-    for (const proto::TableSpec& spec : specs) names.append(names.empty() ? "" : ", ").append(spec.name());
-    problems.push_back("table '" + table.name() + "': no feature has its rows there; the model's tables are " + names);
-  }
-  return problems;
-}
-
 }  // namespace
 
 Problems StorageProblems(const proto::Job& job, const proto::ModelSpec& model, JobRequest::Command command) {
   const bool trains = command == JobRequest::Command::kTrain || command == JobRequest::Command::kCheck;
-  Problems problems = NameProblems(job, model);
+  Problems problems;
   for (const proto::TableSpec& spec : model.table()) {
     for (const std::string& problem : TableProblems(spec, job.cluster(), trains)) {
       problems.push_back("table '" + spec.name() + "': storage." + problem);

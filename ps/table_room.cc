@@ -38,8 +38,7 @@ Status EmbeddingTable::MakeRoom(std::uint64_t rows) {
 
 Status EmbeddingTable::NoRoom(std::uint64_t bytes) const {
   return Status::Unavailable("no room: " + std::to_string(bytes) + " bytes are needed, memory_budget leaves " +
-                             std::to_string(budget_) +
-                             "; raise it or add servers");
+                             std::to_string(budget_) + "; raise it or add servers");
 }
 
 // Goes through the slots until so many rows are free: what was not used since the hand came by goes.

@@ -64,9 +64,6 @@ TEST(FindContradictions, StorageThatCanNotBe) {
   EXPECT_THAT(of_table("max_rows: 4095"), has("storage.max_rows: 4095 is less than 4096"));
   EXPECT_THAT(of_table("max_rows: 4096"), IsEmpty());
   EXPECT_THAT(of_table("max_bytes: 4096"), has("storage.max_bytes: 4096 is less than the "));
-  EXPECT_THAT(StorageProblemsOf("table { name: \"embeding\" storage {} }", Command::kTrain),
-              testing::ElementsAre(
-                  HasSubstr("table 'embeding': no feature has its rows there; the model's tables are embedding")));
 }
 
 TEST(FindContradictions, RowsOfInt8CanBeServed) {

@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "scheduler": {"models/metrics", "net", "base", "proto"},  # it adds up the figures of quality
     "launch": {"worker", "models", "ps", "scheduler", "net", "base", "proto"},
     "bench": {"launch", "worker", "models", "ps", "scheduler", "net", "base", "proto"},
-    "tests": {"launch", "worker", "models", "ps", "scheduler", "net", "base", "proto"},
+    "tests": {"bench", "launch", "worker", "models", "ps", "scheduler", "net", "base", "proto"},
 }
 FOLDERS = set(MAY_INCLUDE) | {"proto"}
 
