@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kAhead = 20;   // keys between a prefetch and its use, in a pull
+constexpr std::byte kLate{};         // a row that is still to be found
 constexpr std::size_t kWindow = 64;  // above twice that
 
 // Rows are short: a call of memcpy would cost more than the copying.
@@ -42,13 +43,15 @@ EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot firs
 
 // ---- pull ----------------------------------------------------------------------------------------------------------
 
-// Three stages, kAhead keys apart, each of which starts the memory accesses of the next.
+// Three stages, kAhead keys apart, each of which starts the memory accesses of the next. A key that is not in its home
+// bucket would make all wait for memory: those come last.
 Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
   std::array<std::uint64_t, kWindow> hashes;
   std::array<const std::byte*, kWindow> rows;
   const std::size_t n = keys.size();
   const std::uint32_t floats = layout_.weight_floats();
   on_disk_.clear();
+  late_.clear();
   for (std::size_t i = 0; i < n + 2 * kAhead; ++i) {
     if (i < n) {
       hashes[i % kWindow] = Mix(keys[i]);
@@ -57,27 +60,50 @@ Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
     if (const std::size_t j = i - kAhead; i >= kAhead && j < n) {
       rows[j % kWindow] = FindForPull(keys[j], hashes[j % kWindow], j);
     }
-    if (i >= 2 * kAhead) {
-      const std::size_t k = i - 2 * kAhead;
-      GiveWeights(keys[k], rows[k % kWindow], values + k * floats);
-    }
+    if (i < 2 * kAhead) continue;
+    const std::size_t k = i - 2 * kAhead;
+    if (rows[k % kWindow] != &kLate) GiveWeights(keys[k], rows[k % kWindow], values + k * floats);
   }
+  PullLate(keys, values);
   return on_disk_.empty() ? Status() : PullFromDisk(keys, values);
 }
 
-// The resident row, or nullptr; a key whose row is on disk is noted.
+// The resident row; nullptr: there is none; &kLate: it is not known yet, and noted in late_.
 inline const std::byte* EmbeddingTable::FindForPull(Key key, std::uint64_t hash, std::size_t i) {
-  std::uint32_t* value = index_.Find(key, hash);
-  if (value == nullptr) return nullptr;
+  KeyIndex::Rest rest;
+  std::uint32_t* value = index_.FindAtHome(key, hash, &rest);
+  if (value != nullptr) [[likely]]
+    return RowForPull(value, i);
+  if (rest == KeyIndex::Rest::kNone) return nullptr;
+  late_.push_back(static_cast<std::uint32_t>(i));
+  return &kLate;
+}
+
+// The resident row, or nullptr; a key whose row is on disk is noted.
+inline const std::byte* EmbeddingTable::RowForPull(std::uint32_t* value, std::size_t i) {
   const RowPlace place(*value);
+  if (spills_) KeyIndex::Mark(value);
   if (place.resident()) [[likely]] {
-    if (spills_) KeyIndex::Mark(value);
     const std::byte* row = rows_.Row(place.number());
     PrefetchRow(row, layout_.weight_bytes());
     return row;
   }
   if (place.on_disk()) on_disk_.push_back(i);
   return nullptr;
+}
+
+void EmbeddingTable::PullLate(std::span<const Key> keys, float* values) {
+  std::array<const std::byte*, kWindow> rows;
+  for (std::size_t i = 0; i < late_.size() + kAhead; ++i) {
+    if (i < late_.size()) {
+      const Key key = keys[late_[i]];
+      std::uint32_t* value = index_.Find(key, Mix(key));
+      rows[i % kWindow] = value == nullptr ? nullptr : RowForPull(value, late_[i]);
+    }
+    if (i < kAhead) continue;
+    const std::uint32_t k = late_[i - kAhead];
+    GiveWeights(keys[k], rows[(i - kAhead) % kWindow], values + std::size_t{k} * layout_.weight_floats());
+  }
 }
 
 inline void EmbeddingTable::GiveWeights(Key key, const std::byte* row, float* values) {
@@ -167,23 +193,37 @@ void EmbeddingTable::BeginGroup(std::span<const Key> keys, const float* sums, Gr
 }
 
 void EmbeddingTable::FindRows(std::span<const Key> keys, Group* group) {
+  std::array<std::uint8_t, kGroup> late;
+  std::size_t late_count = 0;
+  const auto resolve = [&](std::size_t i, std::uint32_t* value) {
+    group->rows[i] = RowForPush(keys[group->first + i], group->hashes[i], value);
+    if (group->rows[i] != kNoRow) PrefetchRow(rows_.Row(group->rows[i]), layout_.row_bytes());
+  };
   for (std::size_t i = 0; i < group->size; ++i) {
     const Key key = keys[group->first + i];
-    if (group->finite[i] == 0) {
+    if (group->finite[i] == 0) [[unlikely]] {
       ++counters_.refused_rows;
       counters_.refused_key = key;
       group->rows[i] = kNoRow;
       continue;
     }
-    group->rows[i] = RowForPush(key, group->hashes[i], i);
-    if (group->rows[i] != kNoRow) PrefetchRow(rows_.Row(group->rows[i]), layout_.row_bytes());
+    KeyIndex::Rest rest = KeyIndex::Rest::kNone;
+    std::uint32_t* value = index_.FindAtHome(key, group->hashes[i], &rest);
+    if (rest == KeyIndex::Rest::kBeyond) {
+      late[late_count++] = static_cast<std::uint8_t>(i);
+    } else {
+      resolve(i, value);
+    }
+  }
+  for (std::size_t k = 0; k < late_count; ++k) {
+    const std::size_t i = late[k];
+    resolve(i, index_.Find(keys[group->first + i], group->hashes[i]));
   }
 }
 
-// The key's row, which is made if it is time for it, or kNoRow.
-std::uint32_t EmbeddingTable::RowForPush(Key key, std::uint64_t hash, std::size_t i) {
+// The key's row, which is made if it is time for it, or kNoRow. `value` is what the index has of the key.
+std::uint32_t EmbeddingTable::RowForPush(Key key, std::uint64_t hash, std::uint32_t* value) {
   const std::uint32_t admit_after = layout_.storage().admit_after();
-  std::uint32_t* value = index_.Find(key, hash);
   if (value == nullptr) {
     if (admit_after > 1) {
       index_.Insert(key, hash, RowPlace::Candidate(1).value());

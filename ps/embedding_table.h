@@ -118,13 +118,15 @@ class EmbeddingTable {
 
   // embedding_table.cc
   const std::byte* FindForPull(Key key, std::uint64_t hash, std::size_t i);
+  const std::byte* RowForPull(std::uint32_t* value, std::size_t i);
+  void PullLate(std::span<const Key> keys, float* values);
   void GiveWeights(Key key, const std::byte* row, float* values);
   void FindOnDisk(std::span<const Key> keys);
   Status PullFromDisk(std::span<const Key> keys, float* values);
   void PushAll(std::span<const Key> keys, const float* sums, const PushStep& step);
   void BeginGroup(std::span<const Key> keys, const float* sums, Group* group);
   void FindRows(std::span<const Key> keys, Group* group);
-  std::uint32_t RowForPush(Key key, std::uint64_t hash, std::size_t i);
+  std::uint32_t RowForPush(Key key, std::uint64_t hash, std::uint32_t* value);
   std::uint32_t AddRow(Key key);
   void CountRow(Key key);
   void ApplyGroup(std::span<const Key> keys, const float* sums, const PushStep& step, const Group& group);
@@ -174,6 +176,7 @@ class EmbeddingTable {
   // Memory that is used again from call to call.
   AlignedBuffer<float> scratch_, floats_;
   std::vector<std::byte> encoded_, disk_rows_;
+  std::vector<std::uint32_t> late_;   // of a batch's keys: not in their home buckets
   std::vector<std::size_t> on_disk_;  // of a batch's keys
   std::vector<Key> disk_keys_;
   AlignedBuffer<float> disk_values_;

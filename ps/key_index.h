@@ -46,6 +46,19 @@ class KeyIndex {
     }
   }
 
+  // The first step of Find, which nine times of ten is the last: a value; nullptr and kNone: there is none; nullptr and
+  // kBeyond: it must be looked for on, and the next bucket is on its way into the cache.
+  enum class Rest { kNone, kBeyond };
+  std::uint32_t* FindAtHome(Key key, std::uint64_t hash, Rest* rest) const {
+    Bucket& home = buckets_[HomeOf(hash)];
+    const std::uint32_t found = Match(home, key);
+    if (found != 0) [[likely]]
+      return &home.values[std::countr_zero(found)];
+    *rest = home.count < kEntries ? Rest::kNone : Rest::kBeyond;
+    if (*rest == Rest::kBeyond) __builtin_prefetch(&home + 1);
+    return nullptr;
+  }
+
   // Adds a key that has no value yet.
   std::uint32_t* Insert(Key key, std::uint64_t hash, std::uint32_t value);
   // Deletes a key that has one.
