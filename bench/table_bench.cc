@@ -18,7 +18,8 @@ constexpr Draw kDraws[] = {Draw::kUniform, Draw::kZipf};
 
 enum class Work { kPull, kPush };
 
-// The batches of a measurement and what they read and write. Each contender goes through them by itself.
+// The batches of a measurement and what they read and write. Each contender goes through them by itself, and begins with
+// other ones, so that none finds in the cache what another has just fetched.
 struct Requests {
   std::vector<KeyBatch> batches;
   std::vector<float> gradients, out;
@@ -33,8 +34,8 @@ struct Requests {
 
 // A contender that does `work(batch)` for the next few batches at each turn.
 template <class Work>
-Contender Through(const Requests& requests, Work work) {
-  return [&requests, work, next = std::size_t{0}]() mutable {
+Contender Through(const Requests& requests, Work work, std::size_t place = 0) {
+  return [&requests, work, next = place * kEach]() mutable {
     for (std::size_t i = 0; i < kEach; ++i) work(requests.batches[next++ % kBatches]);
   };
 }
@@ -49,14 +50,15 @@ Contender TableContender(Work work, Requests* requests, BenchTable* table) {
   });
 }
 
-Contender FloorContender(Work work, std::size_t ahead, Requests* requests, FloorRows* floor) {
-  return Through(*requests, [=](const KeyBatch& batch) {
+Contender FloorContender(Work work, std::size_t ahead, std::size_t place, Requests* requests, FloorRows* floor) {
+  const auto go = [=](const KeyBatch& batch) {
     if (work == Work::kPull) {
       floor->Copy(batch, ahead, requests->out.data());
     } else {
       floor->Step(batch, ahead, requests->gradients.data());
     }
-  });
+  };
+  return Through(*requests, go, place);
 }
 
 Contender MapContender(Work work, Requests* requests, RowMap* map) {
@@ -73,7 +75,9 @@ Contender MapContender(Work work, Requests* requests, RowMap* map) {
 Figure CompareToFloor(Work work, Draw draw, std::uint64_t rows, BenchTable* table, FloorRows* floor) {
   Requests requests(draw, rows, table->shape().dim);
   std::vector<Contender> floors;
-  for (const std::size_t ahead : FloorRows::kAheads) floors.push_back(FloorContender(work, ahead, &requests, floor));
+  for (const std::size_t ahead : FloorRows::kAheads) {
+    floors.push_back(FloorContender(work, ahead, floors.size() + 1, &requests, floor));
+  }
   const double keys = static_cast<double>(requests.keys);
   Figure figure = CompareInTurns(keys, "rows/s", TableContender(work, &requests, table), floors, kShortTurns);
   figure.With("keys", NameOf(draw)).With("rows", static_cast<double>(rows)).With("dim", table->shape().dim);

@@ -9,15 +9,18 @@ namespace sherd {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kAhead = 20;   // keys between a prefetch and its use, in a pull
-constexpr std::byte kLate{};         // a row that is still to be found
-constexpr std::size_t kWindow = 64;  // above twice that
+constexpr std::size_t kAhead = 16;  // keys between a prefetch and its use
 
 // Rows are short: a call of memcpy would cost more than the copying.
 void CopyFloats(const float* __restrict from, std::size_t n, float* __restrict to) {
-  std::size_t i = 0;
-  for (; i + 4 <= n; i += 4) _mm_storeu_ps(to + i, _mm_loadu_ps(from + i));
-  for (; i < n; ++i) to[i] = from[i];
+  constexpr std::size_t kChunk = kLine / sizeof(float);
+  for (; n >= kChunk; n -= kChunk, from += kChunk, to += kChunk) {
+    const __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + 4);
+    const __m128 c = _mm_loadu_ps(from + 8), d = _mm_loadu_ps(from + 12);
+    _mm_storeu_ps(to, a), _mm_storeu_ps(to + 4, b);
+    _mm_storeu_ps(to + 8, c), _mm_storeu_ps(to + 12, d);
+  }
+  if (n > 0) std::memcpy(to, from, n * sizeof(float));
 }
 
 }  // namespace
@@ -43,67 +46,45 @@ EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot firs
 
 // ---- pull ----------------------------------------------------------------------------------------------------------
 
-// Three stages, kAhead keys apart, each of which starts the memory accesses of the next. A key that is not in its home
-// bucket would make all wait for memory: those come last.
+// A part of the batch at a time: first where each key's row is, then the rows, each with its memory on the way some
+// keys ahead. Two short loops keep more accesses in flight than one that does both.
 Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
-  std::array<std::uint64_t, kWindow> hashes;
-  std::array<const std::byte*, kWindow> rows;
-  const std::size_t n = keys.size();
-  const std::uint32_t floats = layout_.weight_floats();
+  const std::size_t floats = layout_.weight_floats();
   on_disk_.clear();
-  late_.clear();
-  for (std::size_t i = 0; i < n + 2 * kAhead; ++i) {
-    if (i < n) {
-      hashes[i % kWindow] = Mix(keys[i]);
-      index_.Prefetch(hashes[i % kWindow]);
+  for (std::size_t first = 0; first < keys.size(); first += kPart) {
+    const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
+    FindPart(part);
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      if (i + kAhead < part.size()) PrefetchRow(places_[i + kAhead], layout_.weight_bytes());
+      const RowPlace place(places_[i]);
+      GiveWeights(part[i], place.resident() ? rows_.Row(place.number()) : nullptr, values + (first + i) * floats);
+      if (place.on_disk()) [[unlikely]]
+        on_disk_.push_back(first + i);
     }
-    if (const std::size_t j = i - kAhead; i >= kAhead && j < n) {
-      rows[j % kWindow] = FindForPull(keys[j], hashes[j % kWindow], j);
-    }
-    if (i < 2 * kAhead) continue;
-    const std::size_t k = i - 2 * kAhead;
-    if (rows[k % kWindow] != &kLate) GiveWeights(keys[k], rows[k % kWindow], values + k * floats);
   }
-  PullLate(keys, values);
   return on_disk_.empty() ? Status() : PullFromDisk(keys, values);
 }
 
-// The resident row; nullptr: there is none; &kLate: it is not known yet, and noted in late_.
-inline const std::byte* EmbeddingTable::FindForPull(Key key, std::uint64_t hash, std::size_t i) {
-  KeyIndex::Rest rest;
-  std::uint32_t* value = index_.FindAtHome(key, hash, &rest);
-  if (value != nullptr) [[likely]]
-    return RowForPull(value, i);
-  if (rest == KeyIndex::Rest::kNone) return nullptr;
-  late_.push_back(static_cast<std::uint32_t>(i));
-  return &kLate;
-}
-
-// The resident row, or nullptr; a key whose row is on disk is noted.
-inline const std::byte* EmbeddingTable::RowForPull(std::uint32_t* value, std::size_t i) {
-  const RowPlace place(*value);
-  if (spills_) KeyIndex::Mark(value);
-  if (place.resident()) [[likely]] {
-    const std::byte* row = rows_.Row(place.number());
-    PrefetchRow(row, layout_.weight_bytes());
-    return row;
-  }
-  if (place.on_disk()) on_disk_.push_back(i);
-  return nullptr;
-}
-
-void EmbeddingTable::PullLate(std::span<const Key> keys, float* values) {
-  std::array<const std::byte*, kWindow> rows;
-  for (std::size_t i = 0; i < late_.size() + kAhead; ++i) {
-    if (i < late_.size()) {
-      const Key key = keys[late_[i]];
-      std::uint32_t* value = index_.Find(key, Mix(key));
-      rows[i % kWindow] = value == nullptr ? nullptr : RowForPull(value, late_[i]);
-    }
+// places_: of each key what the index says, or kNone. Keys that are not in their home buckets would make all wait for
+// memory: they come last, while their buckets are in the cache.
+void EmbeddingTable::FindPart(std::span<const Key> keys) {
+  std::array<std::uint16_t, kPart> late;
+  std::size_t late_count = 0;
+  const auto note = [&](std::size_t i, std::uint32_t* value) {
+    places_[i] = value == nullptr ? kNone : *value;
+    if (spills_ && value != nullptr) KeyIndex::Mark(value);
+  };
+  for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
+    if (i < keys.size()) index_.Prefetch(Mix(keys[i]));
     if (i < kAhead) continue;
-    const std::uint32_t k = late_[i - kAhead];
-    GiveWeights(keys[k], rows[(i - kAhead) % kWindow], values + std::size_t{k} * layout_.weight_floats());
+    const std::size_t k = i - kAhead;
+    KeyIndex::Rest rest = KeyIndex::Rest::kNone;
+    std::uint32_t* value = index_.FindAtHome(keys[k], Mix(keys[k]), &rest);
+    late[late_count] = static_cast<std::uint16_t>(k);
+    late_count += rest == KeyIndex::Rest::kBeyond ? 1 : 0;
+    note(k, value);
   }
+  for (std::size_t i = 0; i < late_count; ++i) note(late[i], index_.Find(keys[late[i]], Mix(keys[late[i]])));
 }
 
 inline void EmbeddingTable::GiveWeights(Key key, const std::byte* row, float* values) {
@@ -166,62 +147,58 @@ void EmbeddingTable::PushPrepared(std::span<const Key> keys, const float* sums, 
   if (!full_slots_.empty()) KeepSlotLimits();
 }
 
-// Three groups at a time: the index is fetched for one, the rows for the one before, and the one before that is
-// updated.
+// As in a pull, but that the second loop goes by groups of rows, which an optimizer updates together.
 void EmbeddingTable::PushAll(std::span<const Key> keys, const float* sums, const PushStep& step) {
-  std::array<Group, 3> groups;
-  const std::size_t n = (keys.size() + kGroup - 1) / kGroup;
-  for (std::size_t i = 0; i < n + 2; ++i) {
-    if (i < n) {
-      Group& group = groups[i % 3];
-      group.first = i * kGroup;
-      group.size = std::min(kGroup, keys.size() - group.first);
-      BeginGroup(keys, sums, &group);
+  const std::size_t floats = layout_.weight_floats();
+  for (std::size_t first = 0; first < keys.size(); first += kPart) {
+    const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
+    const float* part_sums = sums + first * floats;
+    FindRowsOfPart(part, part_sums);
+    PrefetchGroup(0, part.size());
+    for (std::size_t group = 0; group < part.size(); group += kGroup) {
+      PrefetchGroup(group + kGroup, part.size());
+      const std::size_t n = std::min(kGroup, part.size() - group);
+      ApplyGroup(part.subspan(group, n), part_sums + group * floats, step, {&places_[group], n});
     }
-    if (i >= 1 && i - 1 < n) FindRows(keys, &groups[(i - 1) % 3]);
-    if (i >= 2) ApplyGroup(keys, sums, step, groups[(i - 2) % 3]);
   }
 }
 
-void EmbeddingTable::BeginGroup(std::span<const Key> keys, const float* sums, Group* group) {
-  for (std::size_t i = 0; i < group->size; ++i) {
-    group->hashes[i] = Mix(keys[group->first + i]);
-    index_.Prefetch(group->hashes[i]);
-  }
-  const std::uint32_t floats = layout_.weight_floats();
-  FindFiniteRows(sums + group->first * floats, group->size, floats, group->finite.data());
+void EmbeddingTable::PrefetchGroup(std::size_t first, std::size_t end) const {
+  for (std::size_t i = first; i < std::min(first + kGroup, end); ++i) PrefetchRow(places_[i], layout_.row_bytes());
 }
 
-void EmbeddingTable::FindRows(std::span<const Key> keys, Group* group) {
-  std::array<std::uint8_t, kGroup> late;
+// places_: of each key the number of its row, which is made if need be, or kNone: it is refused, or not admitted yet.
+void EmbeddingTable::FindRowsOfPart(std::span<const Key> keys, const float* sums) {
+  std::array<std::uint8_t, kPart> finite;
+  std::array<std::uint16_t, kPart> late;
   std::size_t late_count = 0;
-  const auto resolve = [&](std::size_t i, std::uint32_t* value) {
-    group->rows[i] = RowForPush(keys[group->first + i], group->hashes[i], value);
-    if (group->rows[i] != kNoRow) PrefetchRow(rows_.Row(group->rows[i]), layout_.row_bytes());
-  };
-  for (std::size_t i = 0; i < group->size; ++i) {
-    const Key key = keys[group->first + i];
-    if (group->finite[i] == 0) [[unlikely]] {
+  FindFiniteRows(sums, keys.size(), layout_.weight_floats(), finite.data());
+  for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
+    if (i < keys.size()) index_.Prefetch(Mix(keys[i]));
+    if (i < kAhead) continue;
+    const std::size_t k = i - kAhead;
+    if (finite[k] == 0) [[unlikely]] {
       ++counters_.refused_rows;
-      counters_.refused_key = key;
-      group->rows[i] = kNoRow;
+      counters_.refused_key = keys[k];
+      places_[k] = kNone;
       continue;
     }
+    const std::uint64_t hash = Mix(keys[k]);
     KeyIndex::Rest rest = KeyIndex::Rest::kNone;
-    std::uint32_t* value = index_.FindAtHome(key, group->hashes[i], &rest);
+    std::uint32_t* value = index_.FindAtHome(keys[k], hash, &rest);
     if (rest == KeyIndex::Rest::kBeyond) {
-      late[late_count++] = static_cast<std::uint8_t>(i);
+      late[late_count++] = static_cast<std::uint16_t>(k);
     } else {
-      resolve(i, value);
+      places_[k] = RowForPush(keys[k], hash, value);
     }
   }
-  for (std::size_t k = 0; k < late_count; ++k) {
-    const std::size_t i = late[k];
-    resolve(i, index_.Find(keys[group->first + i], group->hashes[i]));
+  for (std::size_t i = 0; i < late_count; ++i) {
+    const std::uint64_t hash = Mix(keys[late[i]]);
+    places_[late[i]] = RowForPush(keys[late[i]], hash, index_.Find(keys[late[i]], hash));
   }
 }
 
-// The key's row, which is made if it is time for it, or kNoRow. `value` is what the index has of the key.
+// The key's row, which is made if it is time for it, or kNone. `value` is what the index has of the key.
 std::uint32_t EmbeddingTable::RowForPush(Key key, std::uint64_t hash, std::uint32_t* value) {
   const std::uint32_t admit_after = layout_.storage().admit_after();
   if (value == nullptr) {
@@ -229,7 +206,7 @@ std::uint32_t EmbeddingTable::RowForPush(Key key, std::uint64_t hash, std::uint3
       index_.Insert(key, hash, RowPlace::Candidate(1).value());
       ++candidates_;
       ++counters_.dropped_updates;
-      return kNoRow;
+      return kNone;
     }
     const std::uint32_t row = AddRow(key);
     value = index_.Insert(key, hash, RowPlace::Resident(row).value());
@@ -244,7 +221,7 @@ std::uint32_t EmbeddingTable::RowForPush(Key key, std::uint64_t hash, std::uint3
   if (place.sightings() + 1 < admit_after) {
     *value = RowPlace::Candidate(place.sightings() + 1).value();
     ++counters_.dropped_updates;
-    return kNoRow;
+    return kNone;
   }
   const std::uint32_t row = AddRow(key);
   *value = RowPlace::Resident(row).value();
@@ -279,13 +256,12 @@ void EmbeddingTable::CountRow(Key key) {
 }
 
 void EmbeddingTable::ApplyGroup(std::span<const Key> keys, const float* sums, const PushStep& step,
-                                const Group& group) {
-  for (std::size_t i = 0; i < group.size;) {
+                                std::span<const std::uint32_t> rows) {
+  for (std::size_t i = 0; i < rows.size();) {
     std::size_t end = i;
-    while (end < group.size && group.rows[end] != kNoRow) ++end;
-    const std::size_t first = group.first + i;
+    while (end < rows.size() && rows[end] != kNone) ++end;
     if (end > i) {
-      ApplyRun(keys.subspan(first, end - i), sums + first * layout_.weight_floats(), step, {&group.rows[i], end - i});
+      ApplyRun(keys.subspan(i, end - i), sums + i * layout_.weight_floats(), step, rows.subspan(i, end - i));
     }
     i = end + 1;
   }
@@ -338,8 +314,10 @@ void EmbeddingTable::NoteUse(std::byte* row, const PushStep& step) const {
   std::memcpy(row + usage.count, &count, sizeof(count));
 }
 
-inline void EmbeddingTable::PrefetchRow(const std::byte* row, std::uint32_t bytes) const {
+inline void EmbeddingTable::PrefetchRow(std::uint32_t place, std::uint32_t bytes) const {
+  if (!RowPlace(place).resident()) return;
   // Beyond a few lines the processor's own prefetcher has seen the pattern.
+  const std::byte* row = rows_.Row(place);
   const std::byte* end = row + std::min<std::size_t>(bytes, 8 * kLine) - 1;
   for (const std::byte* line = row; line < end; line += kLine) __builtin_prefetch(line);
   __builtin_prefetch(end);

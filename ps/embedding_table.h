@@ -98,17 +98,10 @@ class EmbeddingTable {
   std::uint64_t bytes() const { return index_.bytes() + rows_.bytes() + rows_.free_rows() * sizeof(std::uint32_t); }
 
  private:
-  // Keys that are looked up together: enough to keep all of a core's cache misses in flight, few enough that what was
-  // prefetched is still there when it is used.
-  static constexpr std::size_t kGroup = 32;
-  static constexpr std::uint32_t kNoRow = ~std::uint32_t{0};  // in Group: refused, not admitted, or on disk
+  static constexpr std::size_t kPart = 2048;  // keys that are looked up before their rows are touched
+  static constexpr std::size_t kGroup = 32;   // rows that are updated together
+  static constexpr std::uint32_t kNone = RowPlace::kNone;
 
-  struct Group {
-    std::size_t first = 0, size = 0;  // of the batch's keys
-    std::array<std::uint64_t, kGroup> hashes;
-    std::array<std::uint8_t, kGroup> finite;
-    std::array<std::uint32_t, kGroup> rows;
-  };
   struct RowUse {
     Key key;
     RowPlace place;
@@ -117,24 +110,23 @@ class EmbeddingTable {
   };
 
   // embedding_table.cc
-  const std::byte* FindForPull(Key key, std::uint64_t hash, std::size_t i);
-  const std::byte* RowForPull(std::uint32_t* value, std::size_t i);
-  void PullLate(std::span<const Key> keys, float* values);
+  void FindPart(std::span<const Key> keys);
   void GiveWeights(Key key, const std::byte* row, float* values);
   void FindOnDisk(std::span<const Key> keys);
   Status PullFromDisk(std::span<const Key> keys, float* values);
   void PushAll(std::span<const Key> keys, const float* sums, const PushStep& step);
-  void BeginGroup(std::span<const Key> keys, const float* sums, Group* group);
-  void FindRows(std::span<const Key> keys, Group* group);
+  void FindRowsOfPart(std::span<const Key> keys, const float* sums);
+  void PrefetchGroup(std::size_t first, std::size_t end) const;
   std::uint32_t RowForPush(Key key, std::uint64_t hash, std::uint32_t* value);
   std::uint32_t AddRow(Key key);
   void CountRow(Key key);
-  void ApplyGroup(std::span<const Key> keys, const float* sums, const PushStep& step, const Group& group);
+  void ApplyGroup(std::span<const Key> keys, const float* sums, const PushStep& step,
+                  std::span<const std::uint32_t> rows);
   void ApplyRun(std::span<const Key> keys, const float* sums, const PushStep& step,
                 std::span<const std::uint32_t> rows);
   void UpdateSegments(std::span<float* const> rows, const float* sums, const PushStep& step);
   void NoteUse(std::byte* row, const PushStep& step) const;
-  void PrefetchRow(const std::byte* row, std::uint32_t bytes) const;
+  void PrefetchRow(std::uint32_t place, std::uint32_t bytes) const;
 
   // table_room.cc
   Status MakeRoom(std::uint64_t rows);
@@ -176,7 +168,7 @@ class EmbeddingTable {
   // Memory that is used again from call to call.
   AlignedBuffer<float> scratch_, floats_;
   std::vector<std::byte> encoded_, disk_rows_;
-  std::vector<std::uint32_t> late_;   // of a batch's keys: not in their home buckets
+  std::array<std::uint32_t, kPart> places_;
   std::vector<std::size_t> on_disk_;  // of a batch's keys
   std::vector<Key> disk_keys_;
   AlignedBuffer<float> disk_values_;

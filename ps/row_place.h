@@ -11,6 +11,8 @@ class RowPlace {
   static constexpr std::uint32_t kMostRows = 1u << 31;  // resident, or on disk: 512 less
   static constexpr std::uint32_t kMostSightings = 250;
 
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};  // not in the index
+
   explicit RowPlace(std::uint32_t value) : value_(value) {}
   static RowPlace Resident(std::uint32_t number) { return RowPlace(number); }
   static RowPlace OnDisk(std::uint32_t number) { return RowPlace(kOnDisk | number); }
