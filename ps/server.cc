@@ -18,6 +18,8 @@
 namespace sherd {
 namespace {
 
+constexpr std::chrono::milliseconds kTellFailure(5000);  // how long a failing server waits to be heard
+
 std::chrono::milliseconds Milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
@@ -197,7 +199,24 @@ class Server {
     RETURN_IF_ERROR(StatusOf(reply->message.header).Annotate("registration with " + Scheduler()));
     proto::Welcome welcome;
     RETURN_IF_ERROR(ParseBody(reply->message, &welcome).Annotate("welcome of " + Scheduler()));
-    return StartShards(welcome.map());
+    const Status started = StartShards(welcome.map());
+    if (!started.ok()) TellFailure(started);
+    return started;
+  }
+
+  // So that the job's message says why, not just that a server was lost.
+  void TellFailure(const Status& failure) {
+    const std::unique_ptr<Mailbox> mailbox = network_->Open();
+    const Result<Peer> scheduler = mailbox->Connect(options_.scheduler_endpoint);
+    if (!scheduler.ok()) return;
+    proto::Failure body;
+    body.set_text(failure.text());
+    body.set_exit_code(1);
+    Message message = MakeControl(proto::FAILURE, body);
+    Sign(&message.header);
+    Requester requester(mailbox.get(), {.retry_after = kTellFailure / 5, .give_up_after = kTellFailure});
+    const Result<Message> told = requester.Call(*scheduler, std::move(message), "report of a failure");
+    LOG_IF(WARNING, !told.ok()) << "the scheduler could not be told: " << told.status().text();
   }
 
   Status StartShards(const proto::ShardMap& map) {
