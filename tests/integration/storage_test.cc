@@ -101,6 +101,29 @@ TEST(StorageIntegrationTest, AUsedUpBudgetEndsTheJobWithACheckpointToGoOnFrom) {
   EXPECT_FALSE(CheckpointContents(test.Path("checkpoints")) == kept) << "it went on";
 }
 
+TEST(StorageIntegrationTest, KeysThatOutgrowASpillingTablesBudgetEndTheJobWithACheckpoint) {
+  TestJob test("adult_wide_deep");
+  StorageOf(&test)->set_at_budget(RowStorage::SPILL);
+  test.job().mutable_train()->set_epochs(2);
+  test.job().mutable_checkpoint()->set_dir(test.Path("checkpoints"));
+  const std::string scratch = "--spill_dir=" + test.Path("scratch");
+  const ProcessResult stopped = RunAlone("train", &test, {"--servers=2", "--memory_budget=160K", scratch});
+  EXPECT_EQ(stopped.exit_code, 1) << stopped.out << stopped.err;
+  EXPECT_THAT(stopped.err + stopped.out, HasSubstr("the keys of table 'cross' need"));
+  EXPECT_GT(Lines(CheckpointContents(test.Path("checkpoints"))).size(), 100);
+  const ProcessResult resumed = RunAlone("train", &test, {"--servers=2", "--resume", "--memory_budget=400K", scratch});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.out << resumed.err;
+}
+
+TEST(StorageIntegrationTest, ASpillDirThatIsNoFolderEndsTheJobAtItsStart) {
+  TestJob test("adult_wide_deep");
+  StorageOf(&test)->set_at_budget(RowStorage::SPILL);
+  WriteOrDie(test.Path("file"), "no folder");
+  const ProcessResult run = RunAlone("train", &test, {"--servers=2", "--spill_dir=" + test.Path("file")});
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  EXPECT_THAT(run.err, HasSubstr("cluster.spill_dir must be a folder that can be written to"));
+}
+
 TEST(StorageIntegrationTest, RowsTrainedInFp32AreServedInInt8) {
   TestJob test("adult_wide_deep");
   test.job().mutable_checkpoint()->set_dir(test.Path("checkpoints"));
