@@ -49,12 +49,27 @@ bool ClockBarrier::Apply(const std::vector<const Message*>& pushes) {
 }
 
 Status ClockBarrier::Prepare() {
+  for (std::uint32_t table = 0; table < store_->tables(); ++table) RETURN_IF_ERROR(PrepareTable(table));
+  return {};
+}
+
+// All workers' keys at once: room made for one part could be that of rows which another has just brought from disk.
+Status ClockBarrier::PrepareTable(std::uint32_t table) {
+  keys_.clear();
   for (const RequestView& view : views_) {
     for (const SectionView& section : view) {
-      if (!section.dense) RETURN_IF_ERROR(store_->table(section.table).Prepare(section.keys));
+      if (!section.dense && section.table == table) {
+        keys_.insert(keys_.end(), section.keys.begin(), section.keys.end());
+      }
     }
   }
-  return {};
+  if (keys_.empty()) return {};
+  EmbeddingTable& target = store_->table(table);
+  if (target.layout().storage().at_budget() == proto::RowStorage::SPILL) {  // a row is brought back once
+    std::sort(keys_.begin(), keys_.end());
+    keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
+  }
+  return target.Prepare(keys_);
 }
 
 void ClockBarrier::ApplyTable(std::uint32_t table, const PushStep& step) {

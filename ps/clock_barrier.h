@@ -39,6 +39,7 @@ class ClockBarrier {
  private:
   bool Apply(const std::vector<const Message*>& pushes);
   Status Prepare();
+  Status PrepareTable(std::uint32_t table);
   void ApplyTable(std::uint32_t table, const PushStep& step);
   void ApplyDense(float rows, float rate_scale);
 
@@ -47,6 +48,7 @@ class ClockBarrier {
   std::map<std::uint32_t, std::deque<Message>> waiting_;  // by worker, oldest first
   std::vector<RequestView> views_;                        // of the clock that is being applied, by worker
   std::vector<const SectionView*> parts_;
+  std::vector<Key> keys_;
   GradientSum sum_;
   std::string trouble_;
   std::uint32_t job_seconds_ = 0;

@@ -11,7 +11,8 @@ bool Stops(const proto::TableSpec& table) { return table.storage().at_budget() =
 
 }  // namespace
 
-MemoryWatch::MemoryWatch(const ShardStore* store, std::uint64_t budget) : store_(store), budget_(budget) {
+MemoryWatch::MemoryWatch(const ShardStore* store, std::uint64_t budget)
+    : store_(store), whole_budget_(budget), budget_(budget) {
   const auto& tables = store->model().table();
   if (std::none_of(tables.begin(), tables.end(), Stops)) budget_ = 0;  // nobody to stop
   // Where others make room up to the budget, being near to it means nothing.
@@ -19,10 +20,28 @@ MemoryWatch::MemoryWatch(const ShardStore* store, std::uint64_t budget) : store_
   warn_at_ = all_stop ? budget_ - budget_ / 20 : budget_;
 }
 
+// Evicting and waiting do not help.
+void MemoryWatch::LookAtKeys(const proto::TableSpec& spec, const EmbeddingTable& table) {
+  const EmbeddingTable::Memory memory = table.memory();
+  const std::uint64_t others = store_->bytes() - table.bytes(), keys = memory.keys + memory.index;
+  const std::uint64_t left = whole_budget_ - std::min(whole_budget_, others);
+  if (keys <= left / 2) return;
+  exceeded_ = true;
+  if (!full_.empty()) return;
+  full_ = "the keys of table '" + spec.name() + "' need " + BytesText(keys) + " of memory, more than half of the " +
+          BytesText(left) + " that memory_budget leaves to it";
+}
+
 void MemoryWatch::Look() {
+  if (whole_budget_ == 0) return;
+  exceeded_ = false;
+  for (std::uint32_t i = 0; i < store_->tables(); ++i) {
+    const proto::TableSpec& spec = store_->model().table(static_cast<int>(i));
+    if (spec.storage().at_budget() == proto::RowStorage::SPILL) LookAtKeys(spec, store_->table(i));
+  }
   if (budget_ == 0) return;
   const std::uint64_t bytes = store_->bytes();
-  exceeded_ = bytes >= budget_;
+  exceeded_ = exceeded_ || bytes >= budget_;
   if (bytes < warn_at_ || !full_.empty()) return;
   const auto percent = static_cast<int>(100 * static_cast<double>(bytes) / static_cast<double>(budget_));
   full_ = std::to_string(percent) + " % of its " + BytesText(budget_) +

@@ -9,7 +9,8 @@ namespace sherd {
 
 // How near a shard is to the memory that it may take. Tables that evict or spill keep to it by themselves; those that
 // must not (at_budget STOP) can only be stopped: from 95 % on the shard says so, and from 100 % on it takes no more
-// pushes. Thread-compatible.
+// pushes. So it is when the keys of a table that spills, which stay in memory, need more than half of what the others
+// leave to it. Thread-compatible.
 class MemoryWatch {
  public:
   // Of bytes; 0: there is no limit. The store must outlive it.
@@ -24,8 +25,11 @@ class MemoryWatch {
   bool exceeded() const { return exceeded_; }
 
  private:
+  void LookAtKeys(const proto::TableSpec& spec, const EmbeddingTable& table);
+
   const ShardStore* const store_;
-  std::uint64_t budget_;
+  const std::uint64_t whole_budget_;
+  std::uint64_t budget_;  // 0: no table is stopped
   std::uint64_t warn_at_;
   std::string full_;
   bool exceeded_ = false;

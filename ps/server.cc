@@ -1,7 +1,9 @@
 #include "ps/server.h"
 
+#include <glog/logging.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -15,6 +17,8 @@
 
 namespace sherd {
 namespace {
+
+constexpr std::chrono::milliseconds kTellFailure(5000);  // how long a failing server waits to be heard
 
 std::chrono::milliseconds Milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -112,11 +116,17 @@ class Server {
     ASSIGN_OR_RETURN(scheduler_, mailbox_->Connect(options_.scheduler_endpoint));
     next_heartbeat_ = Clock::now();
     SendRegister();
+    const Status status = Serve();
+    RemoveSpillDirs();
+    return status;
+  }
+
+ private:
+  Status Serve() {
     while (!stop_ && !AllDone()) RETURN_IF_ERROR(Step());
     return {};
   }
 
- private:
   Status BindShards() {
     CHECK_EQ(options_.bind_endpoints.size(), options_.shards_per_server);
     for (const std::string& endpoint : options_.bind_endpoints) {
@@ -189,7 +199,24 @@ class Server {
     RETURN_IF_ERROR(StatusOf(reply->message.header).Annotate("registration with " + Scheduler()));
     proto::Welcome welcome;
     RETURN_IF_ERROR(ParseBody(reply->message, &welcome).Annotate("welcome of " + Scheduler()));
-    return StartShards(welcome.map());
+    const Status started = StartShards(welcome.map());
+    if (!started.ok()) TellFailure(started);
+    return started;
+  }
+
+  // So that the job's message says why, not just that a server was lost.
+  void TellFailure(const Status& failure) {
+    const std::unique_ptr<Mailbox> mailbox = network_->Open();
+    const Result<Peer> scheduler = mailbox->Connect(options_.scheduler_endpoint);
+    if (!scheduler.ok()) return;
+    proto::Failure body;
+    body.set_text(failure.text());
+    body.set_exit_code(1);
+    Message message = MakeControl(proto::FAILURE, body);
+    Sign(&message.header);
+    Requester requester(mailbox.get(), {.retry_after = kTellFailure / 5, .give_up_after = kTellFailure});
+    const Result<Message> told = requester.Call(*scheduler, std::move(message), "report of a failure");
+    LOG_IF(WARNING, !told.ok()) << "the scheduler could not be told: " << told.status().text();
   }
 
   Status StartShards(const proto::ShardMap& map) {
@@ -205,6 +232,7 @@ class Server {
                                  .train = options_.train,
                                  .memory_budget = options_.memory_budget / options_.shards_per_server,
                                  .spill_dir = SpillDirOf(first + i)};
+      RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
       const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
       ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards, memory));
       shards_.push_back(std::make_unique<ShardThread>(std::move(mailboxes_[i]),
@@ -222,6 +250,24 @@ class Server {
     char name[64];
     std::snprintf(name, sizeof name, "job-%016llx-shard-%u", static_cast<unsigned long long>(options_.job), shard);
     return JoinPath(options_.spill_dir, name);
+  }
+
+  // At once, not hours later when the first row has to go there.
+  Status MakeSpillDir(const std::string& dir) {
+    const auto spills = [](const auto& table) { return table.storage().at_budget() == proto::RowStorage::SPILL; };
+    const auto& tables = options_.model.table();
+    if (dir.empty() || std::none_of(tables.begin(), tables.end(), spills)) return {};
+    RETURN_IF_ERROR(MakeDirectory(dir).Annotate("cluster.spill_dir must be a folder that can be written to"));
+    spill_dirs_.push_back(dir);
+    return {};
+  }
+
+  // They hold nothing that has a name.
+  void RemoveSpillDirs() {
+    for (const std::string& dir : spill_dirs_) {
+      const Status removed = RemoveTree(dir);
+      LOG_IF(WARNING, !removed.ok()) << removed.text();
+    }
   }
 
   Status OnHeartbeat(Envelope envelope) {
@@ -250,6 +296,7 @@ class Server {
   Requester registration_, heartbeat_;
   std::vector<std::unique_ptr<Mailbox>> mailboxes_;  // bound, until the shards take them
   std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::vector<std::string> spill_dirs_;  // of shards, that we made
   Peer scheduler_;
   Deadline next_heartbeat_;
   ShardThread::Troubles told_;  // by the last heartbeat

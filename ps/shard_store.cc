@@ -112,7 +112,7 @@ void ShardStore::Describe(proto::ShardStatus* status) const {
   proto::TableStatus* table = status->add_table();
   table->set_name("dense");
   table->set_rows(dense_.blocks().size());
-  table->set_bytes(dense_.weight_floats() * sizeof(float));
+  table->set_bytes(dense_.bytes());  // with the optimizer's state, as the budget counts them
   table->set_refused_rows(dense_.refused());
 }
 

@@ -25,15 +25,13 @@ std::uint32_t Word(const std::byte* row, std::uint32_t offset) {
 // Room for so many new rows. A table that may neither evict nor spill takes what it needs: MemoryWatch stops the job.
 Status EmbeddingTable::MakeRoom(std::uint64_t rows) {
   if (budget_ == 0 || layout_.storage().at_budget() == proto::RowStorage::STOP) return {};
-  const std::uint64_t index = index_.BytesAfter(rows);
   if (spills_) {
-    // Half for the hot rows, half for all keys.
-    if (index > budget_ / 2) return NoRoom(index);
+    // Half for the hot rows, half for all keys: if they need more MemoryWatch stops the job.
     const std::uint64_t hot = budget_ / 2 / rows_.row_bytes();
     if (rows_.BytesAfter(rows) <= hot * rows_.row_bytes() || rows_.free_rows() >= rows) return {};
     return SpillRows(std::max(rows, rows_.bytes() / rows_.row_bytes() / 32));
   }
-  return index + rows_.BytesAfter(rows) <= budget_ ? Status() : EvictRows(rows);
+  return index_.BytesAfter(rows) + rows_.BytesAfter(rows) <= budget_ ? Status() : EvictRows(rows);
 }
 
 Status EmbeddingTable::NoRoom(std::uint64_t bytes) const {
