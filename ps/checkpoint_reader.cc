@@ -152,6 +152,14 @@ class StoreFiller : public ShardFileVisitor {
     if (!std::ranges::equal(ours.segment(), theirs->segment(), same)) {
       return Status::BadData("table '" + ours.name() + "' has other segments, dims or optimizers in the checkpoint");
     }
+    // Optimizers of one kind may differ in what they keep: with momentum, or without.
+    const std::uint32_t floats = store_->table(static_cast<std::size_t>(i)).layout().row_floats();
+    const std::uint32_t theirs_floats = layouts_[static_cast<std::size_t>(theirs - model.table().begin())].row_floats();
+    if (floats != theirs_floats) {
+      return Status::BadData("table '" + ours.name() + "' has " + std::to_string(theirs_floats) +
+                             " floats a row in the checkpoint with its optimizers' state, not " +
+                             std::to_string(floats));
+    }
     tables_[static_cast<std::size_t>(theirs - model.table().begin())] = static_cast<std::uint32_t>(i);
     return {};
   }
