@@ -18,8 +18,8 @@ constexpr Draw kDraws[] = {Draw::kUniform, Draw::kZipf};
 
 enum class Work { kPull, kPush };
 
-// The batches of a measurement and what they read and write. Each contender goes through them by itself, and begins with
-// other ones, so that none finds in the cache what another has just fetched.
+// The batches of a measurement and what they read and write. Each contender goes through them by itself, and begins
+// with other ones, so that none finds in the cache what another has just fetched.
 struct Requests {
   std::vector<KeyBatch> batches;
   std::vector<float> gradients, out;
