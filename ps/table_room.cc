@@ -170,6 +170,25 @@ Status EmbeddingTable::UsesOfSlot(Slot slot, std::vector<RowUse>* uses) {
   return {};
 }
 
+// Of the rows that UsesOfSlot has just read, which are the last of `uses`: they are written anew. On a full disk they
+// keep their counts.
+void EmbeddingTable::HalveCountsOnDisk(std::span<RowUse> uses) {
+  if (disk_keys_.empty()) return;
+  for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
+    std::byte* count = &disk_rows_[i * layout_.row_bytes() + layout_.usage().count];
+    const std::uint32_t half = Word(count, 0) / 2;
+    std::memcpy(count, &half, sizeof(half));
+  }
+  std::vector<std::uint32_t> numbers(disk_keys_.size());
+  if (!spill_->Append(disk_keys_, disk_rows_.data(), numbers.data()).ok()) return;
+  uses = uses.last(disk_keys_.size());
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    spill_->Release(uses[i].place.number());
+    uses[i].place = RowPlace::OnDisk(numbers[i]);
+    *index_.Find(uses[i].key, Mix(uses[i].key)) = uses[i].place.value();
+  }
+}
+
 Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
   std::vector<RowUse> uses;
   RETURN_IF_ERROR(UsesOfSlot(slot, &uses));
@@ -179,6 +198,7 @@ Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
       const std::uint32_t half = Word(rows_.Row(use.place.number()), count) / 2;
       std::memcpy(rows_.Row(use.place.number()) + count, &half, sizeof(half));
     }
+    HalveCountsOnDisk(uses);
   }
   if (uses.size() <= keep) return {};
   const auto less = [](const RowUse& a, const RowUse& b) {
