@@ -139,6 +139,7 @@ class EmbeddingTable {
   void BringBack(std::span<const Key> keys, const std::byte* rows);
   Status UsesOfSlot(Slot slot, std::vector<RowUse>* uses);
   RowUse UseOf(Key key, RowPlace place, const std::byte* row) const;
+  void HalveCountsOnDisk(std::span<RowUse> uses);
   Status KeepMostUsed(Slot slot, std::uint64_t keep);
   Status Expire(Slot slot);
   void KeepSlotLimits();

@@ -12,6 +12,12 @@ namespace {
 constexpr std::uint64_t kMostSpillRows = 1 << 17;  // written at once
 constexpr int kSegmentsAtOnce = 2;                 // of the spill file's, made compact at once
 
+// What rows take once so many more are there. Each is counted with its entry in the list of free rows, which grows as
+// others go: memory that rows have had is not given back.
+std::uint64_t BytesAfter(const RowMemory& rows, std::uint64_t more) {
+  return rows.BytesAfter(more) / rows.row_bytes() * (rows.row_bytes() + sizeof(std::uint32_t));
+}
+
 std::uint32_t Word(const std::byte* row, std::uint32_t offset) {
   std::uint32_t word;
   std::memcpy(&word, row + offset, sizeof(word));
@@ -27,11 +33,11 @@ Status EmbeddingTable::MakeRoom(std::uint64_t rows) {
   if (budget_ == 0 || layout_.storage().at_budget() == proto::RowStorage::STOP) return {};
   if (spills_) {
     // Half for the hot rows, half for all keys: if they need more MemoryWatch stops the job.
-    const std::uint64_t hot = budget_ / 2 / rows_.row_bytes();
+    const std::uint64_t hot = budget_ / 2 / (rows_.row_bytes() + sizeof(std::uint32_t));
     if (rows_.BytesAfter(rows) <= hot * rows_.row_bytes() || rows_.free_rows() >= rows) return {};
     return SpillRows(std::max(rows, rows_.bytes() / rows_.row_bytes() / 32));
   }
-  return index_.BytesAfter(rows) + rows_.BytesAfter(rows) <= budget_ ? Status() : EvictRows(rows);
+  return index_.BytesAfter(rows) + BytesAfter(rows_, rows) <= budget_ ? Status() : EvictRows(rows);
 }
 
 Status EmbeddingTable::NoRoom(std::uint64_t bytes) const {
@@ -123,14 +129,14 @@ void EmbeddingTable::BringBack(std::span<const Key> keys, const std::byte* rows)
 Status EmbeddingTable::EvictRows(std::uint64_t rows) {
   const std::uint32_t slots = index_.end_slot() - index_.first_slot();
   for (std::uint32_t i = 0; i < 8 * slots; ++i) {
-    if (index_.BytesAfter(rows) + rows_.BytesAfter(rows) <= budget_) return {};
+    if (index_.BytesAfter(rows) + BytesAfter(rows_, rows) <= budget_) return {};
     DropCandidates(hand_);
     std::uint64_t here = 0;
     index_.ForEachOfSlot(hand_, [&](Key, const std::uint32_t*) { ++here; });
     RETURN_IF_ERROR(KeepMostUsed(hand_, here - (here + 7) / 8));
     hand_ = hand_ + 1 == index_.end_slot() ? index_.first_slot() : hand_ + 1;
   }
-  return NoRoom(index_.BytesAfter(rows) + rows_.BytesAfter(rows));
+  return NoRoom(index_.BytesAfter(rows) + BytesAfter(rows_, rows));
 }
 
 // ---- limits that do not depend on memory ---------------------------------------------------------------------------
@@ -168,6 +174,25 @@ Status EmbeddingTable::UsesOfSlot(Slot slot, std::vector<RowUse>* uses) {
   return {};
 }
 
+// Of the rows that UsesOfSlot has just read, which are the last of `uses`: they are written anew. On a full disk they
+// keep their counts.
+void EmbeddingTable::HalveCountsOnDisk(std::span<RowUse> uses) {
+  if (disk_keys_.empty()) return;
+  for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
+    std::byte* count = &disk_rows_[i * layout_.row_bytes() + layout_.usage().count];
+    const std::uint32_t half = Word(count, 0) / 2;
+    std::memcpy(count, &half, sizeof(half));
+  }
+  std::vector<std::uint32_t> numbers(disk_keys_.size());
+  if (!spill_->Append(disk_keys_, disk_rows_.data(), numbers.data()).ok()) return;
+  uses = uses.last(disk_keys_.size());
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    spill_->Release(uses[i].place.number());
+    uses[i].place = RowPlace::OnDisk(numbers[i]);
+    *index_.Find(uses[i].key, Mix(uses[i].key)) = uses[i].place.value();
+  }
+}
+
 Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
   std::vector<RowUse> uses;
   RETURN_IF_ERROR(UsesOfSlot(slot, &uses));
@@ -177,6 +202,7 @@ Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
       const std::uint32_t half = Word(rows_.Row(use.place.number()), count) / 2;
       std::memcpy(rows_.Row(use.place.number()) + count, &half, sizeof(half));
     }
+    HalveCountsOnDisk(uses);
   }
   if (uses.size() <= keep) return {};
   const auto less = [](const RowUse& a, const RowUse& b) {
