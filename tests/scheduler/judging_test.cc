@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -95,7 +96,9 @@ TEST(EpochJudge, GoesOnFromItsState) {
 class CheckpointFoldersTest : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = testing::TempDir() + "/folders";
+    // Each test its own: they run side by side.
+    dir_ = testing::TempDir() + "/folders-" + testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
+           std::to_string(getpid());
     ASSERT_TRUE(RemoveTree(dir_).ok());
   }
   std::string Valid(CheckpointFolders* folders) {
