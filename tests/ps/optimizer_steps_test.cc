@@ -216,10 +216,5 @@ TEST(GradientRulesTest, WeightsDecayByTheRateOutsideTheGradient) {
   EXPECT_EQ(rows.weight(0, 1), 6.75f);
 }
 
-// ---- every kind against its formula in double ----------------------------------------------------------------------
-
-// One row in double: w and whatever else the formula keeps.
-using Twin = std::function<void(std::vector<double>* w, std::vector<double>* state, const std::vector<double>& g)>;
-
 }  // namespace
 }  // namespace sherd

@@ -21,6 +21,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
+// ---- every kind against its formula in double ----------------------------------------------------------------------
+
+// One row in double: w and whatever else the formula keeps.
+using Twin = std::function<void(std::vector<double>* w, std::vector<double>* state, const std::vector<double>& g)>;
+
 struct Kind {
   std::string name;
   proto::Optimizer spec;
