@@ -71,8 +71,8 @@ Status EmbeddingTable::SpillSlots(std::uint64_t wanted, std::uint32_t* passed) {
       if (marked || !place.resident()) return;
       keys.push_back(key);
       values.push_back(value);
-      const std::byte* row = rows_.Row(place.number());
-      bytes.insert(bytes.end(), row, row + rows_.row_bytes());
+      bytes.resize(bytes.size() + rows_.row_bytes());
+      rows_.Read(place.number(), &bytes[bytes.size() - rows_.row_bytes()]);
     });
     hand_ = hand_ + 1 == index_.end_slot() ? index_.first_slot() : hand_ + 1;
   }
@@ -119,7 +119,7 @@ void EmbeddingTable::BringBack(std::span<const Key> keys, const std::byte* rows)
     std::uint32_t* value = index_.Find(keys[i], Mix(keys[i]));
     spill_->Release(RowPlace(*value).number());
     const std::uint32_t number = rows_.Take();
-    std::memcpy(rows_.Row(number), rows + i * layout_.row_bytes(), layout_.row_bytes());
+    rows_.Write(rows + i * layout_.row_bytes(), number);
     *value = RowPlace::Resident(number).value();
     KeyIndex::Mark(value);
   }
@@ -141,19 +141,19 @@ Status EmbeddingTable::EvictRows(std::uint64_t rows) {
 
 // ---- limits that do not depend on memory ---------------------------------------------------------------------------
 
-EmbeddingTable::RowUse EmbeddingTable::UseOf(Key key, RowPlace place, const std::byte* row) const {
+EmbeddingTable::RowUse EmbeddingTable::UseOf(Key key, RowPlace place, const std::byte* rest) const {
   const RowLayout::Usage& usage = layout_.usage();
   RowUse use{.key = key, .place = place, .score = 0, .expired = false};
   if (usage.clock != 0) {
-    use.score = Word(row, usage.clock);
+    use.score = Word(rest, usage.clock - layout_.state_offset());
     const std::uint64_t age = layout_.storage().max_age_clocks();
     use.expired = age > 0 && clock_ > use.score + age;
   }
   if (usage.second != 0) {
-    const std::uint64_t second = Word(row, usage.second);
+    const std::uint64_t second = Word(rest, usage.second - layout_.state_offset());
     use.expired = use.expired || seconds_ > second + layout_.storage().max_age_seconds();
   }
-  if (usage.count != 0) use.score = Word(row, usage.count);
+  if (usage.count != 0) use.score = Word(rest, usage.count - layout_.state_offset());
   return use;
 }
 
@@ -162,14 +162,14 @@ Status EmbeddingTable::UsesOfSlot(Slot slot, std::vector<RowUse>* uses) {
   disk_keys_.clear();
   index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
     const RowPlace place(*value);
-    if (place.resident()) uses->push_back(UseOf(key, place, rows_.Row(place.number())));
+    if (place.resident()) uses->push_back(UseOf(key, place, rows_.Rest(place.number())));
     if (place.on_disk()) disk_keys_.push_back(key);
   });
   if (disk_keys_.empty()) return {};
   RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
   for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
     const RowPlace place(*index_.Find(disk_keys_[i], Mix(disk_keys_[i])));
-    uses->push_back(UseOf(disk_keys_[i], place, &disk_rows_[i * layout_.row_bytes()]));
+    uses->push_back(UseOf(disk_keys_[i], place, &disk_rows_[i * layout_.row_bytes() + layout_.state_offset()]));
   }
   return {};
 }
@@ -199,8 +199,9 @@ Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
   if (const std::uint32_t count = layout_.usage().count; count != 0) {
     for (const RowUse& use : uses) {
       if (!use.place.resident()) continue;
-      const std::uint32_t half = Word(rows_.Row(use.place.number()), count) / 2;
-      std::memcpy(rows_.Row(use.place.number()) + count, &half, sizeof(half));
+      std::byte* const field = UsageField(use.place.number(), count);
+      const std::uint32_t half = Word(field, 0) / 2;
+      std::memcpy(field, &half, sizeof(half));
     }
     HalveCountsOnDisk(uses);
   }

@@ -17,7 +17,7 @@ void ApplyAmsGrad(const RowBatch& batch, float rate, const AdamTerms& terms, con
   const float epsilon = terms.epsilon;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT m = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT m = batch.states[r] + batch.state;
     float* HWY_RESTRICT v = m + batch.dim;
     float* HWY_RESTRICT greatest = v + batch.dim;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;

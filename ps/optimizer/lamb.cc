@@ -50,7 +50,7 @@ void ApplyLamb(const RowBatch& batch, float rate, float weight_decay, const Adam
   HWY_ALIGN float update[kLambPart];
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* w = batch.rows[r] + batch.weights;
-    float* m = batch.rows[r] + batch.state;
+    float* m = batch.states[r] + batch.state;
     float* v = m + batch.dim;
     MoveMoments(batch.gradients + r * batch.stride, batch.dim, terms, m, v);
     const LambUpdate part{corrections.Step(v + batch.dim), terms.epsilon, weight_decay};

@@ -32,7 +32,7 @@ void ApplyLars(const RowBatch& batch, float rate, const LarsTerms& terms) {
   const float momentum = terms.momentum, decay = terms.weight_decay;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT buffer = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT buffer = batch.states[r] + batch.state;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     const float ratio = terms.Ratio(LaneSquares(w, batch.dim), LaneSquares(g, batch.dim));
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {

@@ -26,7 +26,7 @@ void ApplyRmsProp(const RowBatch& batch, float rate, const RmsPropTerms& terms) 
   const float keep = terms.keep, take = terms.take, epsilon = terms.epsilon, momentum = terms.momentum;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT v = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT v = batch.states[r] + batch.state;
     float* HWY_RESTRICT buffer = v + batch.dim;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {

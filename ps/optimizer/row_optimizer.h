@@ -15,10 +15,11 @@ namespace sherd {
 // Rows that are updated together: one segment of a table's rows, or a dense block as a row of its own. The memory
 // belongs to the caller, who has made the rows distinct.
 struct RowBatch {
-  std::span<float* const> rows;  // where each row begins
-  std::uint32_t weights = 0;     // floats from there to the segment's weights
-  std::uint32_t state = 0;       // floats from there to its optimizer state
-  std::uint32_t dim = 0;         // weights a row
+  std::span<float* const> rows;    // where each row's weights begin
+  std::span<float* const> states;  // where its state begins
+  std::uint32_t weights = 0;       // floats from a row's weights to those of the segment
+  std::uint32_t state = 0;         // floats from a row's state to that of the segment
+  std::uint32_t dim = 0;           // weights a row
   const float* gradients = nullptr;
   std::size_t stride = 0;  // floats from one row's gradient to the next one's
 };

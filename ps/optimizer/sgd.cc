@@ -24,7 +24,7 @@ void ApplySgd(const RowBatch& batch, float rate) {
 void ApplyMomentum(const RowBatch& batch, float rate, float momentum) {
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT buffer = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT buffer = batch.states[r] + batch.state;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
       const auto b = hn::Add(hn::Mul(hn::Set(d, momentum), hn::LoadU(d, buffer + i)), hn::LoadU(d, g + i));
