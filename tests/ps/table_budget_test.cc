@@ -253,7 +253,8 @@ TEST_F(TableBudgetTest, ARestoredRowThatFindsNoRoomLeavesTheOldOne) {
 }
 
 // The file that a table has in a folder has no name: it is found among what the process has open.
-std::string SpillFileIn(const std::string& folder) {
+std::string SpillFileIn(const std::string& path) {
+  const std::string folder = std::filesystem::canonical(path);
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code error;
     const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
