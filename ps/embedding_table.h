@@ -140,6 +140,7 @@ class EmbeddingTable {
   Status SpillSlots(std::uint64_t wanted, std::uint32_t* slots);
   Status CompactSpill();
   Status EvictRows(const Need& need);
+  Status EvictFromSlot(Slot slot, bool must_be_rows);
   Status ReadFromDisk(std::span<const Key> keys, std::vector<std::byte>* rows);
   void BringBack(std::span<const Key> keys, const std::byte* rows);
   Status UsesOfSlot(Slot slot, std::vector<RowUse>* uses);
@@ -149,7 +150,6 @@ class EmbeddingTable {
   Status Expire(Slot slot);
   void KeepSlotLimits();
   Slot NextSlot(Slot slot) const { return slot + 1 == index_.end_slot() ? index_.first_slot() : slot + 1; }
-  void DropCandidates(Slot slot);
   void Erase(Key key, RowPlace place);
 
   const RowLayout layout_;

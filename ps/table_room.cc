@@ -136,27 +136,43 @@ void EmbeddingTable::BringBack(std::span<const Key> keys, const std::byte* rows)
   }
 }
 
-// An eighth of each slot's rows, the least used, from the hand on. Where a batch would not fit even into an empty
-// table nothing is touched.
+// From the hand on, until there is room. Where a batch would not fit even into an empty table nothing is touched.
 Status EmbeddingTable::EvictRows(const Need& need) {
-  const std::uint64_t index = KeyIndex::BytesOf(need.most), rows = BytesOf(rows_, need.most);
-  if (index + rows > budget_ && (index > index_.bytes() || rows > BytesAfter(rows_, 0))) {
+  const std::uint64_t index = KeyIndex::BytesOf(need.most), row_bytes = BytesOf(rows_, need.most);
+  if (index + row_bytes > budget_ && (index > index_.bytes() || row_bytes > BytesAfter(rows_, 0))) {
     return Status::Unavailable("no room: the " + std::to_string(need.most) + " rows of one push take " +
-                               std::to_string(index + rows) + " bytes, memory_budget leaves " +
+                               std::to_string(index + row_bytes) + " bytes, memory_budget leaves " +
                                std::to_string(budget_) +
                                " to the table; raise it, add servers, or make train.batch_size smaller");
   }
+  const Need of_rows{.rows = need.rows, .keys = 0, .most = need.most};
   for (; !HasRoom(need) && index_.size() > 0; hand_ = NextSlot(hand_)) {
-    DropCandidates(hand_);
-    std::uint64_t here = 0;
-    index_.ForEachOfSlot(hand_, [&](Key, const std::uint32_t*) { ++here; });
-    RETURN_IF_ERROR(KeepMostUsed(hand_, here - (here + 7) / 8));
+    RETURN_IF_ERROR(EvictFromSlot(hand_, rows() > 0 && !HasRoom(of_rows)));
   }
   if (HasRoom(need)) return {};
   // Nothing is left, but the memory is not where it is wanted: the table begins anew, with none.
   const Slot first = index_.first_slot(), end = index_.end_slot();
   std::destroy_at(&index_), std::construct_at(&index_, first, end);
   std::destroy_at(&rows_), std::construct_at(&rows_, layout_.row_bytes());
+  return {};
+}
+
+// An eighth of the rows or candidates, the least used: were it all of them, the slots that the hand has yet to come to
+// would be twice as full as the others, and their part of the index with them. Rows must go if it is they that have no
+// room; else candidates are worth less.
+Status EmbeddingTable::EvictFromSlot(Slot slot, bool must_be_rows) {
+  std::uint64_t rows = 0;
+  std::vector<std::pair<std::uint32_t, Key>> candidates;  // with their sightings
+  index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
+    const RowPlace place(*value);
+    rows += place.candidate() ? 0 : 1;
+    if (place.candidate()) candidates.emplace_back(place.sightings(), key);
+  });
+  if (must_be_rows || candidates.empty()) return KeepMostUsed(slot, rows - (rows + 7) / 8);
+  std::sort(candidates.begin(), candidates.end());
+  candidates.resize((candidates.size() + 7) / 8);
+  for (const auto& [sightings, key] : candidates) index_.Erase(key, Mix(key));
+  candidates_ -= candidates.size();
   return {};
 }
 
@@ -283,15 +299,6 @@ Status EmbeddingTable::Advance(std::uint64_t clock, std::uint32_t seconds) {
   if (storage.max_age_clocks() > 0) RETURN_IF_ERROR(sweep(storage.max_age_clocks(), clock_, &swept_clock_));
   if (storage.max_age_seconds() > 0) RETURN_IF_ERROR(sweep(storage.max_age_seconds(), seconds_, &swept_second_));
   return {};
-}
-
-void EmbeddingTable::DropCandidates(Slot slot) {
-  std::vector<Key> keys;
-  index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
-    if (RowPlace(*value).candidate()) keys.push_back(key);
-  });
-  for (const Key key : keys) index_.Erase(key, Mix(key));
-  candidates_ -= keys.size();
 }
 
 void EmbeddingTable::Erase(Key key, RowPlace place) {
