@@ -11,7 +11,7 @@ namespace {
 using proto::RowStorage;
 
 constexpr std::uint32_t kSparse = 256;  // so that slots fill
-constexpr std::size_t kUniverse = 1200;
+constexpr std::size_t kUniverse = 600;
 
 }  // namespace
 
@@ -29,11 +29,11 @@ Status RunTableBytes(std::span<const std::uint8_t> bytes) {
   storage.set_admit_after(static_cast<std::uint32_t>(1 + draw() % 3));
   storage.set_max_age_clocks(one_of({0, 1, 24, 64}));
   storage.set_max_age_seconds(static_cast<std::uint32_t>(one_of({0, 3, 40, 90})));
-  storage.set_max_rows(one_of({0, 0, 20 * kSlots, 40 * kSlots}));
-  storage.set_max_bytes(one_of({0, 0, 1, 3000 * kSlots}));
+  storage.set_max_rows(one_of({0, 0, 10 * kSlots, 20 * kSlots}));
+  storage.set_max_bytes(one_of({0, 0, 1, 1000 * kSlots}));
   const auto dim = static_cast<std::uint32_t>(one_of({1, 4, 15, 60}));
   const auto shards = static_cast<std::uint32_t>(storage.at_budget() == RowStorage::EVICT ? 1 : 1 + draw() % 3);
-  const std::uint64_t budget = draw() * 4;
+  const std::uint64_t budget = draw();
 
   TemporaryFolder folder;
   TableOperations operations(dim, storage, kUniverse, kSparse, draw);
