@@ -139,32 +139,48 @@ Status EmbeddingTable::PullFromDisk(std::span<const Key> keys, float* values) {
   for (std::size_t i = 0; i < on_disk_.size(); ++i) {
     layout_.DecodeWeights(&disk_rows_[i * layout_.row_bytes()], values + on_disk_[i] * layout_.weight_floats());
   }
-  if (MakeRoom(disk_keys_.size()).ok()) BringBack(disk_keys_, disk_rows_.data());
+  if (MakeRoom({.rows = disk_keys_.size(), .keys = 0, .most = disk_keys_.size()}).ok())
+    BringBack(disk_keys_, disk_rows_.data());
   return {};
 }
 
 // ---- push ----------------------------------------------------------------------------------------------------------
 
 Status EmbeddingTable::Prepare(std::span<const Key> keys) {
-  RETURN_IF_ERROR(MakeRoom(keys.size()));
-  if (spill_ == nullptr) return {};
-  FindOnDisk(keys);
+  const Need most{.rows = keys.size(), .keys = keys.size(), .most = keys.size()};
+  const bool ample = HasRoom(most);
+  if (ample && spill_ == nullptr) return {};
+  Need need = FindAway(keys);
+  if (!ample && !HasRoom(need)) {
+    RETURN_IF_ERROR(MakeRoom(need));
+    need = FindAway(keys);  // some of these keys may have gone
+    if (!HasRoom(need)) {
+      RETURN_IF_ERROR(MakeRoom(most));
+      FindAway(keys);
+    }
+  }
   if (disk_keys_.empty()) return {};
   RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
   BringBack(disk_keys_, disk_rows_.data());
   return {};
 }
 
-// Their entries are marked, so that what comes in between spares them.
-void EmbeddingTable::FindOnDisk(std::span<const Key> keys) {
+// What the keys lack. disk_keys_: those whose rows are on disk. Under SPILL their entries are marked, so that what comes
+// in between spares them.
+EmbeddingTable::Need EmbeddingTable::FindAway(std::span<const Key> keys) {
+  Need need{.rows = keys.size(), .keys = keys.size(), .most = keys.size()};
   disk_keys_.clear();
   for (std::size_t first = 0; first < keys.size(); first += kPart) {
     const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
-    index_.FindAll(part, kNone, true, places_.data());
+    index_.FindAll(part, kNone, spills_, places_.data());
     for (std::size_t i = 0; i < part.size(); ++i) {
-      if (RowPlace(places_[i]).on_disk()) disk_keys_.push_back(part[i]);
+      const RowPlace place(places_[i]);
+      if (place.value() != kNone) --need.keys;
+      if (place.resident()) --need.rows;
+      if (place.on_disk()) disk_keys_.push_back(part[i]);
     }
   }
+  return need;
 }
 
 void EmbeddingTable::PushPrepared(std::span<const Key> keys, const float* sums, const PushStep& step) {
@@ -358,8 +374,10 @@ void EmbeddingTable::NoteUse(std::uint32_t row, const PushStep& step) const {
 
 Status EmbeddingTable::Restore(Key key, const std::byte* row) {
   const std::uint64_t hash = Mix(key);
-  if (const std::uint32_t* value = index_.Find(key, hash); value != nullptr) Erase(key, RowPlace(*value));
-  RETURN_IF_ERROR(MakeRoom(1));
+  const std::uint32_t* old = index_.Find(key, hash);
+  if (old == nullptr || !RowPlace(*old).resident()) RETURN_IF_ERROR(MakeRoom({.rows = 1, .keys = 1, .most = 1}));
+  old = index_.Find(key, hash);
+  if (old != nullptr) Erase(key, RowPlace(*old));
   const std::uint32_t number = rows_.Take();
   rows_.Write(row, number);
   index_.Insert(key, hash, RowPlace::Resident(number).value());
@@ -375,7 +393,7 @@ Status EmbeddingTable::RestoreCandidate(Key key, std::uint32_t sightings) {
   }
   const std::uint64_t hash = Mix(key);
   if (index_.Find(key, hash) != nullptr) return Status::BadData("key " + std::to_string(key) + " comes twice");
-  RETURN_IF_ERROR(MakeRoom(1));
+  RETURN_IF_ERROR(MakeRoom({.rows = 1, .keys = 1, .most = 1}));
   index_.Insert(key, hash, RowPlace::Candidate(sightings).value());
   ++candidates_;
   return {};

@@ -48,7 +48,7 @@ class EmbeddingTable {
   Status Pull(std::span<const Key> keys, float* values);
 
   // Makes a push of these keys certain to succeed if it comes next: room for their rows, and those on disk in memory.
-  // Unavailable: there is no room in the budget, or on disk.
+  // Unavailable: their rows alone are more than the budget, or there is no room on disk.
   Status Prepare(std::span<const Key> keys);
   // One optimizer step of each key's row by `sums`, [keys, weight_floats]. Keys are distinct. A row whose gradient has
   // a NaN, an infinity or a value whose square is one keeps all its bits and is counted.
@@ -102,6 +102,11 @@ class EmbeddingTable {
   static constexpr std::size_t kGroup = 32;                    // rows that are updated together
   static constexpr std::uint32_t kNone = RowPlace::kNone;
 
+  struct Need {
+    std::uint64_t rows;  // in memory
+    std::uint64_t keys;  // in the index
+    std::uint64_t most;  // of both, should all that the batch has go to make room
+  };
   struct RowUse {
     Key key;
     RowPlace place;
@@ -112,7 +117,7 @@ class EmbeddingTable {
   // embedding_table.cc
   std::size_t GiveResident(std::size_t count, float* values, std::uint16_t* absent);
   void GiveFirstWeights(Key key, float* values);
-  void FindOnDisk(std::span<const Key> keys);
+  Need FindAway(std::span<const Key> keys);
   Status PullFromDisk(std::span<const Key> keys, float* values);
   void PushAll(std::span<const Key> keys, const float* sums, const PushStep& step);
   void FindRowsOfPart(std::span<const Key> keys, const float* sums);
@@ -133,12 +138,13 @@ class EmbeddingTable {
   }
 
   // table_room.cc
-  Status MakeRoom(std::uint64_t rows);
+  bool HasRoom(const Need& need) const;
+  Status MakeRoom(const Need& need);
   Status SpillRows(std::uint64_t wanted);
   Status SpillSlots(std::uint64_t wanted, std::uint32_t* slots);
   Status CompactSpill();
-  Status EvictRows(std::uint64_t rows);
-  Status NoRoom(std::uint64_t bytes) const;
+  Status EvictRows(const Need& need);
+  Status EvictFromSlot(Slot slot, bool must_be_rows);
   Status ReadFromDisk(std::span<const Key> keys, std::vector<std::byte>* rows);
   void BringBack(std::span<const Key> keys, const std::byte* rows);
   Status UsesOfSlot(Slot slot, std::vector<RowUse>* uses);
@@ -148,7 +154,7 @@ class EmbeddingTable {
   Status KeepMostUsed(Slot slot, std::uint64_t keep);
   Status Expire(Slot slot);
   void KeepSlotLimits();
-  void DropCandidates(Slot slot);
+  Slot NextSlot(Slot slot) const { return slot + 1 == index_.end_slot() ? index_.first_slot() : slot + 1; }
   void Erase(Key key, RowPlace place);
 
   const RowLayout layout_;

@@ -81,9 +81,13 @@ template void KeyIndex::FindEach<false>(std::span<const Key>, std::uint32_t, std
 template void KeyIndex::FindEach<true>(std::span<const Key>, std::uint32_t, std::uint32_t*) const;
 
 std::uint64_t KeyIndex::BytesAfter(std::uint64_t more) const {
-  std::uint64_t buckets = homes_;
-  while (size_ + more > LimitOf(buckets, kEntries)) buckets = NextSize(buckets);
-  return std::max<std::uint64_t>(bytes(), (buckets + kSpare + buckets / 256) * sizeof(Bucket));
+  return size_ + more <= limit_ ? bytes() : std::max(bytes(), BytesOf(size_ + more));
+}
+
+std::uint64_t KeyIndex::BytesOf(std::uint64_t entries) {
+  std::uint64_t buckets = kFirstBuckets;
+  while (entries > LimitOf(buckets, kEntries)) buckets = NextSize(buckets);
+  return (buckets + kSpare + buckets / 256) * sizeof(Bucket);
 }
 
 std::uint32_t* KeyIndex::Insert(Key key, std::uint64_t hash, std::uint32_t value) {

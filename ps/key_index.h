@@ -80,8 +80,9 @@ class KeyIndex {
 
   std::uint64_t size() const { return size_; }
   std::uint64_t bytes() const { return memory_.size(); }
-  // What bytes() may be after `more` insertions.
+  // What bytes() may be after `more` insertions, and what it may be of a new index after so many.
   std::uint64_t BytesAfter(std::uint64_t more) const;
+  static std::uint64_t BytesOf(std::uint64_t entries);
   Slot first_slot() const { return first_; }
   Slot end_slot() const { return end_; }
 

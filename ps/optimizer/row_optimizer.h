@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -44,8 +45,10 @@ class RowOptimizer {
 
   // Floats of state beside a segment of `dim` weights.
   virtual std::uint32_t state_floats(std::uint32_t dim) const = 0;
-  // The state of a row that has just got its first weights.
-  virtual void Init(std::span<const float> weights, float* state) const = 0;
+  // The state of a row that has just got its first weights: zeros, where a kind does not say otherwise.
+  virtual void Init(std::span<const float> weights, float* state) const {
+    std::fill_n(state, state_floats(static_cast<std::uint32_t>(weights.size())), 0.0f);
+  }
 
   // One step of every row. `batch.gradients` are sums, divided by `divisor` here; all are finite. `rate_scale` >= 0
   // multiplies the learning rate. `scratch` is reused from call to call.

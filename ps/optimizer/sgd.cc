@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "ps/optimizer/kinds.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -52,9 +50,6 @@ class Sgd : public RowOptimizer {
         momentum_(static_cast<float>(spec.momentum())) {}
 
   std::uint32_t state_floats(std::uint32_t dim) const override { return momentum_ > 0 ? dim : 0; }
-  void Init(std::span<const float> weights, float* state) const override {
-    std::fill_n(state, state_floats(static_cast<std::uint32_t>(weights.size())), 0.0f);
-  }
 
  protected:
   void Apply(const RowBatch& means, float rate_scale) const override {
