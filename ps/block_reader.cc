@@ -13,17 +13,18 @@ bool TryAgain(std::int64_t result) { return result == -EINTR || result == -EAGAI
 
 }  // namespace
 
-BlockReader::BlockReader(ScratchFile* file, std::string name, std::uint32_t max_bytes,
+BlockReader::BlockReader(ScratchFile* file, std::string name, std::uint32_t slots, std::uint32_t max_bytes,
                          std::chrono::milliseconds deadline)
     : file_(file),
+      queue_(file->OpenQueue()),
       name_(std::move(name)),
       max_bytes_(max_bytes),
       deadline_(deadline),
-      slots_(kSlots),
-      free_(kSlots),
-      done_(kSlots) {
+      slots_(slots),
+      free_(slots),
+      done_(slots) {
   CHECK_EQ(max_bytes % ScratchFile::kBlock, 0u);
-  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(ScratchFile::kBlock, std::size_t{kSlots} * max_bytes)));
+  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(ScratchFile::kBlock, std::size_t{slots} * max_bytes)));
   CHECK(memory_ != nullptr) << "no memory for reading " << name_;
   std::iota(free_.rbegin(), free_.rend(), 0);  // the lowest is taken first, so that small batches touch little memory
 }
@@ -36,9 +37,8 @@ BlockReader::~BlockReader() {
   (void)memory_.release();
 }
 
-void BlockReader::Begin(std::span<const Extent> extents) {
-  Forget();
-  extents_ = extents;
+void BlockReader::Add(std::span<const Extent> extents) {
+  extents_.insert(extents_.end(), extents.begin(), extents.end());
   QueueReads();
   StartMore();
 }
@@ -83,7 +83,7 @@ void BlockReader::QueueReads() {
 
 void BlockReader::StartMore() {
   if (!has_queue_ || to_start_.empty()) return;
-  const std::int64_t started = file_->StartReads(to_start_);
+  const std::int64_t started = queue_->Start(to_start_);
   if (TryAgain(started)) return;
   if (started < 0) {
     has_queue_ = false;
@@ -101,7 +101,7 @@ Status BlockReader::WaitForSome() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return {};
   }
-  const std::int64_t count = file_->WaitReads(deadline_, done_);
+  const std::int64_t count = queue_->Wait(deadline_, done_);
   if (TryAgain(count)) return {};
   if (count < 0) return Status::Io(name_ + ": wait for reads", static_cast<int>(-count));
   under_way_ -= static_cast<std::uint32_t>(count);
@@ -130,7 +130,7 @@ Status BlockReader::Take(const ScratchFile::Done& done) {
   // A read goes on at a whole block.
   if (done.result > 0) slot.filled += static_cast<std::uint32_t>(done.result);
   if (slot.filled >= extent.bytes) {
-    arrived_.push_back({.extent = slot.extent, .bytes = Memory(slot_number, extent.bytes)});
+    arrived_.push_back({.extent = slot.extent, .offset = extent.offset, .bytes = Memory(slot_number, extent.bytes)});
     arrived_slots_.push_back(slot_number);
     return {};
   }
@@ -165,7 +165,7 @@ void BlockReader::Forget() {
   arrived_slots_.clear();
   arrived_.clear();
   for (Slot& slot : slots_) slot.extent = kForgotten;
-  extents_ = {};
+  extents_.clear();
   next_ = 0;
   arrived_count_ = 0;
   const Clock::time_point end = Clock::now() + deadline_;

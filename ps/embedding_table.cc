@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kAhead = 16;  // keys between a prefetch and its use
+constexpr std::size_t kReadsAtOnce = 32;
 
 // Rows are short: a call of memcpy would cost more than the copying.
 void CopyFloats(const float* __restrict from, std::size_t n, float* __restrict to) {
@@ -58,9 +59,12 @@ Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
       if (i + kAhead < part.size()) PrefetchRow(places_[i + kAhead], layout_.weight_bytes());
       const RowPlace place(places_[i]);
       GiveWeights(part[i], place.resident() ? rows_.Row(place.number()) : nullptr, values + (first + i) * floats);
-      if (place.on_disk()) [[unlikely]]
+      if (place.on_disk()) [[unlikely]] {
         on_disk_.push_back(first + i);
+        disk_numbers_.push_back(place.number());
+      }
     }
+    StartReadFromDisk();  // the disk works meanwhile
   }
   return on_disk_.empty() ? Status() : PullFromDisk(keys, values);
 }
@@ -106,7 +110,7 @@ inline void EmbeddingTable::GiveWeights(Key key, const std::byte* row, float* va
 Status EmbeddingTable::PullFromDisk(std::span<const Key> keys, float* values) {
   disk_keys_.clear();
   for (const std::size_t i : on_disk_) disk_keys_.push_back(keys[i]);
-  RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
+  RETURN_IF_ERROR(FinishReadFromDisk());
   for (std::size_t i = 0; i < on_disk_.size(); ++i) {
     layout_.DecodeWeights(&disk_rows_[i * layout_.row_bytes()], values + on_disk_[i] * layout_.weight_floats());
   }
@@ -121,11 +125,12 @@ Status EmbeddingTable::Prepare(std::span<const Key> keys) {
   if (spill_ == nullptr) return {};
   FindOnDisk(keys);
   if (disk_keys_.empty()) return {};
-  RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
+  RETURN_IF_ERROR(FinishReadFromDisk());
   BringBack(disk_keys_, disk_rows_.data());
   return {};
 }
 
+// disk_keys_: those that are on disk, on their way from there.
 void EmbeddingTable::FindOnDisk(std::span<const Key> keys) {
   disk_keys_.clear();
   for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
@@ -135,8 +140,12 @@ void EmbeddingTable::FindOnDisk(std::span<const Key> keys) {
     std::uint32_t* value = index_.Find(key, Mix(key));
     if (value == nullptr) continue;
     KeyIndex::Mark(value);  // so that what comes in between spares it
-    if (RowPlace(*value).on_disk()) disk_keys_.push_back(key);
+    if (!RowPlace(*value).on_disk()) continue;
+    disk_keys_.push_back(key);
+    disk_numbers_.push_back(RowPlace(*value).number());
+    if (disk_numbers_.size() == kReadsAtOnce) StartReadFromDisk();
   }
+  StartReadFromDisk();
 }
 
 void EmbeddingTable::PushPrepared(std::span<const Key> keys, const float* sums, const PushStep& step) {

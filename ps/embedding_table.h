@@ -47,6 +47,10 @@ class EmbeddingTable {
   // The weights of each key's row, [keys, weight_floats]. Keys are distinct. Fails when a row on disk can not be read.
   Status Pull(std::span<const Key> keys, float* values);
 
+  // Starts reading those of the keys that are on disk, if the last pull met any there, for a Pull of them that comes
+  // soon. Keys may be any, of other shards too.
+  void Prefetch(std::span<const Key> keys);
+
   // Makes a push of these keys certain to succeed if it comes next: room for their rows, and those on disk in memory.
   // Unavailable: there is no room in the budget, or on disk.
   Status Prepare(std::span<const Key> keys);
@@ -88,6 +92,8 @@ class EmbeddingTable {
   std::uint64_t rows() const { return index_.size() - candidates_; }
   std::uint64_t candidates() const { return candidates_; }
   std::uint64_t spilled_rows() const { return spill_ == nullptr ? 0 : spill_->live_records(); }
+  // Rows that were on their way from disk, or there, when a pull or a push came for them.
+  std::uint64_t prefetched_rows() const { return spill_ == nullptr ? 0 : spill_->prefetched_records(); }
   std::uint64_t spilled_bytes() const { return spill_ == nullptr ? 0 : spill_->file_bytes(); }
 
   struct Memory {
@@ -135,6 +141,8 @@ class EmbeddingTable {
   Status CompactSpill();
   Status EvictRows(std::uint64_t rows);
   Status NoRoom(std::uint64_t bytes) const;
+  void StartReadFromDisk();
+  Status FinishReadFromDisk();
   Status ReadFromDisk(std::span<const Key> keys, std::vector<std::byte>* rows);
   void BringBack(std::span<const Key> keys, const std::byte* rows);
   Status UsesOfSlot(Slot slot, std::vector<RowUse>* uses);
@@ -172,6 +180,7 @@ class EmbeddingTable {
   std::array<std::uint32_t, kPart> places_;
   std::vector<std::size_t> on_disk_;  // of a batch's keys
   std::vector<Key> disk_keys_;
+  std::vector<std::uint32_t> disk_numbers_;  // in the spill file, not asked for yet
   AlignedBuffer<float> disk_values_;
 };
 

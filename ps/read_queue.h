@@ -10,23 +10,24 @@
 namespace sherd {
 
 // Reads of one file that are under way together, through io_uring: the only door to liburing. Thread-compatible.
-class ReadQueue {
+class ReadQueue : public ScratchFile::Queue {
  public:
   static constexpr std::uint32_t kDepth = 1024;  // reads under way at most
 
-  // Null where the system has no io_uring or forbids it (a kernel setting, a container's seccomp); `error` says why.
-  static std::unique_ptr<ReadQueue> Open(int descriptor, int* error);
-  ~ReadQueue();
+  // Where the system has no io_uring or forbids it (a kernel setting, a container's seccomp) Start says why.
+  explicit ReadQueue(int descriptor);
+  ~ReadQueue() override;
 
-  // As ScratchFile's.
-  std::int64_t Start(std::span<const ScratchFile::Read> reads);
-  std::int64_t Wait(std::chrono::milliseconds patience, std::span<ScratchFile::Done> done);
+  std::int64_t Start(std::span<const ScratchFile::Read> reads) override;
+  std::int64_t Wait(std::chrono::milliseconds patience, std::span<ScratchFile::Done> done) override;
 
  private:
   struct Ring;
-  explicit ReadQueue(std::unique_ptr<Ring> ring);
 
-  const std::unique_ptr<Ring> ring_;
+  const int descriptor_;
+  int error_ = 0;
+  std::unique_ptr<Ring> ring_;     // null: error_ says why
+  std::uint32_t unsubmitted_ = 0;  // entries that the kernel has not taken yet
 };
 
 }  // namespace sherd

@@ -313,6 +313,42 @@ TEST_F(SpillFileTest, APrefetchOfNumbersThatChangedHandsIsNotUsed) {
   const Status status = spill_->Read(keys, numbers, rows.data());
   EXPECT_TRUE(status.ok()) << status.text();
   EXPECT_TRUE(rows == RowsOf(keys));
+  EXPECT_EQ(spill_->prefetched_records(), 0u);
+}
+
+// A read may want more than was prefetched, and less; what a failing disk does to a prefetch is the read's error, once.
+TEST_F(SpillFileTest, APrefetchServesTheReadsThatOverlapIt) {
+  Open(44);
+  ASSERT_TRUE(Append(8192).ok());
+  const auto read = [&](std::uint32_t first, std::uint32_t end, std::uint32_t step) {
+    std::vector<std::uint32_t> numbers;
+    std::vector<Key> keys;
+    for (std::uint32_t number = first; number < end; number += step) {
+      numbers.push_back(number);
+      keys.push_back(held_.at(number));
+    }
+    std::vector<std::byte> rows(keys.size() * 44);
+    RETURN_IF_ERROR(spill_->Read(keys, numbers, rows.data()));
+    EXPECT_TRUE(rows == RowsOf(keys));
+    return Status();
+  };
+  const auto prefetch = [&](std::uint32_t first, std::uint32_t end) {
+    std::vector<std::uint32_t> numbers;
+    for (std::uint32_t number = end; number-- > first;) numbers.push_back(number);
+    spill_->Prefetch(numbers);
+  };
+  prefetch(1000, 2000);
+  prefetch(3000, 4000);
+  ASSERT_TRUE(read(5000, 6000, 1).ok());
+  EXPECT_EQ(spill_->prefetched_records(), 0u);
+  ASSERT_TRUE(read(500, 3500, 5).ok());
+  EXPECT_EQ(spill_->prefetched_records(), 300u);
+  ASSERT_TRUE(read(1000, 4000, 1).ok()) << "they serve once";
+  EXPECT_EQ(spill_->prefetched_records(), 300u);
+  prefetch(0, 100);
+  faults_.fail_at = faults_.calls;
+  EXPECT_EQ(read(0, 50, 1).code(), ErrorCode::kIo);
+  ASSERT_TRUE(read(0, 100, 1).ok());
 }
 
 TEST_F(SpillFileTest, WhenNumbersRunOutTheErrorSaysSo) {
