@@ -35,9 +35,9 @@ class BlockReader {
               std::chrono::milliseconds deadline);
   ~BlockReader();
 
-  // Starts reading: as many as there are slots, the rest by and by in Next.
+  // Starts reading, some hundreds at a time: the rest by and by, in later calls of Add and Next.
   void Add(std::span<const Extent> extents);
-  bool pending() const { return arrived_count_ < extents_.size(); }
+  bool pending() const { return handed_count_ < extents_.size(); }
   // At least one of those pending; the bytes stay until the next call. After an error nothing is pending.
   Result<std::span<const Arrived>> Next();
   // All is as before the first Add. Waits for reads under way, `deadline` at most; then their slots stay taken.
@@ -54,11 +54,12 @@ class BlockReader {
     void operator()(std::byte* p) const { std::free(p); }
   };
 
+  void FreeHanded();
   std::span<std::byte> Memory(std::uint32_t slot, std::uint32_t bytes) const;
   void StartMore();
   // Moves what is to be tried again, and then what has not been tried, into reads; as many as slots allow.
   void QueueReads();
-  Status WaitForSome();
+  Status WaitForSome(std::chrono::milliseconds patience);
   Status Take(const ScratchFile::Done& done);
   // Where there is no queue: one read, now.
   Status ReadOne();
@@ -74,11 +75,11 @@ class BlockReader {
   std::vector<std::uint32_t> free_;          // slots
   std::vector<ScratchFile::Read> to_start_;  // in slots, but not with the system yet
   std::vector<ScratchFile::Done> done_;
-  std::vector<Arrived> arrived_;  // of the last Next
-  std::vector<std::uint32_t> arrived_slots_;
+  std::vector<Arrived> arrived_, handed_;  // not handed over yet; by the last Next
+  Status trouble_;                         // what Add met, for Next to tell
   std::vector<Extent> extents_;
   std::uint32_t next_ = 0;  // the first extent without a slot
-  std::uint32_t arrived_count_ = 0;
+  std::uint32_t handed_count_ = 0;
   std::uint32_t under_way_ = 0;  // reads that the system has
   bool has_queue_ = true;
 };
