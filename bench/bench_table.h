@@ -36,7 +36,6 @@ class BenchTable {
  public:
   static Result<BenchTable> Make(const TableShape& shape);
 
-  void Prefetch(std::span<const Key> keys) { table_->Prefetch(keys); }
   void Pull(std::span<const Key> keys, float* values);
   void Push(std::span<const Key> keys, const float* sums);
 
@@ -44,7 +43,6 @@ class BenchTable {
   const Status& status() const { return status_; }
   std::uint64_t rows() const { return table_->rows(); }
   std::uint64_t spilled_rows() const { return table_->spilled_rows(); }
-  std::uint64_t prefetched_rows() const { return table_->prefetched_rows(); }
   std::uint64_t bytes() const { return table_->bytes(); }
 
  private:

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <system_error>
 
@@ -128,6 +129,15 @@ Result<double> RandomReadsPerSecond(const std::string& folder) {
     best = std::max(best, rate);
   }
   return best;
+}
+
+Result<std::uint64_t> BytesReadFromDisk() {
+  std::ifstream file("/proc/self/io");
+  std::string word;
+  for (std::uint64_t value = 0; file >> word >> value;) {
+    if (word == "read_bytes:") return value;
+  }
+  return Status::BadData("/proc/self/io has no read_bytes");
 }
 
 }  // namespace sherd::bench

@@ -11,4 +11,7 @@ namespace sherd::bench {
 // with a name or without, past the page cache, by io_uring, at the best of several depths.
 Result<double> RandomReadsPerSecond(const std::string& folder);
 
+// What this process has read from disks so far.
+Result<std::uint64_t> BytesReadFromDisk();
+
 }  // namespace sherd::bench

@@ -20,7 +20,6 @@ bool TryAgain(std::int64_t result) { return result == -EINTR || result == -EAGAI
 BlockReader::BlockReader(ScratchFile* file, std::string name, std::uint32_t slots, std::uint32_t max_bytes,
                          std::chrono::milliseconds deadline)
     : file_(file),
-      queue_(file->OpenQueue()),
       name_(std::move(name)),
       max_bytes_(max_bytes),
       deadline_(deadline),
@@ -101,7 +100,7 @@ void BlockReader::StartMore() {
   if (!has_queue_ || to_start_.empty()) return;
   if (under_way_ >= kUnderWay) return;
   const std::size_t count = std::min<std::size_t>(to_start_.size(), kUnderWay - under_way_);
-  const std::int64_t started = queue_->Start(std::span(to_start_).first(count));
+  const std::int64_t started = file_->StartReads(std::span(to_start_).first(count));
   if (TryAgain(started)) return;
   if (started < 0) {
     has_queue_ = false;
@@ -119,7 +118,7 @@ Status BlockReader::WaitForSome(std::chrono::milliseconds patience) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return {};
   }
-  const std::int64_t count = queue_->Wait(patience, done_);
+  const std::int64_t count = file_->WaitReads(patience, done_);
   if (TryAgain(count)) return {};
   if (count < 0) return Status::Io(name_ + ": wait for reads", static_cast<int>(-count));
   under_way_ -= static_cast<std::uint32_t>(count);

@@ -66,7 +66,6 @@ class BlockReader {
   Status Fail(const Extent& extent, std::uint32_t slot, std::int64_t result) const;
 
   ScratchFile* const file_;
-  const std::unique_ptr<ScratchFile::Queue> queue_;
   const std::string name_;
   const std::uint32_t max_bytes_;
   const std::chrono::milliseconds deadline_;

@@ -47,10 +47,6 @@ class EmbeddingTable {
   // The weights of each key's row, [keys, weight_floats]. Keys are distinct. Fails when a row on disk can not be read.
   Status Pull(std::span<const Key> keys, float* values);
 
-  // Starts reading those of the keys that are on disk, if the last pull met any there, for a Pull of them that comes
-  // soon. Keys may be any, of other shards too.
-  void Prefetch(std::span<const Key> keys);
-
   // Makes a push of these keys certain to succeed if it comes next: room for their rows, and those on disk in memory.
   // Unavailable: there is no room in the budget, or on disk.
   Status Prepare(std::span<const Key> keys);
@@ -92,8 +88,6 @@ class EmbeddingTable {
   std::uint64_t rows() const { return index_.size() - candidates_; }
   std::uint64_t candidates() const { return candidates_; }
   std::uint64_t spilled_rows() const { return spill_ == nullptr ? 0 : spill_->live_records(); }
-  // Rows that were on their way from disk, or there, when a pull or a push came for them.
-  std::uint64_t prefetched_rows() const { return spill_ == nullptr ? 0 : spill_->prefetched_records(); }
   std::uint64_t spilled_bytes() const { return spill_ == nullptr ? 0 : spill_->file_bytes(); }
 
   struct Memory {

@@ -10,24 +10,23 @@
 namespace sherd {
 
 // Reads of one file that are under way together, through io_uring: the only door to liburing. Thread-compatible.
-class ReadQueue : public ScratchFile::Queue {
+class ReadQueue {
  public:
   static constexpr std::uint32_t kDepth = 1024;  // reads under way at most
 
-  // Where the system has no io_uring or forbids it (a kernel setting, a container's seccomp) Start says why.
-  explicit ReadQueue(int descriptor);
-  ~ReadQueue() override;
+  // Null where the system has no io_uring or forbids it (a kernel setting, a container's seccomp); `error` says why.
+  static std::unique_ptr<ReadQueue> Open(int descriptor, int* error);
+  ~ReadQueue();
 
-  std::int64_t Start(std::span<const ScratchFile::Read> reads) override;
-  std::int64_t Wait(std::chrono::milliseconds patience, std::span<ScratchFile::Done> done) override;
+  // As ScratchFile's.
+  std::int64_t Start(std::span<const ScratchFile::Read> reads);
+  std::int64_t Wait(std::chrono::milliseconds patience, std::span<ScratchFile::Done> done);
 
  private:
   struct Ring;
+  explicit ReadQueue(std::unique_ptr<Ring> ring);
 
-  const int descriptor_;
-  int error_ = 0;
-  std::unique_ptr<Ring> ring_;     // null: error_ says why
-  std::uint32_t unsubmitted_ = 0;  // entries that the kernel has not taken yet
+  const std::unique_ptr<Ring> ring_;
 };
 
 }  // namespace sherd

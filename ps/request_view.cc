@@ -17,12 +17,8 @@ Status RequestChecker::ViewPull(const Message& message, RequestView* view) {
   return View(message, Keys::kUnchecked, view);
 }
 
-Status RequestChecker::ViewFrames(const Message& message, RequestView* view) {
-  return View(message, Keys::kChecked, view);
-}
-
 void RequestChecker::ViewAgain(const Message& message, RequestView* view) {
-  const Status status = ViewFrames(message, view);
+  const Status status = View(message, Keys::kChecked, view);
   CHECK(status.ok()) << status.text();
 }
 

@@ -32,8 +32,6 @@ class RequestChecker {
 
   Status ViewPull(const Message& message, RequestView* view);
   Status ViewPush(const Message& message, RequestView* view);
-  // The same without looking at each key: it may be of any shard, or come twice.
-  Status ViewFrames(const Message& message, RequestView* view);
   // Of a message that has been viewed before: without looking at each key again.
   void ViewAgain(const Message& message, RequestView* view);
 

@@ -18,8 +18,11 @@ std::int64_t OrErrno(std::int64_t result) { return result < 0 ? -errno : result;
 
 class SystemFile : public ScratchFile {
  public:
-  explicit SystemFile(int descriptor) : descriptor_(descriptor) {}
-  ~SystemFile() override { close(descriptor_); }
+  explicit SystemFile(int descriptor) : descriptor_(descriptor) { queue_ = ReadQueue::Open(descriptor, &queue_error_); }
+  ~SystemFile() override {
+    queue_.reset();
+    close(descriptor_);
+  }
 
   std::int64_t Write(std::uint64_t offset, std::span<const std::byte> bytes) override {
     return OrErrno(pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset)));
@@ -27,7 +30,12 @@ class SystemFile : public ScratchFile {
   std::int64_t ReadNow(std::uint64_t offset, std::span<std::byte> bytes) override {
     return OrErrno(pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset)));
   }
-  std::unique_ptr<Queue> OpenQueue() override { return std::make_unique<ReadQueue>(descriptor_); }
+  std::int64_t StartReads(std::span<const Read> reads) override {
+    return queue_ == nullptr ? -queue_error_ : queue_->Start(reads);
+  }
+  std::int64_t WaitReads(std::chrono::milliseconds patience, std::span<Done> done) override {
+    return queue_ == nullptr ? -queue_error_ : queue_->Wait(patience, done);
+  }
   std::int64_t PunchHole(std::uint64_t offset, std::uint64_t bytes) override {
     return OrErrno(fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
                              static_cast<off_t>(bytes)));
@@ -43,6 +51,8 @@ class SystemFile : public ScratchFile {
 
  private:
   const int descriptor_;
+  int queue_error_ = 0;
+  std::unique_ptr<ReadQueue> queue_;
 };
 
 // File systems without O_TMPFILE (NFS, some overlays) get a file whose name is removed at once.

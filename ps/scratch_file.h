@@ -31,23 +31,16 @@ class ScratchFile {
     std::int64_t result;
   };
 
-  // Reads that are under way together. Thread-compatible; goes before its file.
-  class Queue {
-   public:
-    virtual ~Queue() = default;
-    // Starts the first of `reads`, and answers how many. The memory must stay until Wait has told of the read's tag.
-    // -ENOSYS or the like where many reads at a time can not be had: then there is ReadNow.
-    virtual std::int64_t Start(std::span<const Read> reads) = 0;
-    // Waits for at least one read and answers how many of `done` were filled in; 0 after `patience`.
-    virtual std::int64_t Wait(std::chrono::milliseconds patience, std::span<Done> done) = 0;
-  };
-
   virtual ~ScratchFile() = default;
 
   virtual std::int64_t Write(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   virtual std::int64_t ReadNow(std::uint64_t offset, std::span<std::byte> bytes) = 0;
 
-  virtual std::unique_ptr<Queue> OpenQueue() = 0;
+  // Starts the first of `reads`, and answers how many. The memory must stay until WaitReads has told of the read's tag.
+  // -ENOSYS where many reads at a time can not be had: then there is ReadNow.
+  virtual std::int64_t StartReads(std::span<const Read> reads) = 0;
+  // Waits for at least one read and answers how many of `done` were filled in; 0 after `patience`.
+  virtual std::int64_t WaitReads(std::chrono::milliseconds patience, std::span<Done> done) = 0;
 
   // Gives blocks within the file back to the disk: they read as zeros.
   virtual std::int64_t PunchHole(std::uint64_t offset, std::uint64_t bytes) = 0;

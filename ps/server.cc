@@ -58,14 +58,9 @@ class ShardThread {
  private:
   void Run(Mailbox* server) {
     constexpr std::chrono::seconds kLook{1};
-    std::optional<Envelope> next;
     while (!stop_ && !shard_->stopped()) {
-      std::optional<Envelope> request =
-          next.has_value() ? std::exchange(next, {}) : mailbox_->Receive(Clock::now() + kLook);
+      std::optional<Envelope> request = mailbox_->Receive(Clock::now() + kLook);
       if (!request.has_value() || request->message.header.reply()) continue;
-      // The disk works for the next one while this one is worked on.
-      next = mailbox_->Receive(Clock::now());
-      if (next.has_value()) shard_->Expect(next->message);
       for (Envelope& reply : shard_->Handle(std::move(*request))) Send(std::move(reply));
       NoteTroubles(server);
     }

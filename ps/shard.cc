@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::uint32_t kMostWorkers = 1 << 16;
 constexpr std::size_t kMostHeldPulls = 1 << 14;
-constexpr std::size_t kExpectedPulls = 2;  // of those held: a table prefetches for two
 constexpr std::uint64_t kUnbounded = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t StalenessOf(const proto::Train& train) {
@@ -71,13 +70,6 @@ std::vector<Envelope> Shard::Handle(Envelope request) {
       Refuse(request, proto::INVALID, "a shard does not know " + KindName(request.message.header.kind()));
   }
   return std::exchange(replies_, {});
-}
-
-void Shard::Expect(const Message& request) {
-  if (request.header.kind() != proto::PULL || !checker_.ViewFrames(request, &view_).ok()) return;
-  for (const SectionView& section : view_) {
-    if (!section.dense) store_->table(section.table).Prefetch(section.keys);
-  }
 }
 
 // ---- workers -------------------------------------------------------------------------------------------------------
@@ -141,7 +133,6 @@ void Shard::HandlePull(Envelope request) {
   }
   if (pulls_.size() >= kMostHeldPulls) return Refuse(request, proto::UNAVAILABLE, "too many pulls wait here");
   pulls_.push_back(std::move(request));
-  if (pulls_.size() <= kExpectedPulls) Expect(pulls_.back().message);
 }
 
 void Shard::HandleOrdered(Envelope request, Stream* stream) {

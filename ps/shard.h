@@ -40,8 +40,6 @@ class Shard {
   // requests that were held until now. `from` of each is where it goes. Whatever the request holds, the shard stays
   // whole.
   std::vector<Envelope> Handle(Envelope request);
-  // Of a request that Handle will be given soon: what a pull wants from disk is asked of it already. Changes nothing.
-  void Expect(const Message& request);
 
   // STOP has come.
   bool stopped() const { return stopped_; }

@@ -20,7 +20,6 @@ void DescribeTable(const EmbeddingTable& table, proto::TableStatus* status) {
   status->set_slack_bytes(memory.slack);
   status->set_spilled_rows(table.spilled_rows());
   status->set_spilled_bytes(table.spilled_bytes());
-  status->set_prefetched_rows(table.prefetched_rows());
   status->set_evicted_rows(counters.evicted_rows);
   status->set_candidates(table.candidates());
   status->set_dropped_updates(counters.dropped_updates);

@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::uint64_t kBlock = ScratchFile::kBlock;
 constexpr std::uint32_t kWriteBytes = 1 << 20;
-// More than a few hundred reads under way gain nothing (*measured*); the others are records that have arrived before
-// all are asked for.
-constexpr RecordReader::Limits kNow{.slots = 1024, .extent_bytes = 64 << 10, .extents = ~std::size_t{0}};
-// All that a Prefetch asks for waits in memory, most of it a block each.
-constexpr RecordReader::Limits kAhead{.slots = 1024, .extent_bytes = 16 << 10, .extents = 1024};
 constexpr std::uint32_t kKeptFree = 16;  // free segments that stay on the disk, for the next Append
 
 constexpr std::uint64_t Up(std::uint64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
@@ -46,8 +41,7 @@ SpillFile::SpillFile(std::unique_ptr<ScratchFile> file, const std::string& folde
       segments_(options.segment_records > 0 ? options.segment_records : SegmentRecords(record_bytes_),
                 options.max_records /
                     (options.segment_records > 0 ? options.segment_records : SegmentRecords(record_bytes_))),
-      deadline_(options.deadline),
-      reader_(file_.get(), name_, record_bytes_, kNow, deadline_),
+      reader_(file_.get(), name_, record_bytes_, options.deadline),
       write_buffer_(static_cast<std::byte*>(std::aligned_alloc(kBlock, kWriteBytes + Up(record_bytes_) + kBlock)),
                     &std::free) {
   CHECK(row_bytes > 0 && row_bytes % 4 == 0) << row_bytes;
@@ -147,10 +141,6 @@ void SpillFile::GiveBack(const std::vector<SpillSegments::Run>& runs) {
 void SpillFile::Release(std::uint32_t number) {
   if (!segments_.Release(number)) return;
   const std::uint32_t segment = number / segments_.records_per_segment();
-  const std::uint32_t first = segment * segments_.records_per_segment();
-  for (const Ahead& ahead : ahead_) {  // its numbers may be given to other records
-    if (ahead.reader != nullptr) ahead.reader->Drop(first, first + segments_.records_per_segment());
-  }
   const std::uint32_t before = segments_.segments();
   segments_.DropFreeEnd();
   // Without it the segment keeps its room on the disk, and is used again all the same.
@@ -164,30 +154,15 @@ void SpillFile::Release(std::uint32_t number) {
 void SpillFile::StartRead(std::span<const std::uint32_t> numbers) {
   Order(numbers, started_);
   started_ += static_cast<std::uint32_t>(numbers.size());
-  for (Ahead& ahead : ahead_) {
-    const std::size_t count = ahead.reader == nullptr ? 0 : ahead.reader->Claim(&wanted_);
-    ahead.claimed = ahead.claimed || count > 0;
-    prefetched_records_ += count;
-  }
   reader_.Add(wanted_);
 }
 
 Status SpillFile::FinishRead(std::span<const Key> keys, std::byte* rows) {
   CHECK_EQ(keys.size(), std::exchange(started_, 0));
-  const auto take = [&](const RecordReader::Wanted& wanted, const std::byte* record) {
+  return reader_.Finish([&](const RecordReader::Wanted& wanted, const std::byte* record) {
     std::byte* row = rows + std::size_t{wanted.place} * row_bytes_;
     return Decode(wanted.number, &keys[wanted.place], record, nullptr, row);
-  };
-  Status status;
-  for (Ahead& ahead : ahead_) {
-    if (std::exchange(ahead.claimed, false) && status.ok()) status = ahead.reader->Finish(take);
-  }
-  if (status.ok()) return reader_.Finish(take);
-  for (const Ahead& ahead : ahead_) {
-    if (ahead.reader != nullptr) ahead.reader->Forget();
-  }
-  reader_.Forget();
-  return status;
+  });
 }
 
 Status SpillFile::ReadSegment(std::uint32_t segment, Records* records) {
@@ -202,19 +177,10 @@ Status SpillFile::ReadSegment(std::uint32_t segment, Records* records) {
   });
 }
 
-void SpillFile::Prefetch(std::span<const std::uint32_t> numbers) {
-  if (numbers.empty()) return;
-  auto& reader = ahead_[next_ahead_++ % ahead_.size()].reader;
-  if (reader == nullptr) reader = std::make_unique<RecordReader>(file_.get(), name_, record_bytes_, kAhead, deadline_);
-  Order(numbers, RecordReader::kNowhere);
-  reader->Forget();
-  reader->Add(wanted_);
-}
-
 void SpillFile::Order(std::span<const std::uint32_t> numbers, std::uint32_t first) {
   wanted_.resize(numbers.size());
   for (std::uint32_t i = 0; i < numbers.size(); ++i) {
-    wanted_[i] = {.number = numbers[i], .place = first == RecordReader::kNowhere ? first : first + i};
+    wanted_[i] = {.number = numbers[i], .place = first + i};
   }
   if (!std::ranges::is_sorted(wanted_)) std::ranges::sort(wanted_);
 }

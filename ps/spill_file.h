@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -45,18 +44,15 @@ class SpillFile {
 
   // Adds records; rows: [keys, row_bytes]. The first number of a batch is any, most follow one another.
   Status Append(std::span<const Key> keys, const std::byte* rows, std::uint32_t* numbers);
-  // Reading: some StartReads, whose records are on their way while the caller finds out about the next ones, and then
-  // FinishRead, with nothing else in between: the rows, [numbers, row_bytes], and their keys, of all the numbers in the
-  // order asked. BadData: a record is not what was written.
+  // A read in parts: some StartReads, whose records are on their way while the caller finds out about the next ones,
+  // and then FinishRead, with no other reading in between: the rows, [keys, row_bytes], of all the numbers in the order
+  // asked. BadData: a record is not what was written, or of another key.
   void StartRead(std::span<const std::uint32_t> numbers);
   Status FinishRead(std::span<const Key> keys, std::byte* rows);
   Status Read(std::span<const Key> keys, std::span<const std::uint32_t> numbers, std::byte* rows) {
     StartRead(numbers);
     return FinishRead(keys, rows);
   }
-  // Starts reading records that will be asked for later, among others or not all of them: about a thousand at most, of
-  // the last two calls.
-  void Prefetch(std::span<const std::uint32_t> numbers);
   // The record is dead. It must be a live one.
   void Release(std::uint32_t number);
 
@@ -74,8 +70,6 @@ class SpillFile {
   std::uint32_t record_bytes() const { return record_bytes_; }
   std::uint64_t live_records() const { return segments_.live(); }
   std::uint64_t dead_records() const { return segments_.dead(); }
-  // Records that a read found under way, or there, by a Prefetch.
-  std::uint64_t prefetched_records() const { return prefetched_records_; }
   // What the file takes of the disk, to a segment.
   std::uint64_t file_bytes() const;
   // What the disk has left.
@@ -94,7 +88,7 @@ class SpillFile {
   // Gives back what an Append that failed has written beyond the live records.
   void GiveBack(const std::vector<SpillSegments::Run>& runs);
 
-  // wanted_: the numbers in order, with their places from `first` on, or all kNowhere.
+  // wanted_: the numbers in order, each with its place, from `first` on.
   void Order(std::span<const std::uint32_t> numbers, std::uint32_t first);
   // `key`: what it must be, or null for any.
   Status Decode(std::uint32_t number, const Key* key, const std::byte* record, Key* found, std::byte* row) const;
@@ -105,16 +99,8 @@ class SpillFile {
   const std::uint32_t row_bytes_;
   const std::uint32_t record_bytes_;
   SpillSegments segments_;
-  const std::chrono::milliseconds deadline_;
   RecordReader reader_;
   std::uint32_t started_ = 0;  // records of the read that is under way
-  struct Ahead {
-    std::unique_ptr<RecordReader> reader;  // made when it is first needed
-    bool claimed = false;                  // by the read that is under way
-  };
-  std::array<Ahead, 2> ahead_;
-  std::size_t next_ahead_ = 0;
-  std::uint64_t prefetched_records_ = 0;
   std::vector<RecordReader::Wanted> wanted_;
   std::unique_ptr<std::byte, decltype(&std::free)> write_buffer_;
   std::vector<std::byte> tail_;  // of the open segment: what its last block, if begun, holds

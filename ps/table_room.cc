@@ -107,20 +107,6 @@ Status EmbeddingTable::CompactSpill() {
   return {};
 }
 
-void EmbeddingTable::Prefetch(std::span<const Key> keys) {
-  if (spill_ == nullptr || on_disk_.empty()) return;
-  constexpr std::size_t kAhead = 16;  // keys between a prefetch of their bucket and its use
-  std::vector<std::uint32_t> numbers;
-  const auto owns = [&](Key key) { return SlotOf(key) >= index_.first_slot() && SlotOf(key) < index_.end_slot(); };
-  for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
-    if (i < keys.size() && owns(keys[i])) index_.Prefetch(Mix(keys[i]));
-    if (i < kAhead || !owns(keys[i - kAhead])) continue;
-    const std::uint32_t* value = index_.Find(keys[i - kAhead], Mix(keys[i - kAhead]));
-    if (value != nullptr && RowPlace(*value).on_disk()) numbers.push_back(RowPlace(*value).number());
-  }
-  spill_->Prefetch(numbers);
-}
-
 void EmbeddingTable::StartReadFromDisk() {
   if (disk_numbers_.empty()) return;
   spill_->StartRead(disk_numbers_);

@@ -42,7 +42,21 @@ class FaultyScratchFile : public ScratchFile {
     if (Fails()) return faults_->error;
     return inner_->ReadNow(offset, bytes.first(Length(bytes.size())));
   }
-  std::unique_ptr<Queue> OpenQueue() override { return std::make_unique<FaultyQueue>(inner_->OpenQueue(), this); }
+  std::int64_t StartReads(std::span<const Read> reads) override {
+    if (faults_->queue_fails) return -ENOSYS;
+    if (faults_->stuck) return static_cast<std::int64_t>(reads.size());
+    std::vector<Read> changed(reads.begin(), reads.end());
+    for (Read& read : changed) read.to = read.to.first(Length(read.to.size()));
+    return inner_->StartReads(changed);
+  }
+  std::int64_t WaitReads(std::chrono::milliseconds patience, std::span<Done> done) override {
+    if (faults_->stuck) return 0;
+    const std::int64_t count = inner_->WaitReads(patience, done);
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (Fails()) done[static_cast<std::size_t>(i)].result = faults_->error;
+    }
+    return count;
+  }
   std::int64_t PunchHole(std::uint64_t offset, std::uint64_t bytes) override {
     return inner_->PunchHole(offset, bytes);
   }
@@ -53,31 +67,6 @@ class FaultyScratchFile : public ScratchFile {
   std::int64_t FreeBytes() override { return inner_->FreeBytes(); }
 
  private:
-  class FaultyQueue : public Queue {
-   public:
-    FaultyQueue(std::unique_ptr<Queue> inner, FaultyScratchFile* file) : inner_(std::move(inner)), file_(file) {}
-
-    std::int64_t Start(std::span<const Read> reads) override {
-      if (file_->faults_->queue_fails) return -ENOSYS;
-      if (file_->faults_->stuck) return static_cast<std::int64_t>(reads.size());
-      std::vector<Read> changed(reads.begin(), reads.end());
-      for (Read& read : changed) read.to = read.to.first(file_->Length(read.to.size()));
-      return inner_->Start(changed);
-    }
-    std::int64_t Wait(std::chrono::milliseconds patience, std::span<Done> done) override {
-      if (file_->faults_->stuck) return 0;
-      const std::int64_t count = inner_->Wait(patience, done);
-      for (std::int64_t i = 0; i < count; ++i) {
-        if (file_->Fails()) done[static_cast<std::size_t>(i)].result = file_->faults_->error;
-      }
-      return count;
-    }
-
-   private:
-    const std::unique_ptr<Queue> inner_;
-    FaultyScratchFile* const file_;
-  };
-
   bool Fails() { return faults_->calls++ == faults_->fail_at; }
   // Whole blocks, since the file below takes no others.
   std::size_t Length(std::size_t bytes) const {

@@ -12,14 +12,6 @@ namespace {
 
 constexpr std::uint32_t kMapEpoch = 3;
 
-proto::ModelSpec SpillingModel() {
-  proto::ModelSpec model = SmallModel();
-  for (proto::TableSpec& table : *model.mutable_table()) {
-    table.mutable_storage()->set_at_budget(proto::RowStorage::SPILL);
-  }
-  return model;
-}
-
 }  // namespace
 
 proto::ModelSpec SmallModel() {
@@ -101,14 +93,13 @@ Contents ContentsOf(ShardStore& store) {
   return contents;
 }
 
-ShardCluster::ShardCluster(Options options) : model_(options.spill_dir.empty() ? SmallModel() : SpillingModel()) {
+ShardCluster::ShardCluster(Options options) : model_(SmallModel()) {
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     ShardOptions shard{
         .shard = i, .map_epoch = kMapEpoch, .train = {}, .memory_budget = options.memory_budget, .spill_dir = ""};
     shard.train.set_consistency(options.consistency);
     shard.train.set_max_staleness(options.max_staleness);
-    auto store = ShardStore::Make(model_, 5, i, options.shards,
-                                  {.memory_budget = options.memory_budget, .spill_dir = options.spill_dir});
+    auto store = ShardStore::Make(model_, 5, i, options.shards);
     shards_.push_back(std::make_unique<Shard>(shard, std::move(store).value()));
   }
 }

@@ -41,7 +41,6 @@ class ShardCluster {
     proto::Train::Consistency consistency = proto::Train::ASYNC;
     std::uint32_t max_staleness = 4;
     std::uint64_t memory_budget = 0;  // of each shard
-    std::string spill_dir = {};       // given: tables spill to it at their budget
   };
   explicit ShardCluster(Options options);
 
