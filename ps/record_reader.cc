@@ -50,20 +50,4 @@ void RecordReader::Forget() {
   extent_ends_.clear();
 }
 
-bool RecordReader::Plan(std::uint32_t number) {
-  const std::uint64_t begin = OffsetOf(number), end = Up(begin + record_bytes_);
-  const auto records = static_cast<std::uint32_t>(batch_.size() + 1);
-  BlockReader::Extent* last = extents_.empty() ? nullptr : &extents_.back();
-  if (last != nullptr && Down(begin) <= last->offset + last->bytes + kMergeGap &&
-      end - last->offset <= limits_.extent_bytes) {
-    last->bytes = static_cast<std::uint32_t>(std::max(last->bytes + last->offset, end) - last->offset);
-    extent_ends_.back() = records;
-    return true;
-  }
-  if (extents_.size() == limits_.extents) return false;
-  extents_.push_back({.offset = Down(begin), .bytes = static_cast<std::uint32_t>(end - Down(begin))});
-  extent_ends_.push_back(records);
-  return true;
-}
-
 }  // namespace sherd
