@@ -2,10 +2,11 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
+
+#include "base/ring.h"
 
 namespace sherd {
 
@@ -68,8 +69,7 @@ class BoundedQueue {
  private:
   std::optional<T> Take(std::unique_lock<std::mutex>& lock) {
     if (queue_.empty()) return std::nullopt;
-    std::optional<T> value(std::move(queue_.front()));
-    queue_.pop_front();
+    std::optional<T> value(queue_.pop_front());
     lock.unlock();
     room_.notify_one();
     return value;
@@ -78,7 +78,7 @@ class BoundedQueue {
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   std::condition_variable room_, filled_;
-  std::deque<T> queue_;
+  Ring<T> queue_;
   bool closed_ = false;
 };
 

@@ -26,7 +26,8 @@ JobPlan PlanOf(const LoadedJob& loaded, JobRequest::Command command, std::uint64
           .predict = command == JobRequest::Command::kPredict,
           .job_id = job_id,
           .scheduler_endpoint = endpoint,
-          .memory_budget = ServerMemoryBudget(loaded.job.cluster(), HostMemory(), loaded.plan.servers)};
+          .memory_budget = ServerMemoryBudget(loaded.job.cluster(), HostMemory(), loaded.plan.servers),
+          .worker_cores = WorkerCores(loaded.plan.workers)};
 }
 
 Status RunLoaded(const JobRequest& request, const LoadedJob& loaded, Observer* metrics, SignalWatch* signals) {

@@ -21,6 +21,8 @@ constexpr JobFlag kFlags[] = {
     {"consistency", "train.consistency", "bsp|bounded|async", "how far workers may drift apart"},
     {"max_staleness", "train.max_staleness", "N", "clocks, when bounded"},
     {"max_in_flight", "train.max_in_flight", "N", "minibatches of a worker pulled and not yet pushed"},
+    {"dense_staleness", "train.dense_staleness", "N", "clocks, of the dense weights alone; 0: synchronous"},
+    {"compute_threads", "cluster.compute_threads", "N", "threads of a worker that compute"},
     {"train", "data.train", "FILE,...", "training files"},
     {"eval", "data.eval", "FILE,...", "evaluation files"},
     {"test", "data.test", "FILE,...", "test files"},

@@ -83,6 +83,11 @@ Problems FormatProblems(const proto::Job& job) {
   return {};
 }
 
+Problems ConsistencyProblems(const proto::Train& train) {
+  if (train.consistency() != proto::Train::BSP || !train.has_dense_staleness()) return {};
+  return {"train.dense_staleness: in BSP all weights are of one clock; use it with ASYNC or BOUNDED"};
+}
+
 // leave_one_out gives one only where worker/data/interactions.cc takes it out of the training rows.
 bool HasEvalSet(const proto::Job& job) {
   const proto::Data& data = job.data();
@@ -173,6 +178,7 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
     if (model.ok()) Append(StorageProblems(job, *model, command), "", &problems);
   }
   Append(MetricProblems(job), "", &problems);
+  Append(ConsistencyProblems(job.train()), "", &problems);
   if (command == Command::kTrain || command == Command::kCheck) {
     if (job.data().train_size() == 0) problems.push_back("data.train: is required to train");
     Append(EvaluationProblems(job), "", &problems);

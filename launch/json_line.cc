@@ -102,6 +102,20 @@ JsonLine& JsonLine::Add(std::string_view name, const Metrics& metrics) {
   return *this;
 }
 
+JsonLine& JsonLine::Add(std::string_view name, const std::vector<StageReport>& stages) {
+  Name(name);
+  text_ += '[';
+  for (const StageReport& stage : stages) {
+    if (text_.back() != '[') text_ += ',';
+    JsonLine object;
+    object.Add("name", stage.name).Add("threads", stage.threads).Add("worked", stage.worked);
+    object.Add("waited_for_input", stage.waited_for_input).Add("waited_for_output", stage.waited_for_output);
+    text_ += object.Add("cpu", stage.cpu).text();
+  }
+  text_ += ']';
+  return *this;
+}
+
 JsonLine& JsonLine::Add(std::string_view name, const std::vector<proto::TableStatus>& tables) {
   Name(name);
   text_ += '[';

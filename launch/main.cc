@@ -33,6 +33,8 @@ DEFINE_string(seed, "", "");
 DEFINE_string(consistency, "", "");
 DEFINE_string(max_staleness, "", "");
 DEFINE_string(max_in_flight, "", "");
+DEFINE_string(dense_staleness, "", "");
+DEFINE_string(compute_threads, "", "");
 DEFINE_string(train, "", "");
 DEFINE_string(eval, "", "");
 DEFINE_string(test, "", "");

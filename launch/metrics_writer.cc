@@ -47,7 +47,8 @@ void MetricsWriter::OnProgress(const ProgressReport& r) {
             .Add("auc", r.auc)
             .Add("staleness", r.staleness)
             .Add("seconds_left", r.seconds_left)
-            .Add("bad_rows", r.bad_rows));
+            .Add("bad_rows", r.bad_rows)
+            .Add("stages", r.stages));
 }
 
 void MetricsWriter::OnEpochEnd(const EpochReport& r) {
@@ -90,7 +91,8 @@ void MetricsWriter::OnDone(const DoneReport& r) {
             .Add("test", r.test)
             .Add("checkpoint", r.checkpoint)
             .Add("read_rows", r.read_rows)
-            .Add("bad_rows", r.bad_rows));
+            .Add("bad_rows", r.bad_rows)
+            .Add("stages", r.stages));
 }
 
 void MetricsWriter::OnFailure(const std::string& reason) { Write(JsonLine("failed").Add("reason", reason)); }

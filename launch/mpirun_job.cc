@@ -141,13 +141,14 @@ Result<std::optional<proto::LaunchPlan>> BootstrapOther(RankGroup* group, std::v
   return std::optional<proto::LaunchPlan>(std::move(plan));
 }
 
-// The servers on the host of a rank.
-std::uint32_t ServersBeside(std::uint32_t rank, const std::vector<proto::RankInfo>& ranks, const RolePlan& roles) {
-  std::uint32_t servers = 0;
+// Those of a role on the host of a rank.
+std::uint32_t RanksBeside(std::uint32_t rank, const std::vector<proto::RankInfo>& ranks, const RolePlan& roles,
+                          proto::Role role) {
+  std::uint32_t count = 0;
   for (std::uint32_t other = 0; other < ranks.size(); ++other) {
-    if (ranks[other].host() == ranks.at(rank).host() && RoleOfRank(roles, other).role == proto::SERVER) ++servers;
+    if (ranks[other].host() == ranks.at(rank).host() && RoleOfRank(roles, other).role == role) ++count;
   }
-  return servers;
+  return count;
 }
 
 Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
@@ -167,7 +168,9 @@ Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   ASSIGN_OR_RETURN(plan.model, DescribeModel(plan.job));
   RETURN_IF_ERROR(UseSimd(launch->simd()));
   const RankRole role = RoleOfRank(plan.roles, rank);
-  plan.memory_budget = ServerMemoryBudget(plan.job.cluster(), HostMemory(), ServersBeside(rank, ranks, plan.roles));
+  const auto beside = [&](proto::Role role) { return RanksBeside(rank, ranks, plan.roles, role); };
+  plan.memory_budget = ServerMemoryBudget(plan.job.cluster(), HostMemory(), beside(proto::SERVER));
+  plan.worker_cores = WorkerCores(beside(proto::WORKER));
   SetLogRole(RoleName(role) + " (rank " + std::to_string(rank) + ")");
   ASSIGN_OR_RETURN(const auto network, MakeNetwork(*launch));
   return RunRole(network.get(), plan, role, BindingOf(*launch, ranks.at(rank).address()));

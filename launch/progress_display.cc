@@ -27,6 +27,21 @@ std::string Figure(const char* name, double value) {
   return std::isfinite(value) ? std::string("  ").append(name).append(Format(" %.4f", value)) : "";
 }
 
+// "  compute 97% busy": what holds the job back.
+std::string BusiestStage(const std::vector<StageReport>& stages) {
+  const auto busiest = std::ranges::max_element(stages, {}, &StageReport::worked);
+  return busiest == stages.end() ? "" : "  " + busiest->name + Format(" %.0f%% busy", 100 * busiest->worked);
+}
+
+// "compute x2    97% busy,   2% waiting for input,   1% for output".
+std::string StageText(const StageReport& stage) {
+  std::string name = stage.name + (stage.threads > 1 ? " x" + std::to_string(stage.threads) : "");
+  name.resize(std::max<std::size_t>(name.size(), 12), ' ');
+  return name + Format("%3.0f%% busy, ", 100 * stage.worked) +
+         Format("%3.0f%% waiting for input, ", 100 * stage.waited_for_input) +
+         Format("%3.0f%% for output", 100 * stage.waited_for_output);
+}
+
 std::string Head(const ProgressReport& r) {
   return "epoch " + std::to_string(r.epoch) + "/" + std::to_string(r.epochs);
 }
@@ -35,6 +50,7 @@ std::string Tail(const ProgressReport& r) {
   std::string text = "  " + WithCommas(r.rows) + " rows  " + ShortCount(r.rows_per_second) + " rows/s";
   if (r.rows > 0) text += Figure("loss", r.loss) + Figure("auc", r.auc);
   text += "  stale " + std::to_string(r.staleness);
+  text += BusiestStage(r.stages);
   if (r.bad_rows > 0) text += "  bad " + WithCommas(r.bad_rows);
   if (r.seconds_left > 0 && std::isfinite(r.seconds_left)) text += "  " + ShortDuration(r.seconds_left) + " left";
   return text;
@@ -179,6 +195,7 @@ void ProgressDisplay::OnDone(const DoneReport& r) {
   for (const proto::BadRow& kind : r.bad_kinds) {
     Print("            " + WithCommas(kind.count()) + " x " + kind.reason() + ", first at " + kind.where());
   }
+  for (const StageReport& stage : r.stages) Print(Label("stage") + StageText(stage));
   for (const proto::TableStatus& table : tables_) Print(Label("table") + TableText(table));
   if (!r.eval.empty()) Print(Label("eval") + MetricsText(r.eval));
   if (!r.test.empty()) Print(Label("test") + MetricsText(r.test));

@@ -1,6 +1,7 @@
 #include "launch/role_plan.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace sherd {
 namespace {
@@ -58,6 +59,10 @@ RankRole RoleOfRank(const RolePlan& plan, std::uint32_t rank) {
   if (rank < 1 + plan.servers) return {proto::SERVER, rank - 1};
   if (rank < 1 + plan.servers + plan.workers) return {proto::WORKER, rank - 1 - plan.servers};
   return {proto::SPARE, rank - 1 - plan.servers - plan.workers};
+}
+
+std::uint32_t WorkerCores(std::uint32_t workers) {
+  return std::max(std::thread::hardware_concurrency() / std::max(workers, 1u), 1u);
 }
 
 std::string RoleName(const RankRole& role) {

@@ -30,6 +30,9 @@ RolePlan PlanEmbedded(const proto::Cluster& cluster);
 
 RankRole RoleOfRank(const RolePlan& plan, std::uint32_t rank);
 
+// What each of so many workers on this host has of the cores that this process may use, at least 1.
+std::uint32_t WorkerCores(std::uint32_t workers);
+
 // "scheduler", "server 1", "worker 0".
 std::string RoleName(const RankRole& role);
 

@@ -35,6 +35,7 @@ Status RunWorkerRole(Network* network, const JobPlan& plan, std::uint32_t index)
   options.index = index;
   options.job = plan.job;
   options.predict = plan.predict;
+  options.cores = plan.worker_cores;
   options.scheduler_endpoint = plan.scheduler_endpoint;
   options.request_timeout_seconds = plan.job.cluster().request_timeout();
   options.heartbeat_seconds = HeartbeatSeconds(plan.job);

@@ -30,6 +30,7 @@ struct JobPlan {
   std::uint64_t job_id = 0;  // of this run; messages of others are refused
   std::string scheduler_endpoint;
   std::uint64_t memory_budget = 0;  // of a server of this process, in bytes
+  std::uint32_t worker_cores = 1;   // of a worker of this process
 };
 
 // Does a role's work until the scheduler says stop; the error is why it could not go on. Scheduler's role:

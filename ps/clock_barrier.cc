@@ -5,6 +5,18 @@
 
 namespace sherd {
 
+void ClockBarrier::Add(std::uint32_t worker, const Message& push) {
+  std::deque<Message>& queue = waiting_[worker];
+  if (parts_of_pushes_ == Parts::kAll) return queue.push_back(push);
+  Message& dense = queue.emplace_back();
+  dense.header = push.header;
+  dense.header.clear_section();
+  const int sections = push.header.section_size();
+  if (sections == 0 || !push.header.section(sections - 1).dense()) return;
+  *dense.header.add_section() = push.header.section(sections - 1);
+  dense.frames.push_back(push.frames.back());
+}
+
 bool ClockBarrier::ApplyClock(const ClockTable& clocks) {
   const bool complete = clocks.AllUnretired([&](std::uint32_t worker) {
     const auto found = waiting_.find(worker);
@@ -35,16 +47,21 @@ bool ClockBarrier::Apply(const std::vector<const Message*>& pushes) {
     job_seconds_ = std::max(job_seconds_, header.job_seconds());
     checker_.ViewAgain(*pushes[i], &views_[i]);
   }
-  const Status status = Prepare();
-  trouble_ = status.ok() ? "" : status.text();
-  if (!status.ok()) return false;
   step.divisor = static_cast<float>(rows);
   step.seconds = job_seconds_;
   step.noise = Mix(step.clock, 1);
+  if (parts_of_pushes_ == Parts::kAll && !ApplyRows(step)) return false;
+  if (rows > 0) ApplyDense(step.divisor, step.rate_scale);
+  return true;
+}
+
+// All of them, or none if there is no room.
+bool ClockBarrier::ApplyRows(const PushStep& step) {
+  const Status status = Prepare();
+  trouble_ = status.ok() ? "" : status.text();
+  if (!status.ok()) return false;
   store_->Advance(step.clock, step.seconds);
-  if (rows == 0) return true;
   for (std::uint32_t table = 0; table < store_->tables(); ++table) ApplyTable(table, step);
-  ApplyDense(step.divisor, step.rate_scale);
   return true;
 }
 

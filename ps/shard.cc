@@ -33,10 +33,12 @@ std::string Worker(const proto::Header& header) { return "worker " + std::to_str
 Shard::Shard(ShardOptions options, std::unique_ptr<ShardStore> store)
     : options_(std::move(options)),
       staleness_(StalenessOf(options_.train)),
+      dense_staleness_(options_.train.has_dense_staleness() ? options_.train.dense_staleness() : staleness_),
       bsp_(options_.train.consistency() == proto::Train::BSP),
+      gathers_dense_(!bsp_ && dense_staleness_ == 0),
       store_(std::move(store)),
       checker_(store_.get()),
-      barrier_(store_.get()),
+      barrier_(store_.get(), bsp_ ? ClockBarrier::Parts::kAll : ClockBarrier::Parts::kDense),
       memory_(store_.get(), options_.memory_budget) {}
 
 std::vector<Envelope> Shard::Handle(Envelope request) {
@@ -212,6 +214,7 @@ Status Shard::ExecutePush(const Message& message) {
   }
   job_seconds_ = std::max(job_seconds_, header.job_seconds());
   ApplyPrepared(header);
+  if (gathers_dense_) barrier_.Add(header.index(), message);
   return {};
 }
 
@@ -237,10 +240,10 @@ void Shard::ApplyPrepared(const proto::Header& header) {
                       .noise = Mix(header.index(), header.clock())};
   store_->Advance(step.clock, step.seconds);
   for (const SectionView& section : view_) {
-    if (section.dense) {
-      store_->dense().Push(section.gradients.data(), step.divisor, step.rate_scale);
-    } else {
+    if (!section.dense) {
       store_->table(section.table).PushPrepared(section.keys, section.gradients.data(), step);
+    } else if (!gathers_dense_) {
+      store_->dense().Push(section.gradients.data(), step.divisor, step.rate_scale);
     }
   }
 }
@@ -252,7 +255,7 @@ void Shard::Advance() {
   for (bool moved = true; moved;) {
     moved = false;
     // A retirement may let several clocks through at once; all of them were pushed before the cut.
-    while (bsp_ && barrier_.ApplyClock(clocks_)) moved = true;
+    while ((bsp_ || gathers_dense_) && barrier_.ApplyClock(clocks_)) moved = true;
     if (bsp_) trouble_ = barrier_.trouble();
     if (cut_.Complete(clocks_)) {
       FinishCut();
@@ -294,9 +297,18 @@ void Shard::AnswerPulls() {
 }
 
 bool Shard::Ready(const proto::Header& pull) const {
-  if (pull.evaluation() || staleness_ == kUnbounded) return true;
+  const std::uint64_t bound = pull.evaluation() ? kUnbounded : BoundOf(pull);
+  if (bound == kUnbounded) return true;
   const std::uint64_t smallest = clocks_.smallest();
-  return smallest >= pull.clock() || pull.clock() - smallest <= staleness_;
+  return smallest >= pull.clock() || pull.clock() - smallest <= bound;
+}
+
+// The stricter one, where a pull asks for rows and dense blocks.
+std::uint64_t Shard::BoundOf(const proto::Header& pull) const {
+  const int sections = pull.section_size();
+  const bool dense = sections > 0 && pull.section(sections - 1).dense();
+  if (!dense) return staleness_;
+  return sections == 1 ? dense_staleness_ : std::min(staleness_, dense_staleness_);
 }
 
 void Shard::AnswerPull(const Envelope& request) {

@@ -90,6 +90,7 @@ class Shard {
   void ReleaseHeld();
   void AnswerPulls();
   bool Ready(const proto::Header& pull) const;
+  std::uint64_t BoundOf(const proto::Header& pull) const;
   void AnswerPull(const Envelope& request);
   Result<Message> GatherValues(const proto::Header& request, const RequestView& view);
 
@@ -97,8 +98,10 @@ class Shard {
   void Refuse(const Envelope& request, proto::StatusCode code, const std::string& text);
 
   const ShardOptions options_;
-  const std::uint64_t staleness_;
+  const std::uint64_t staleness_;        // of rows, in clocks
+  const std::uint64_t dense_staleness_;  // of dense blocks
   const bool bsp_;
+  const bool gathers_dense_;  // each clock makes one step of dense blocks, though rows are not of one clock
   const std::unique_ptr<ShardStore> store_;
 
   RequestChecker checker_;

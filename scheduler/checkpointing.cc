@@ -14,6 +14,7 @@
 namespace sherd {
 namespace {
 
+constexpr std::uint32_t kUsuallyInFlight = 9;  // what workers choose at most; were it more, the cut would be tried again
 constexpr std::chrono::seconds kLead{2};  // within which all workers hear of a cut; doubled with each attempt …
 constexpr std::uint32_t kDoublings = 5;   // … up to so many times
 constexpr int kWriting = 10;              // request timeouts that the shards may take to write
@@ -60,8 +61,10 @@ void Scheduler::Impl::BeginCut() {
   }
   // Without a bound on staleness nobody waits for a marked worker, so each may mark where it is; else all at one clock,
   // lest a worker wait for pushes that are held for its own mark.
-  plan.any_clock = options_.job.train().consistency() == proto::Train::ASYNC;
-  if (!plan.any_clock) plan.clock = clocks_.Ahead(lead, options_.job.train().max_in_flight(), now);
+  const proto::Train& train = options_.job.train();
+  plan.any_clock = train.consistency() == proto::Train::ASYNC && !train.has_dense_staleness();
+  const std::uint32_t in_flight = train.has_max_in_flight() ? train.max_in_flight() : kUsuallyInFlight;
+  if (!plan.any_clock) plan.clock = clocks_.Ahead(lead, in_flight, now);
   const Clock::duration until_clock = plan.any_clock ? Clock::duration() : clocks_.TimeTo(plan.clock, now);
   const Deadline marks_until = now + request_timeout_ / 2 + lead + 2 * until_clock;
   coordinator_.Begin(std::move(plan), marks_until, marks_until + kWriting * request_timeout_);

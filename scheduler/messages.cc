@@ -227,6 +227,7 @@ Status Scheduler::Impl::OnProgress(const Envelope& envelope) {
   RETURN_IF_ERROR(ParseBody(envelope.message, &body));
   if (progress_log_[worker].Enter(header.request())) {
     RETURN_IF_ERROR(meter_.Add(body, Clock::now()));
+    stages_.Add(body.stage());
     rows_ += body.rows();
     epoch_rows_ += body.rows();
     epoch_loss_ += body.loss_sum();

@@ -10,6 +10,14 @@
 
 namespace sherd {
 
+// Where the time of a stage of the workers' pipelines went: shares that add up to 1.
+struct StageReport {
+  std::string name;
+  std::uint32_t threads = 0;  // of a worker
+  double worked = 0, waited_for_input = 0, waited_for_output = 0;
+  double cpu = 0;  // share of the time that it had a core
+};
+
 // How training stands, a few times a second.
 struct ProgressReport {
   std::uint32_t epoch = 0, epochs = 0;  // epoch counts from 1 here
@@ -22,6 +30,7 @@ struct ProgressReport {
   std::uint64_t staleness = 0;          // the largest lately, clocks
   double seconds_left = 0;
   std::uint64_t bad_rows = 0;
+  std::vector<StageReport> stages;  // over the last seconds, in the order of the pipeline
 };
 
 // Metric names are those of the metrics file: "auc", "log_loss", "accuracy", "calibration", "rmse", "hr@10", "ndcg@10",
@@ -54,6 +63,7 @@ struct DoneReport {
   std::string checkpoint;        // folder of the final checkpoint; empty: none
   std::uint64_t bad_rows = 0, read_rows = 0;
   std::vector<proto::BadRow> bad_kinds;
+  std::vector<StageReport> stages;  // over the whole run
 };
 
 // Whoever shows or writes down what happens. Called on the scheduler's thread; must not block.

@@ -34,6 +34,7 @@ Status ProgressMeter::Add(const proto::Progress& progress, Deadline now) {
   step.staleness = std::max(step.staleness, progress.staleness());
   for (int i = 0; i < progress.positive_size(); ++i) step.positive[i] += progress.positive(i);
   for (int i = 0; i < progress.negative_size(); ++i) step.negative[i] += progress.negative(i);
+  step.stages.Add(progress.stage());
   return {};
 }
 
@@ -42,6 +43,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
   double loss_sum = 0;
   std::array<double, kBins> positive{}, negative{};
   report->staleness = 0;
+  StageTimes stages;
   for (const Step& step : steps_) {
     const bool recent = now - step.begin <= kWindow;
     // Where a minibatch takes longer than the window, the last one still has its loss, though no pace.
@@ -50,6 +52,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
     rows += step.rows;
     loss_sum += step.loss_sum;
     report->staleness = std::max(report->staleness, step.staleness);
+    stages.Add(step.stages);
     for (std::size_t i = 0; i < kBins; ++i) {
       positive[i] += static_cast<double>(step.positive[i]);
       negative[i] += static_cast<double>(step.negative[i]);
@@ -58,6 +61,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
   const Clock::duration span = std::min<Clock::duration>(now - start_, kWindow);
   const double seconds = std::max(std::chrono::duration<double>(span).count(), 1e-3);
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  report->stages = stages.Report();
   report->rows_per_second = static_cast<double>(recent_rows) / seconds;
   report->loss = rows > 0 ? loss_sum / static_cast<double>(rows) : kUnknown;
   report->auc = HistogramAuc(positive, negative).auc.value_or(kUnknown);

@@ -7,6 +7,7 @@
 #include "net/mailbox.h"
 #include "proto/wire.pb.h"
 #include "scheduler/observer.h"
+#include "scheduler/stage_times.h"
 
 namespace sherd {
 
@@ -22,7 +23,7 @@ class ProgressMeter {
   void Start(Deadline now);
   // Invalid: a histogram of another size, or a loss that is not a number.
   Status Add(const proto::Progress& progress, Deadline now);
-  // Fills rows_per_second, loss, auc and staleness. Loss and AUC are NaN as long as there are no rows to tell them.
+  // Fills rows_per_second, loss, auc, staleness and stages. Loss and AUC are NaN as long as there are no rows to tell them.
   void Report(Deadline now, ProgressReport* report) const;
 
  private:
@@ -31,6 +32,7 @@ class ProgressMeter {
     std::uint64_t rows = 0, staleness = 0;
     double loss_sum = 0;
     std::array<std::uint64_t, kBins> positive{}, negative{};
+    StageTimes stages;
   };
 
   Deadline start_;

@@ -376,6 +376,7 @@ void Scheduler::Impl::Done(DoneReport report) {
   report.bad_rows = bad_rows_.bad();
   report.read_rows = bad_rows_.read();
   report.bad_kinds = bad_rows_.kinds();
+  report.stages = stages_.Report();
   observer_->OnDone(report);
 }
 

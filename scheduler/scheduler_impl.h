@@ -164,6 +164,7 @@ class Scheduler::Impl {
   Deadline start_, epoch_start_;
   BadRows bad_rows_;
   ProgressMeter meter_;
+  StageTimes stages_;  // of the whole run
   EpochJudge judge_;
 
   // Evaluation, one at a time.

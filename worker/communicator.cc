@@ -12,13 +12,18 @@ constexpr std::size_t kEvaluationsInFlight = 4;          // nothing they pull ch
 }  // namespace
 
 Communicator::Communicator(PipelineState* state, Mailbox* mailbox, PsClient::Options options,
-                           const ParameterLayout* layout, std::uint32_t max_in_flight)
-    : state_(state), mailbox_(mailbox), max_in_flight_(max_in_flight), client_(mailbox, std::move(options), layout) {
+                           const ParameterLayout* layout, std::uint32_t max_in_flight,
+                           std::function<void(const Work&)> evaluated)
+    : state_(state),
+      mailbox_(mailbox),
+      max_in_flight_(max_in_flight),
+      client_(mailbox, std::move(options), layout),
+      evaluated_(std::move(evaluated)) {
   CHECK_GE(max_in_flight, 1u);
   CHECK_LT(max_in_flight, PipelineState::kMaxInFlight);
 }
 
-Status Communicator::Run() {
+Status Communicator::Run(StageClock* clock) {
   RETURN_IF_ERROR(client_.Connect());
   while (!state_->made.closed()) {
     AnswerCut();
@@ -28,12 +33,18 @@ Status Communicator::Run() {
     SettleAcknowledged();
     waiting_ = client_.waiting();
     flying_ = in_flight_;
-    if (auto envelope = mailbox_->Receive(std::min(client_.next_tick(), Clock::now() + kLongestWait))) {
-      RETURN_IF_ERROR(client_.Handle(std::move(*envelope)));
-    }
+    clock->Enter(WhatItWaitsFor());
+    std::optional<Envelope> envelope = mailbox_->Receive(std::min(client_.next_tick(), Clock::now() + kLongestWait));
+    clock->Enter(StageClock::State::kWorks);
+    if (envelope) RETURN_IF_ERROR(client_.Handle(std::move(*envelope)));
     RETURN_IF_ERROR(client_.Tick());
   }
   return {};
+}
+
+StageClock::State Communicator::WhatItWaitsFor() const {
+  if (!pulling_.empty()) return StageClock::State::kWorks;  // for shards, which is its work
+  return next_ == nullptr ? StageClock::State::kWaitsForInput : StageClock::State::kWaitsForOutput;
 }
 
 std::size_t Communicator::MaxInFlight() const {
@@ -57,15 +68,16 @@ void Communicator::StartPulls() {
 
 void Communicator::PassOnPulled() {
   while (!pulling_.empty() && pulling_.front()->unanswered == 0) {
-    if (!state_->pulled.Push(std::move(pulling_.front()))) return;
-    pulling_.pop_front();
+    computing_.push_back(pulling_.front());
+    if (!state_->pulled.Push(pulling_.pop_front())) return;
   }
 }
 
 void Communicator::SendComputed() {
-  while (std::optional<WorkPtr> work = state_->computed.TryPop()) {
+  while (std::optional<WorkPtr> work = state_->computed.TryPop()) (*work)->computed = true;
+  while (!computing_.empty() && computing_.front()->computed) {
     --in_flight_;
-    Send(*work);
+    Send(computing_.pop_front());
     AnswerCut();
   }
 }
@@ -84,7 +96,7 @@ void Communicator::Send(const WorkPtr& work) {
       pushed_.push_back(work);
       return;
     default:
-      return;
+      evaluated_(*work);
   }
 }
 

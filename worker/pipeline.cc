@@ -1,16 +1,14 @@
 #include "worker/pipeline.h"
 
-#include <algorithm>
+#include <pthread.h>
+
+#include <span>
 #include <utility>
 
 #include "worker/learning_rate.h"
 
 namespace sherd {
 namespace {
-
-std::uint32_t MaxInFlight(const proto::Train& train) {
-  return train.consistency() == proto::Train::BSP ? 1 : std::max(train.max_in_flight(), 1u);
-}
 
 // The plateau schedule's factor, times the epochs', times the clock's.
 float LearningRateScale(const proto::Task& task, const proto::LearningRate& rate, std::uint64_t clock) {
@@ -29,13 +27,13 @@ Pipeline::Pipeline(Options options)
     : options_(std::move(options)),
       state_(options_.notify),
       mailbox_(options_.network->Open()),
-      communicator_(&state_, mailbox_.get(), options_.client, options_.layout, MaxInFlight(options_.job->train())),
-      unique_keys_(options_.layout->shards),
-      trainer_(options_.job, options_.layout, options_.dataset, options_.make_model),
+      communicator_(&state_, mailbox_.get(), options_.client, options_.layout, options_.shape.max_in_flight,
+                    [this](const Work& work) { Evaluated(work); }),
       evaluator_(*options_.job, options_.predict) {
-  Start(&Pipeline::Read);
-  Start(&Pipeline::Communicate);
-  Start(&Pipeline::Compute);
+  Start("read", &Pipeline::Read);
+  Start("keys", &Pipeline::MakeKeysUnique);
+  Start("exchange", &Pipeline::Communicate);
+  for (std::uint32_t i = 0; i < options_.shape.compute_threads; ++i) Start("compute", &Pipeline::Compute);
 }
 
 Pipeline::~Pipeline() {
@@ -44,11 +42,21 @@ Pipeline::~Pipeline() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Pipeline::Start(Status (Pipeline::*stage)()) {
-  threads_.emplace_back([this, stage] {
-    if (Status status = (this->*stage)(); !status.ok()) state_.Stop(std::move(status));
+void Pipeline::Start(const char* name, Stage stage) {
+  StageClock* const clock = clocks_.Add(name);
+  threads_.emplace_back([this, name, stage, clock] {
+    pthread_setname_np(pthread_self(), name);
+    clock->Start();
+    if (Status status = (this->*stage)(clock); !status.ok()) state_.Stop(std::move(status));
+    clock->Stop();
     communicator_.Wake();
   });
+}
+
+proto::Progress Pipeline::TakeProgress() {
+  proto::Progress progress = state_.report.Take();
+  clocks_.Take(&progress);
+  return progress;
 }
 
 void Pipeline::Add(const proto::Task& task) {
@@ -63,17 +71,15 @@ void Pipeline::AskForCut(const proto::Command& command) {
   communicator_.Wake();
 }
 
-Status Pipeline::Communicate() { return communicator_.Run(); }
-
-Status Pipeline::Read() {
-  while (std::optional<std::shared_ptr<const proto::Task>> task = state_.tasks.Pop()) {
+Status Pipeline::Read(StageClock* clock) {
+  while (std::optional<std::shared_ptr<const proto::Task>> task = Pop(&state_.tasks, clock)) {
     state_.Notify();  // there is room for another
-    if (Status status = ReadTask(*task); !status.ok()) return status.Annotate("read " + Name(**task));
+    if (Status status = ReadTask(*task, clock); !status.ok()) return status.Annotate("read " + Name(**task));
   }
   return {};
 }
 
-Status Pipeline::ReadTask(const std::shared_ptr<const proto::Task>& task) {
+Status Pipeline::ReadTask(const std::shared_ptr<const proto::Task>& task, StageClock* clock) {
   const bool evaluation = task->kind() == proto::Task::EVALUATE;
   if (!evaluation && clock_epoch_ != task->epoch()) {
     clock_epoch_ = task->epoch();
@@ -83,7 +89,7 @@ Status Pipeline::ReadTask(const std::shared_ptr<const proto::Task>& task) {
     WorkPtr work = TakeWork(task);
     work->minibatch.ClearRows();
     work->ends_chunk = true;
-    HandOn(std::move(work));
+    Push(&state_.read, std::move(work), clock);
     clock_epoch_ = -1;
     return {};
   }
@@ -96,9 +102,8 @@ Status Pipeline::ReadTask(const std::shared_ptr<const proto::Task>& task) {
     if (!more) work->minibatch.ClearRows();
     ended = work->ends_chunk = !more || work->minibatch.last_of_chunk;
     CountRows(work.get());
-    MakeKeysUnique(work.get());
     if (!evaluation && work->has_rows()) ++next_clock_;
-    HandOn(std::move(work));
+    Push(&state_.read, std::move(work), clock);
   }
   return {};
 }
@@ -117,41 +122,42 @@ void Pipeline::CountRows(Work* work) {
   work->bad_rows = counts.bad_rows - std::exchange(rows_bad_, counts.bad_rows);
 }
 
-void Pipeline::MakeKeysUnique(Work* work) {
-  if (!work->has_rows()) return;
-  work->keys.resize(work->minibatch.tables.size());
-  for (std::size_t table = 0; table < work->keys.size(); ++table) {
-    unique_keys_.Make(work->minibatch.tables[table].keys, &work->keys[table]);
-  }
-}
-
-void Pipeline::HandOn(WorkPtr work) {
-  state_.made.Push(std::move(work));
-  communicator_.Wake();
-}
-
-Status Pipeline::Compute() {
-  RETURN_IF_ERROR(trainer_.Prepare(options_.dataset->max_rows()));
-  while (std::optional<WorkPtr> work = state_.pulled.Pop()) {
-    if ((*work)->is(proto::Task::EVALUATE)) {
-      RETURN_IF_ERROR(Evaluate(work->get()));
-    } else if ((*work)->has_rows()) {
-      RETURN_IF_ERROR(trainer_.Train(work->get()));
+Status Pipeline::MakeKeysUnique(StageClock* clock) {
+  UniqueKeysMaker maker(options_.layout->shards);
+  while (std::optional<WorkPtr> next = Pop(&state_.read, clock)) {
+    Work& work = **next;
+    if (work.has_rows()) {
+      const std::vector<TableKeys>& tables = work.minibatch.tables;
+      work.keys.resize(tables.size());
+      for (std::size_t table = 0; table < tables.size(); ++table) maker.Make(tables[table].keys, &work.keys[table]);
     }
-    state_.computed.Push(std::move(*work));
+    Push(&state_.made, std::move(*next), clock);
     communicator_.Wake();
   }
   return {};
 }
 
-Status Pipeline::Evaluate(Work* work) {
-  std::span<const float> scores;
-  if (work->has_rows()) {
-    ASSIGN_OR_RETURN(scores, trainer_.Predict(work));
+Status Pipeline::Communicate(StageClock* clock) { return communicator_.Run(clock); }
+
+Status Pipeline::Compute(StageClock* clock) {
+  Trainer trainer(options_.job, options_.layout, options_.dataset, options_.make_model);
+  RETURN_IF_ERROR(trainer.Prepare(options_.dataset->max_rows()));
+  while (std::optional<WorkPtr> work = Pop(&state_.pulled, clock)) {
+    RETURN_IF_ERROR(ComputeOn(work->get(), &trainer));
+    Push(&state_.computed, std::move(*work), clock);
+    communicator_.Wake();
   }
-  evaluator_.Add(*work, scores);
-  if (work->ends_chunk) state_.Post(evaluator_.Finish(*work, options_.dataset->counts().kinds));
   return {};
+}
+
+Status Pipeline::ComputeOn(Work* work, Trainer* trainer) {
+  if (!work->has_rows()) return {};
+  return work->is(proto::Task::EVALUATE) ? trainer->Predict(work) : trainer->Train(work);
+}
+
+void Pipeline::Evaluated(const Work& work) {
+  evaluator_.Add(work, std::span(work.scores).first(work.minibatch.rows));
+  if (work.ends_chunk) state_.Post(evaluator_.Finish(work, options_.dataset->counts().kinds));
 }
 
 }  // namespace sherd

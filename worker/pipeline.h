@@ -15,12 +15,15 @@
 #include "worker/data/dataset.h"
 #include "worker/evaluator.h"
 #include "worker/parameter_layout.h"
+#include "worker/pipeline_shape.h"
 #include "worker/pipeline_state.h"
+#include "worker/stage_clock.h"
 #include "worker/trainer.h"
 
 namespace sherd {
 
-// A worker's stages, each a thread: read minibatches and make their keys unique | exchange with the shards | compute.
+// A worker's stages: read minibatches | make their keys unique | exchange with the shards | compute. Each is a thread, the
+// last one as many as the shape says, each with a network of its own.
 // Tasks go in; training progress, evaluation results and positions of cuts come out. Thread-compatible: its owner gives
 // the tasks.
 class Pipeline {
@@ -32,6 +35,7 @@ class Pipeline {
     const ParameterLayout* layout = nullptr;
     Trainer::MakeModel make_model;
     PsClient::Options client;
+    PipelineShape shape;
     bool predict = false;
     std::function<void()> notify;  // there is something to take; called on any thread
   };
@@ -48,7 +52,8 @@ class Pipeline {
   void AskForCut(const proto::Command& command);
 
   TrainingReport::Stand stand() const { return state_.report.stand(); }
-  proto::Progress TakeProgress() { return state_.report.Take(); }
+  // What was done since the last call, and where each stage's time went.
+  proto::Progress TakeProgress();
   // EVAL_RESULT and CUT_POSITION messages for the scheduler, in order.
   std::vector<Message> TakeMessages() { return state_.TakeMessages(); }
   // The first error of a stage: the pipeline has stopped.
@@ -57,34 +62,34 @@ class Pipeline {
 
  private:
   // The stages.
-  Status Read();
-  Status Communicate();
-  Status Compute();
-  void Start(Status (Pipeline::*stage)());
+  using Stage = Status (Pipeline::*)(StageClock* clock);
+  Status Read(StageClock* clock);
+  Status MakeKeysUnique(StageClock* clock);
+  Status Communicate(StageClock* clock);
+  Status Compute(StageClock* clock);
+  // A thread of the stage with this name.
+  void Start(const char* name, Stage stage);
 
-  Status ReadTask(const std::shared_ptr<const proto::Task>& task);
+  Status ReadTask(const std::shared_ptr<const proto::Task>& task, StageClock* clock);
   WorkPtr TakeWork(const std::shared_ptr<const proto::Task>& task);
   // Adds to `work` what was read since the last call.
   void CountRows(Work* work);
-  void MakeKeysUnique(Work* work);
-  void HandOn(WorkPtr work);
-  Status Evaluate(Work* work);
+  Status ComputeOn(Work* work, Trainer* trainer);
+  void Evaluated(const Work& work);
 
   const Options options_;
   PipelineState state_;
+  StageClocks clocks_;
   const std::unique_ptr<Mailbox> mailbox_;
   Communicator communicator_;
   WorkPool pool_;
 
   // Of the reader.
-  UniqueKeysMaker unique_keys_;
   std::uint64_t next_clock_ = 0;
   std::int64_t clock_epoch_ = -1;  // that next_clock_ belongs to
   std::uint64_t rows_read_ = 0, rows_bad_ = 0;
 
-  // Of the compute.
-  Trainer trainer_;
-  Evaluator evaluator_;
+  Evaluator evaluator_;  // of the communicator's thread
 
   std::vector<std::thread> threads_;
 };

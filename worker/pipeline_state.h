@@ -23,19 +23,21 @@ namespace sherd {
 class PipelineState {
  public:
   static constexpr std::size_t kWaitingTasks = 256;  // the owner gives far fewer
-  static constexpr std::size_t kMadeAhead = 4;       // minibatches read before their pull
+  static constexpr std::size_t kAhead = 2;           // minibatches that are read, or whose keys are unique, and wait
   static constexpr std::size_t kMaxInFlight = 128;   // what the communicator keeps below, so its pushes never block
 
   // `notify` is called, on any stage's thread, when there is something for the owner.
   explicit PipelineState(std::function<void()> notify)
       : tasks(kWaitingTasks),
-        made(kMadeAhead),
+        read(kAhead),
+        made(kAhead),
         pulled(kMaxInFlight),
         computed(kMaxInFlight),
         notify_(std::move(notify)) {}
 
   BoundedQueue<std::shared_ptr<const proto::Task>> tasks;  // owner -> reader
-  BoundedQueue<WorkPtr> made;                              // reader -> communicator
+  BoundedQueue<WorkPtr> read;                              // reader -> keys
+  BoundedQueue<WorkPtr> made;                              // keys -> communicator
   BoundedQueue<WorkPtr> pulled;                            // communicator -> compute
   BoundedQueue<WorkPtr> computed;                          // compute -> communicator
   TrainingReport report;
@@ -49,6 +51,7 @@ class PipelineState {
       if (status_.ok()) status_ = std::move(error);
     }
     tasks.Close();
+    read.Close();
     made.Close();
     pulled.Close();
     computed.Close();

@@ -58,8 +58,19 @@ Message PsClient::MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32
   return message;
 }
 
-void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Message* message) const {
-  const bool push = message->header.kind() == proto::PUSH;
+void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const {
+  message->frames.reserve(2 * (work->keys.size() + 1));
+  if (parts != Parts::kDense) AddRows(work, shard, message);
+  if (parts == Parts::kRows || layout_->dense_floats[shard] == 0) return;
+  proto::Section* section = message->header.add_section();
+  section->set_dense(true);
+  section->set_count(layout_->blocks[shard].size());
+  section->set_floats(layout_->dense_floats[shard]);
+  if (message->header.kind() != proto::PUSH) return;
+  message->frames.push_back(View(work->dense_gradients[shard].data(), layout_->dense_floats[shard], work));
+}
+
+void PsClient::AddRows(const WorkPtr& work, std::uint32_t shard, Message* message) const {
   for (std::uint32_t table = 0; table < work->keys.size(); ++table) {
     const UniqueKeys& unique = work->keys[table];
     const std::uint32_t begin = unique.shard_begin[shard];
@@ -71,28 +82,29 @@ void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Message* me
     section->set_count(count);
     section->set_floats(count * floats);
     message->frames.push_back(View(unique.keys.data() + begin, count, work));
-    if (!push) continue;
+    if (message->header.kind() != proto::PUSH) continue;
     const float* gradients = work->gradients[table].data() + std::size_t{begin} * floats;
     message->frames.push_back(View(gradients, std::size_t{count} * floats, work));
   }
-  if (layout_->dense_floats[shard] == 0) return;
-  proto::Section* section = message->header.add_section();
-  section->set_dense(true);
-  section->set_count(layout_->blocks[shard].size());
-  section->set_floats(layout_->dense_floats[shard]);
-  if (push) message->frames.push_back(View(work->dense_gradients[shard].data(), layout_->dense_floats[shard], work));
 }
 
 void PsClient::Pull(const WorkPtr& work) {
-  const bool evaluation = work->is(proto::Task::EVALUATE);
-  work->unanswered = layout_->shards;
+  work->unanswered = 0;
   work->values.resize(layout_->shards);
+  work->dense_values.resize(layout_->shards);
+  const bool apart = options_.dense == Dense::kApart && !work->is(proto::Task::EVALUATE);
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
-    Message message = MakeMessage(proto::PULL, shard, work->task->epoch(), work->clock);
-    if (evaluation) message.header.set_evaluation(true);
-    AddSections(work, shard, &message);
-    Send(std::move(message), work);
+    PullFrom(shard, apart ? Parts::kRows : Parts::kAll, work);
+    if (apart && layout_->dense_floats[shard] > 0) PullFrom(shard, Parts::kDense, work);
   }
+}
+
+void PsClient::PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work) {
+  Message message = MakeMessage(proto::PULL, shard, work->task->epoch(), work->clock);
+  if (work->is(proto::Task::EVALUATE)) message.header.set_evaluation(true);
+  AddSections(work, shard, parts, &message);
+  ++work->unanswered;
+  Send(std::move(message), work, parts);
 }
 
 void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
@@ -105,7 +117,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     message.header.set_rows(work->minibatch.rows);
     message.header.set_learning_rate_scale(work->learning_rate_scale);
     message.header.set_job_seconds(job_seconds);
-    AddSections(work, shard, &message);
+    AddSections(work, shard, Parts::kAll, &message);
     Send(std::move(message), work);
   }
 }
@@ -128,9 +140,9 @@ void PsClient::Mark(std::uint32_t cut, std::uint32_t epoch, std::uint64_t clock)
   }
 }
 
-void PsClient::Send(Message message, WorkPtr work) {
+void PsClient::Send(Message message, WorkPtr work, Parts parts) {
   const proto::Header& header = message.header;
-  Pending pending{header.kind(), header.shard(), header.clock(), std::move(work)};
+  Pending pending{header.kind(), header.shard(), header.clock(), std::move(work), parts};
   std::string what = Describe(pending.kind, pending.shard, pending.clock);
   const std::uint64_t request = requester_.Send(shards_[pending.shard], std::move(message), std::move(what));
   pending_.emplace(request, std::move(pending));
@@ -148,16 +160,18 @@ Status PsClient::Handle(Envelope envelope) {
   if (Status refused = StatusOf(reply->message.header); !refused.ok()) return annotate(refused);
   if (pending.work == nullptr) return {};
   if (pending.kind == proto::PULL) {
-    if (Status bad = TakeValues(std::move(reply->message), pending.shard, pending.work.get()); !bad.ok()) {
-      return annotate(bad);
-    }
+    if (Status bad = TakeValues(std::move(reply->message), pending); !bad.ok()) return annotate(bad);
   }
   CHECK_GT(pending.work->unanswered, 0u);
   --pending.work->unanswered;
   return {};
 }
 
-Status PsClient::TakeValues(Message message, std::uint32_t shard, Work* work) const {
+Status PsClient::TakeValues(Message message, const Pending& pending) const {
+  const std::uint32_t shard = pending.shard;
+  Work* const work = pending.work.get();
+  const bool rows = pending.parts != Parts::kDense;
+  const bool dense = pending.parts != Parts::kRows && layout_->dense_floats[shard] > 0;
   std::size_t sections = 0;
   // What the next values frame must be; the sections of an answer are those of its request.
   const auto check = [&](std::size_t floats, const std::string& of) -> Status {
@@ -175,12 +189,12 @@ Status PsClient::TakeValues(Message message, std::uint32_t shard, Work* work) co
     }
     return {};
   };
-  for (std::uint32_t table = 0; table < work->keys.size(); ++table) {
+  for (std::uint32_t table = 0; rows && table < work->keys.size(); ++table) {
     const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
     const std::size_t count = begin[shard + 1] - begin[shard];
     if (count > 0) RETURN_IF_ERROR(check(count * layout_->row_floats[table], "table " + std::to_string(table)));
   }
-  if (layout_->dense_floats[shard] > 0) RETURN_IF_ERROR(check(layout_->dense_floats[shard], "the dense blocks"));
+  if (dense) RETURN_IF_ERROR(check(layout_->dense_floats[shard], "the dense blocks"));
   if (message.frames.size() != sections) {
     return Status::BadData("the answer has " + std::to_string(message.frames.size()) + " frames where " +
                            std::to_string(sections) + " are expected");
@@ -188,7 +202,11 @@ Status PsClient::TakeValues(Message message, std::uint32_t shard, Work* work) co
   const std::uint64_t clock = message.header.clock();
   if (work->is(proto::Task::TRAIN) && clock < work->clock)
     work->staleness = std::max(work->staleness, work->clock - clock);
-  work->values[shard] = std::move(message.frames);
+  if (dense) {
+    work->dense_values[shard] = std::move(message.frames.back());
+    message.frames.pop_back();
+  }
+  if (rows) work->values[shard] = std::move(message.frames);
   return {};
 }
 

@@ -15,17 +15,20 @@
 
 namespace sherd {
 
-// A worker's side of the conversation with the shards (docs/wire_format.md): one request a shard for each pull and each
-// push, whose frames are views of the work's own memory and keep it alive until they are sent. Every error names the
+// A worker's side of the conversation with the shards (docs/wire_format.md): one request a shard for each pull (or two:
+// Dense::kApart) and each push, whose frames are views of the work's own memory and keep it alive until they are sent. Every error names the
 // shard, its endpoint and the clock. Confined to the mailbox's thread.
 class PsClient {
  public:
+  enum class Dense { kWithRows, kApart };
   struct Options {
     std::uint64_t job_id = 0;
     std::uint32_t index = 0;  // of the worker
     std::uint32_t incarnation = 1;
     proto::ShardMap map;
     double request_timeout_seconds = 60;
+    // Dense blocks are pulled with the rows, or by requests of their own where other clocks may hold them up.
+    Dense dense = Dense::kWithRows;
     std::chrono::milliseconds retry_after{5000};
   };
 
@@ -52,18 +55,22 @@ class PsClient {
   std::size_t waiting() const { return requester_.waiting(); }
 
  private:
+  enum class Parts { kAll, kRows, kDense };  // that a PULL or PUSH has
   struct Pending {
     proto::Kind kind;
     std::uint32_t shard;
     std::uint64_t clock;
     WorkPtr work;  // none for a mark
+    Parts parts = Parts::kAll;
   };
 
   Message MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const;
   // Of the shard's part of the work: sections, and the frames that the kind has.
-  void AddSections(const WorkPtr& work, std::uint32_t shard, Message* message) const;
-  void Send(Message message, WorkPtr work);
-  Status TakeValues(Message message, std::uint32_t shard, Work* work) const;
+  void AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const;
+  void AddRows(const WorkPtr& work, std::uint32_t shard, Message* message) const;
+  void PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work);
+  void Send(Message message, WorkPtr work, Parts parts = Parts::kAll);
+  Status TakeValues(Message message, const Pending& pending) const;
   std::string Describe(proto::Kind kind, std::uint32_t shard, std::uint64_t clock) const;
 
   const Options options_;

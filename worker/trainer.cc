@@ -61,7 +61,7 @@ void Trainer::CopyDenseBlocks(const Work& work) {
   const std::span<float> parameters = model_->parameters();
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     if (layout_->dense_floats[shard] == 0) continue;
-    const float* from = work.values[shard].back().As<float>().data();
+    const float* from = work.dense_values[shard].As<float>().data();
     for (std::uint32_t block : layout_->blocks[shard]) {
       const DenseBlock& place = layout_->dense.blocks()[block];
       std::memcpy(parameters.data() + place.offset, from, place.length * sizeof(float));
@@ -104,18 +104,19 @@ Status Trainer::Train(Work* work) {
   CountLogits(logits, work);
   model_->Backward(batch_);
   TakeDenseGradients(work);
-  for (std::vector<Frame>& frames : work->values) frames.clear();
+  work->LetGoOfValues();
   return {};
 }
 
-Result<std::span<const float>> Trainer::Predict(Work* work) {
+Status Trainer::Predict(Work* work) {
   RETURN_IF_ERROR(Bind(work));
   const std::span<const float> logits = model_->Forward(batch_, Model<float>::Mode::kEvaluate);
-  for (float logit : logits.first(work->minibatch.rows)) {
+  work->scores.assign(logits.begin(), logits.begin() + work->minibatch.rows);
+  for (float logit : work->scores) {
     if (!std::isfinite(logit)) return NotFinite("a prediction is " + std::to_string(logit), *work);
   }
-  for (std::vector<Frame>& frames : work->values) frames.clear();
-  return logits.first(work->minibatch.rows);
+  work->LetGoOfValues();
+  return {};
 }
 
 Status Trainer::NotFinite(const std::string& what, const Work& work) const {

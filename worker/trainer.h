@@ -32,9 +32,8 @@ class Trainer {
   // Forward, loss and backward: fills the trainer's part of `work` and lets go of its pulled values. BadData when the
   // loss is not finite: the text names the rows and the model's part.
   Status Train(Work* work);
-  // Logits, or values with squared error, of a work with rows; valid until the next call. BadData when one is not
-  // finite.
-  Result<std::span<const float>> Predict(Work* work);
+  // The scores of a work with rows: logits, or values with squared error. BadData when one is not finite.
+  Status Predict(Work* work);
 
  private:
   struct Pointers {

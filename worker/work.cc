@@ -4,6 +4,11 @@
 
 namespace sherd {
 
+void Work::LetGoOfValues() {
+  for (std::vector<Frame>& frames : values) frames.clear();
+  for (Frame& frame : dense_values) frame = {};
+}
+
 WorkPtr WorkPool::Take() {
   std::unique_ptr<Work> work;
   {
@@ -16,12 +21,13 @@ WorkPtr WorkPool::Take() {
   if (work == nullptr) work = std::make_unique<Work>();
   work->ends_chunk = false;
   work->read_rows = work->bad_rows = 0;
+  work->computed = false;
   work->unanswered = 0;
   work->staleness = 0;
   work->loss_sum = 0;
   return {work.release(), [free = free_](Work* done) {
             std::unique_ptr<Work> owned(done);
-            for (std::vector<Frame>& frames : owned->values) frames.clear();
+            owned->LetGoOfValues();
             std::lock_guard lock(free->mutex);
             free->works.push_back(std::move(owned));
           }};

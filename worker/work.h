@@ -29,20 +29,24 @@ struct Work {
   float learning_rate_scale = 1;
   std::vector<UniqueKeys> keys;  // by table
 
-  // From the communicator. Frames by shard: one for each table that has keys there, then the dense one if the shard has
-  // any.
+  // From the communicator. Frames by shard, one for each table that has keys there.
   std::vector<std::vector<Frame>> values;
-  std::uint32_t unanswered = 0;  // shards that have not answered the request under way
-  std::uint64_t staleness = 0;   // the largest over the shards, clocks
+  std::vector<Frame> dense_values;  // by shard
+  std::uint32_t unanswered = 0;     // requests under way that have no answer yet
+  std::uint64_t staleness = 0;      // the largest over the shards, clocks
 
   // From the trainer. Sums over the minibatch's rows.
   std::vector<AlignedBuffer<float>> gradients;        // by table: [unique keys, floats of a row]
   std::vector<AlignedBuffer<float>> dense_gradients;  // by shard: its blocks in ascending number, no padding
   double loss_sum = 0;
   std::array<std::uint32_t, kLogitBins> positive, negative;  // logits of the rows by label; empty with squared error
+  std::vector<float> scores;                                 // evaluation: one a row
+  bool computed = false;                                     // the communicator's note: it has it back
 
   bool is(proto::Task::Kind kind) const { return task->kind() == kind; }
   bool has_rows() const { return minibatch.rows > 0; }
+  // The pulled values' memory goes back to whoever sent it.
+  void LetGoOfValues();
 };
 
 using WorkPtr = std::shared_ptr<Work>;

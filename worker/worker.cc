@@ -44,7 +44,8 @@ PsClient::Options ClientOptions(const WorkerOptions& options, const proto::Welco
           .index = options.index,
           .incarnation = options.incarnation,
           .map = welcome.map(),
-          .request_timeout_seconds = options.request_timeout_seconds};
+          .request_timeout_seconds = options.request_timeout_seconds,
+          .dense = options.job.train().has_dense_staleness() ? PsClient::Dense::kApart : PsClient::Dense::kWithRows};
 }
 
 // From registration to the end. What it makes is gone, its threads ended, when it returns.
@@ -70,6 +71,7 @@ Status DoTasks(Network* network, const WorkerOptions& options) {
                      .layout = &layout,
                      .make_model = [&](std::uint32_t rows) { return MakeModel<float>(options.job, rows); },
                      .client = ClientOptions(options, welcome),
+                     .shape = PipelineShape::Choose(options.job, options.cores),
                      .predict = options.predict,
                      .notify = notify});
   return TaskLoop(&options, mailbox.get(), scheduler, dataset.get(), &pipeline, &heartbeat).Run();

@@ -13,8 +13,9 @@ struct WorkerOptions {
   std::uint64_t job_id = 0;
   std::uint32_t index = 0;
   std::uint32_t incarnation = 1;
-  proto::Job job;        // paths resolved
-  bool predict = false;  // EVALUATE tasks are predictions: rows need no label
+  proto::Job job;           // paths resolved
+  std::uint32_t cores = 1;  // that are this worker's share of its host
+  bool predict = false;     // EVALUATE tasks are predictions: rows need no label
   std::string scheduler_endpoint;
   double request_timeout_seconds = 60;
   double heartbeat_seconds = 3;
