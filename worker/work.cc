@@ -1,6 +1,12 @@
 #include "worker/work.h"
 
+#include <glog/logging.h>
+
+#include <cstddef>
+#include <mutex>
 #include <utility>
+
+#include "base/ring.h"
 
 namespace sherd {
 
@@ -9,28 +15,61 @@ void Work::LetGoOfValues() {
   for (Frame& frame : dense_values) frame = {};
 }
 
-WorkPtr WorkPool::Take() {
-  std::unique_ptr<Work> work;
-  {
-    std::lock_guard lock(free_->mutex);
-    if (!free_->works.empty()) {
-      work = std::move(free_->works.back());
-      free_->works.pop_back();
-    }
+// A work, and room for the counts of the pointers to it, so that handing it out again takes no memory.
+struct WorkPool::Node {
+  Work work;
+  alignas(std::max_align_t) std::byte counts[128];
+};
+
+class WorkPool::FreeList {
+ public:
+  std::unique_ptr<Node> Take() {
+    std::lock_guard lock(mutex_);
+    return nodes_.empty() ? std::make_unique<Node>() : nodes_.pop_front();
   }
-  if (work == nullptr) work = std::make_unique<Work>();
+  void Put(std::unique_ptr<Node> node) {
+    std::lock_guard lock(mutex_);
+    nodes_.push_back(std::move(node));
+  }
+
+ private:
+  std::mutex mutex_;
+  Ring<std::unique_ptr<Node>> nodes_;
+};
+
+// Gives a shared pointer's counts their room in the node. They are the last that goes: then the node is free.
+template <typename T>
+struct WorkPool::Allocator {
+  using value_type = T;
+
+  Allocator(std::shared_ptr<FreeList> free, Node* node) : free(std::move(free)), node(node) {}
+  template <typename U>
+  Allocator(const Allocator<U>& other) : free(other.free), node(other.node) {}
+
+  T* allocate(std::size_t n) {
+    static_assert(sizeof(T) <= sizeof(Node::counts));
+    CHECK_EQ(n, 1u);
+    return reinterpret_cast<T*>(node->counts);
+  }
+  void deallocate(T*, std::size_t) { free->Put(std::unique_ptr<Node>(node)); }
+  friend bool operator==(const Allocator& a, const Allocator& b) { return a.node == b.node; }
+
+  std::shared_ptr<FreeList> free;
+  Node* node;
+};
+
+WorkPool::WorkPool() : free_(std::make_shared<FreeList>()) {}
+
+WorkPtr WorkPool::Take() {
+  Node* const node = free_->Take().release();
+  Work* const work = &node->work;
   work->ends_chunk = false;
   work->read_rows = work->bad_rows = 0;
   work->computed = false;
   work->unanswered = 0;
   work->staleness = 0;
   work->loss_sum = 0;
-  return {work.release(), [free = free_](Work* done) {
-            std::unique_ptr<Work> owned(done);
-            owned->LetGoOfValues();
-            std::lock_guard lock(free->mutex);
-            free->works.push_back(std::move(owned));
-          }};
+  return {work, [](Work* done) { done->LetGoOfValues(); }, Allocator<Work>(free_, node)};
 }
 
 }  // namespace sherd

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -52,19 +51,19 @@ struct Work {
 using WorkPtr = std::shared_ptr<Work>;
 
 // Works are used again, with all their buffers, once nobody holds them: neither a stage nor a frame that is still on
-// its way to a shard. Thread-safe; works may outlive their pool.
+// its way to a shard. Once there are enough of them no memory is taken. Thread-safe; works may outlive their pool.
 class WorkPool {
  public:
-  WorkPool() : free_(std::make_shared<FreeList>()) {}
+  WorkPool();
 
   // With the reader's part cleared; the minibatch is its reader's to clear.
   WorkPtr Take();
 
  private:
-  struct FreeList {
-    std::mutex mutex;
-    std::vector<std::unique_ptr<Work>> works;
-  };
+  struct Node;
+  class FreeList;
+  template <typename T>
+  struct Allocator;
 
   std::shared_ptr<FreeList> free_;
 };

@@ -123,6 +123,27 @@ TEST(ProgressDisplay, ShowsWhatAPersonWantsToKnow) {
   EXPECT_THAT(ProgressLine(unknown), Not(HasSubstr("left")));
 }
 
+const std::vector<StageReport> kStages = {
+    {.name = "read", .threads = 1, .worked = 0.2, .waited_for_input = 0.05, .waited_for_output = 0.75, .cpu = 0.1},
+    {.name = "compute", .threads = 2, .worked = 0.97, .waited_for_input = 0.03, .waited_for_output = 0, .cpu = 0.9}};
+
+TEST(ProgressDisplay, SaysWhatHoldsTheJobBack) {
+  ProgressReport report = kReport;
+  report.stages = kStages;
+  EXPECT_THAT(ProgressLine(report), HasSubstr("  stale 2  compute 97% busy  1:05 left"));
+}
+
+TEST(MetricsWriter, StagesAreObjects) {
+  const auto line = Parse(JsonLine("e").Add("stages", kStages).text());
+  const auto& stages = line.fields().at("stages").list_value();
+  ASSERT_EQ(stages.values_size(), 2);
+  const auto& fields = stages.values(1).struct_value().fields();
+  EXPECT_EQ(fields.at("name").string_value(), "compute");
+  EXPECT_EQ(fields.at("threads").number_value(), 2);
+  EXPECT_EQ(fields.at("worked").number_value(), 0.97);
+  EXPECT_EQ(fields.at("cpu").number_value(), 0.9);
+}
+
 // A line that wraps can not be drawn over.
 TEST(ProgressDisplay, NeverIsWiderThanTheTerminal) {
   for (int width = 1; width < 200; ++width)
@@ -160,6 +181,7 @@ TEST(ProgressDisplay, PlainOutputHasNoControlCharacters) {
   EXPECT_THAT(std::string(text), Not(HasSubstr("\r")));
   EXPECT_THAT(Lines(text), testing::Contains("checkpoint  /c"));
   EXPECT_THAT(Lines(text), testing::Contains("predicted   10 rows in 0:01, 10 rows/s"));
+  EXPECT_THAT(Lines(text), testing::Contains("stage       compute x2   97% busy,   3% waiting for input,   0% for output"));
   free(text);
 }
 

@@ -44,6 +44,14 @@ TEST(FindContradictions, DependOnTheCommand) {
   EXPECT_THAT(FindContradictions(job, Command::kEvaluate), IsEmpty());
 }
 
+TEST(FindContradictions, AllWeightsOfBspAreOfOneClock) {
+  proto::Job job = Job();
+  job.mutable_train()->set_dense_staleness(0);
+  EXPECT_THAT(FindContradictions(job, Command::kTrain), IsEmpty());
+  job.mutable_train()->set_consistency(proto::Train::BSP);
+  EXPECT_THAT(FindContradictions(job, Command::kTrain), testing::ElementsAre(HasSubstr("train.dense_staleness: in BSP")));
+}
+
 std::vector<std::string> StorageProblemsOf(const std::string& storage, Command command) {
   return FindContradictions(ParseJob(std::string(kJob) + storage, "j").value(), command);
 }

@@ -99,6 +99,7 @@ ShardCluster::ShardCluster(Options options) : model_(SmallModel()) {
         .shard = i, .map_epoch = kMapEpoch, .train = {}, .memory_budget = options.memory_budget, .spill_dir = ""};
     shard.train.set_consistency(options.consistency);
     shard.train.set_max_staleness(options.max_staleness);
+    if (options.dense_staleness) shard.train.set_dense_staleness(*options.dense_staleness);
     auto store = ShardStore::Make(model_, 5, i, options.shards);
     shards_.push_back(std::make_unique<Shard>(shard, std::move(store).value()));
   }

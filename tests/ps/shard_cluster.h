@@ -41,6 +41,7 @@ class ShardCluster {
     proto::Train::Consistency consistency = proto::Train::ASYNC;
     std::uint32_t max_staleness = 4;
     std::uint64_t memory_budget = 0;  // of each shard
+    std::optional<std::uint32_t> dense_staleness = std::nullopt;
   };
   explicit ShardCluster(Options options);
 

@@ -3,12 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "base/partition.h"
 #include "net/memory_network.h"
@@ -33,6 +35,8 @@ class Rig {
   struct Setup {
     std::uint32_t shards = 3;
     std::uint32_t max_in_flight = 2;
+    std::uint32_t compute_threads = 1;
+    PsClient::Dense dense = PsClient::Dense::kWithRows;
     proto::Train::Consistency consistency = proto::Train::ASYNC;
     TinyModel::Gradient gradient = TinyModel::Gradient::kError;
     testing::Faults faults = {};
@@ -53,6 +57,7 @@ class Rig {
     client.job_id = 5;
     client.request_timeout_seconds = 20;
     client.retry_after = std::chrono::milliseconds(20);
+    client.dense = setup.dense;
     const bool count = setup.gradient == TinyModel::Gradient::kCount;
     for (std::uint32_t i = 0; i < setup.shards; ++i) {
       shards.push_back(std::make_unique<TinyShard>(
@@ -68,6 +73,7 @@ class Rig {
           return std::unique_ptr<Model<float>>(std::make_unique<TinyModel>(rows, gradient));
         },
         .client = client,
+        .shape = PipelineShape::Choose(job_, setup.compute_threads),
         .notify =
             [this] {
               std::lock_guard lock(mutex_);
@@ -252,6 +258,64 @@ TEST(PipelineTest, PullsRunAheadOfPushesByAtMostMaxInFlight) {
   EXPECT_LE(lead, 3u);
   EXPECT_GE(lead, 1u);  // else the network's latency is not hidden
   EXPECT_EQ(progress.staleness(), lead);
+}
+
+// Whichever thread is first, pushes go in the order of the clocks, which the rates tell, and nothing is lost.
+TEST(PipelineTest, SeveralThreadsComputeAndPushesStayInOrder) {
+  constexpr std::uint64_t kMinibatches = 200;
+  Rig rig({.max_in_flight = 6,
+           .compute_threads = 4,
+           .gradient = TinyModel::Gradient::kCount,
+           .warmup_clocks = kMinibatches});
+  rig.Train(0, 0, kMinibatches * kBatch);
+  ASSERT_TRUE(rig.EndEpoch()) << rig.pipeline->status().text();
+  const proto::Progress progress = rig.pipeline->TakeProgress();
+  rig.Stop();
+  EXPECT_EQ(progress.rows(), kMinibatches * kBatch);
+  for (auto& shard : rig.shards) {
+    EXPECT_EQ(shard->applied_rows, kMinibatches * kBatch);
+    EXPECT_EQ(shard->scales.size(), kMinibatches);
+    EXPECT_TRUE(std::is_sorted(shard->scales.begin(), shard->scales.end()));
+    EXPECT_LE(shard->largest_lead, 6u);
+  }
+  ASSERT_EQ(progress.stage_size(), 4);
+  EXPECT_EQ(progress.stage(3).name(), "compute");
+  EXPECT_EQ(progress.stage(3).threads(), 4u);
+}
+
+// Rows and dense weights by requests of their own are the same values.
+TEST(PipelineTest, PullsDenseWeightsApart) {
+  Rig rig({.dense = PsClient::Dense::kApart, .consistency = proto::Train::BSP});
+  PlainLoop loop;
+  rig.Train(0, 0, 20 * kBatch);
+  ASSERT_TRUE(rig.EndEpoch()) << rig.pipeline->status().text();
+  rig.Stop();
+  for (std::uint64_t i = 0; i < 20; ++i) loop.Step(0, i * kBatch, (i + 1) * kBatch, 0.5f);
+  for (int table = 0; table < 2; ++table) {
+    for (const auto& [key, row] : loop.rows[table]) EXPECT_EQ(rig.Row(table, key), row);
+  }
+  EXPECT_EQ(rig.Dense(), loop.dense);
+}
+
+// Each second of a stage is worked or waited, and who has nothing to do says for whom it waits.
+TEST(PipelineTest, StagesTellWhereTheirTimeGoes) {
+  const auto begin = std::chrono::steady_clock::now();
+  Rig rig({});
+  rig.pipeline->TakeProgress();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const proto::Progress idle = rig.pipeline->TakeProgress();
+  const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  ASSERT_EQ(idle.stage_size(), 4);
+  const std::vector<std::string> names = {"read", "keys", "exchange", "compute"};
+  for (int i = 0; i < 4; ++i) {
+    const proto::StageTime& time = idle.stage(i);
+    EXPECT_EQ(time.name(), names[static_cast<std::size_t>(i)]);
+    EXPECT_GE(time.waited_for_input(), 0.15) << time.name();
+    const double all = time.worked() + time.waited_for_input() + time.waited_for_output();
+    EXPECT_GE(all, 0.199) << time.name();
+    EXPECT_LE(all, passed) << time.name();
+    EXPECT_LE(time.cpu(), time.worked() + 0.05);
+  }
 }
 
 // What requests and answers are lost, every gradient arrives once.
