@@ -6,8 +6,8 @@
 
 namespace sherd {
 
-// A queue in one array that grows by doubling and never shrinks: one whose length has a bound stops allocating. T is default
-// constructible and movable; what is taken leaves a default T behind. Thread-compatible.
+// A queue in one array that grows by doubling and never shrinks: one whose length has a bound stops allocating. T is
+// default constructible and movable; what is taken leaves a default T behind. Thread-compatible.
 template <typename T>
 class Ring {
  public:

@@ -16,8 +16,8 @@ namespace sherd {
 
 // BSP: keeps the pushes of a clock until every worker's is there, then makes one step of them all. For each key, and
 // each dense block, the sums are added in the order of the workers' indexes, whatever the order they came in, and
-// divided by the rows of all: the bits do not depend on timing nor on how keys are spread over shards. With dense_staleness
-// 0 the same for the dense blocks alone, where rows are updated as pushes come. Thread-compatible.
+// divided by the rows of all: the bits do not depend on timing nor on how keys are spread over shards. With
+// dense_staleness 0 the same for the dense blocks alone, where rows are updated as pushes come. Thread-compatible.
 class ClockBarrier {
  public:
   enum class Parts { kAll, kDense };

@@ -14,7 +14,8 @@
 namespace sherd {
 namespace {
 
-constexpr std::uint32_t kUsuallyInFlight = 9;  // what workers choose at most; were it more, the cut would be tried again
+constexpr std::uint32_t kUsuallyInFlight =
+    9;                                    // what workers choose at most; were it more, the cut would be tried again
 constexpr std::chrono::seconds kLead{2};  // within which all workers hear of a cut; doubled with each attempt …
 constexpr std::uint32_t kDoublings = 5;   // … up to so many times
 constexpr int kWriting = 10;              // request timeouts that the shards may take to write

@@ -23,7 +23,8 @@ class ProgressMeter {
   void Start(Deadline now);
   // Invalid: a histogram of another size, or a loss that is not a number.
   Status Add(const proto::Progress& progress, Deadline now);
-  // Fills rows_per_second, loss, auc, staleness and stages. Loss and AUC are NaN as long as there are no rows to tell them.
+  // Fills rows_per_second, loss, auc, staleness and stages. Loss and AUC are NaN as long as there are no rows to tell
+  // them.
   void Report(Deadline now, ProgressReport* report) const;
 
  private:

@@ -16,13 +16,13 @@
 namespace sherd {
 
 // The stage between a worker and the shards: pulls what the reader made while fewer than max_in_flight minibatches are
-// pulled and not yet pushed, hands them to the compute in order, pushes what it computed in the same order, whichever of
-// its threads was first, follows the acknowledgements, and sets the marks of cuts. Confined to the thread of Run, but for
-// Wake and Doing.
+// pulled and not yet pushed, hands them to the compute in order, pushes what it computed in the same order, whichever
+// of its threads was first, follows the acknowledgements, and sets the marks of cuts. Confined to the thread of Run,
+// but for Wake and Doing.
 class Communicator {
  public:
-  // All must outlive it. In BSP, max_in_flight is 1: a pull then comes after the push before it. `evaluated` gets each work
-  // of an evaluation with its scores, in order, on the thread of Run.
+  // All must outlive it. In BSP, max_in_flight is 1: a pull then comes after the push before it. `evaluated` gets each
+  // work of an evaluation with its scores, in order, on the thread of Run.
   Communicator(PipelineState* state, Mailbox* mailbox, PsClient::Options options, const ParameterLayout* layout,
                std::uint32_t max_in_flight, std::function<void(const Work&)> evaluated);
 

@@ -22,10 +22,9 @@
 
 namespace sherd {
 
-// A worker's stages: read minibatches | make their keys unique | exchange with the shards | compute. Each is a thread, the
-// last one as many as the shape says, each with a network of its own.
-// Tasks go in; training progress, evaluation results and positions of cuts come out. Thread-compatible: its owner gives
-// the tasks.
+// A worker's stages: read minibatches | make their keys unique | exchange with the shards | compute. Each is a thread,
+// the last one as many as the shape says, each with a network of its own. Tasks go in; training progress, evaluation
+// results and positions of cuts come out. Thread-compatible: its owner gives the tasks.
 class Pipeline {
  public:
   struct Options {

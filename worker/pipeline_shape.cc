@@ -17,8 +17,7 @@ PipelineShape PipelineShape::Choose(const proto::Job& job, std::uint32_t cores) 
       job.cluster().has_compute_threads() ? job.cluster().compute_threads() : std::clamp(cores, 1u, kMostThreads);
   if (train.has_dense_staleness()) threads = std::min(threads, train.dense_staleness() + 1);
   if (train.has_max_in_flight()) threads = std::min(threads, train.max_in_flight());
-  return {.compute_threads = threads,
-          .max_in_flight = train.has_max_in_flight() ? train.max_in_flight() : threads + 1};
+  return {.compute_threads = threads, .max_in_flight = train.has_max_in_flight() ? train.max_in_flight() : threads + 1};
 }
 
 }  // namespace sherd

@@ -16,8 +16,8 @@
 namespace sherd {
 
 // A worker's side of the conversation with the shards (docs/wire_format.md): one request a shard for each pull (or two:
-// Dense::kApart) and each push, whose frames are views of the work's own memory and keep it alive until they are sent. Every error names the
-// shard, its endpoint and the clock. Confined to the mailbox's thread.
+// Dense::kApart) and each push, whose frames are views of the work's own memory and keep it alive until they are sent.
+// Every error names the shard, its endpoint and the clock. Confined to the mailbox's thread.
 class PsClient {
  public:
   enum class Dense { kWithRows, kApart };

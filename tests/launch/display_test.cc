@@ -175,13 +175,15 @@ TEST(ProgressDisplay, PlainOutputHasNoControlCharacters) {
   done.rows = 10;
   done.seconds = 1;
   done.checkpoint = "/c";
+  done.stages = kStages;
   display.OnDone(done);
   std::fclose(out);
   EXPECT_THAT(std::string(text), Not(HasSubstr("\x1b")));
   EXPECT_THAT(std::string(text), Not(HasSubstr("\r")));
   EXPECT_THAT(Lines(text), testing::Contains("checkpoint  /c"));
   EXPECT_THAT(Lines(text), testing::Contains("predicted   10 rows in 0:01, 10 rows/s"));
-  EXPECT_THAT(Lines(text), testing::Contains("stage       compute x2   97% busy,   3% waiting for input,   0% for output"));
+  EXPECT_THAT(Lines(text),
+              testing::Contains("stage       compute x2   97% busy,   3% waiting for input,   0% for output"));
   free(text);
 }
 

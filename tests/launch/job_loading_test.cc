@@ -49,7 +49,8 @@ TEST(FindContradictions, AllWeightsOfBspAreOfOneClock) {
   job.mutable_train()->set_dense_staleness(0);
   EXPECT_THAT(FindContradictions(job, Command::kTrain), IsEmpty());
   job.mutable_train()->set_consistency(proto::Train::BSP);
-  EXPECT_THAT(FindContradictions(job, Command::kTrain), testing::ElementsAre(HasSubstr("train.dense_staleness: in BSP")));
+  EXPECT_THAT(FindContradictions(job, Command::kTrain),
+              testing::ElementsAre(HasSubstr("train.dense_staleness: in BSP")));
 }
 
 std::vector<std::string> StorageProblemsOf(const std::string& storage, Command command) {

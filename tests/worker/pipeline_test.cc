@@ -4,156 +4,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <condition_variable>
 #include <map>
-#include <memory>
-#include <mutex>
-#include <thread>
 
-#include "base/partition.h"
-#include "net/memory_network.h"
-#include "tests/worker/tiny_job.h"
+#include "tests/worker/pipeline_rig.h"
 
 namespace sherd {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::kBatch;
 using testing::kDenseFloats;
 using testing::kRowFloats;
-using testing::TinyDataset;
+using testing::Rig;
 using testing::TinyModel;
-using testing::TinyShard;
-
-constexpr std::uint32_t kBatch = 16;
-
-// A pipeline, its data, and the shards it talks to.
-class Rig {
- public:
-  struct Setup {
-    std::uint32_t shards = 3;
-    std::uint32_t max_in_flight = 2;
-    std::uint32_t compute_threads = 1;
-    PsClient::Dense dense = PsClient::Dense::kWithRows;
-    proto::Train::Consistency consistency = proto::Train::ASYNC;
-    TinyModel::Gradient gradient = TinyModel::Gradient::kError;
-    testing::Faults faults = {};
-    std::uint64_t nan_row = ~0ull;
-    std::uint64_t warmup_clocks = 0;
-    double epoch_factor = 1;
-  };
-
-  explicit Rig(const Setup& setup) : network_({.job = 5}), dataset(kBatch), layout_(testing::TinySpec(), setup.shards) {
-    dataset.nan_row = setup.nan_row;
-    job_.mutable_train()->set_batch_size(kBatch);
-    job_.mutable_train()->set_consistency(setup.consistency);
-    job_.mutable_train()->set_max_in_flight(setup.max_in_flight);
-    job_.mutable_train()->mutable_learning_rate()->set_warmup_clocks(setup.warmup_clocks);
-    job_.mutable_train()->mutable_learning_rate()->set_epoch_factor(setup.epoch_factor);
-    job_.mutable_model()->set_loss(proto::Model::SQUARED_ERROR);
-    PsClient::Options client;
-    client.job_id = 5;
-    client.request_timeout_seconds = 20;
-    client.retry_after = std::chrono::milliseconds(20);
-    client.dense = setup.dense;
-    const bool count = setup.gradient == TinyModel::Gradient::kCount;
-    for (std::uint32_t i = 0; i < setup.shards; ++i) {
-      shards.push_back(std::make_unique<TinyShard>(
-          &network_, i, setup.shards, count ? TinyShard::Update::kSum : TinyShard::Update::kMean, setup.faults));
-      client.map.add_endpoint(TinyShard::Endpoint(i));
-    }
-    pipeline = std::make_unique<Pipeline>(Pipeline::Options{
-        .job = &job_,
-        .dataset = &dataset,
-        .network = &network_,
-        .layout = &layout_,
-        .make_model = [gradient = setup.gradient](std::uint32_t rows) -> Result<std::unique_ptr<Model<float>>> {
-          return std::unique_ptr<Model<float>>(std::make_unique<TinyModel>(rows, gradient));
-        },
-        .client = client,
-        .shape = PipelineShape::Choose(job_, setup.compute_threads),
-        .notify =
-            [this] {
-              std::lock_guard lock(mutex_);
-              changed_.notify_all();
-            }});
-  }
-  ~Rig() { pipeline.reset(); }
-
-  void Train(std::uint64_t chunk, std::uint64_t begin, std::uint64_t end, std::uint32_t first_minibatch = 0,
-             std::uint32_t epoch = 0, std::uint64_t start_clock = 0) {
-    proto::Task task;
-    task.set_kind(proto::Task::TRAIN);
-    *task.mutable_chunk() = TinyDataset::MakeChunk(chunk, begin, end);
-    task.set_epoch(epoch);
-    task.set_start_clock(start_clock);
-    task.set_first_minibatch(first_minibatch);
-    task.set_learning_rate_scale(0.5f);
-    pipeline->Add(task);
-  }
-
-  // Ends the epoch and the pipeline's work; false when it failed.
-  bool EndEpoch(std::uint32_t epoch = 0, std::uint64_t start_clock = 0) {
-    proto::Task task;
-    task.set_kind(proto::Task::END_EPOCH);
-    task.set_epoch(epoch);
-    task.set_start_clock(start_clock);
-    pipeline->Add(task);
-    return WaitFor([&] { return pipeline->stand().retired; });
-  }
-
-  template <typename Condition>
-  bool WaitFor(Condition condition) {
-    const Deadline deadline = Clock::now() + std::chrono::seconds(60);
-    while (!condition() && pipeline->status().ok() && Clock::now() < deadline) {
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, std::chrono::milliseconds(5));  // not everything that is waited for is told
-    }
-    return condition();
-  }
-
-  // Ends all threads, so that the shards may be looked at.
-  void Stop() {
-    pipeline.reset();
-    for (auto& shard : shards) shard->Stop();
-  }
-
-  // A row's floats, from the shard that owns it.
-  std::vector<float> Row(std::uint32_t table, Key key) const {
-    const auto& rows = shards[ShardOf(key, shards.size())]->rows[table];
-    return rows.contains(key) ? rows.at(key) : std::vector<float>(kRowFloats);
-  }
-  std::vector<float> Dense() const {
-    std::vector<float> dense(layout_.dense.size());
-    for (std::uint32_t shard = 0; shard < shards.size(); ++shard) {
-      for (std::uint32_t b : layout_.blocks[shard]) {
-        const DenseBlock& block = layout_.dense.blocks()[b];
-        const float* from = &shards[shard]->dense[block.offset];
-        std::copy(from, from + block.length, &dense[block.offset]);
-      }
-    }
-    dense.resize(kDenseFloats);
-    return dense;
-  }
-
- private:
-  MemoryNetwork network_;
-  proto::Job job_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-
- public:
-  TinyDataset dataset;
-
- private:
-  ParameterLayout layout_;
-
- public:
-  std::vector<std::unique_ptr<TinyShard>> shards;
-  std::unique_ptr<Pipeline> pipeline;
-};
 
 // The same training in one loop: no unique keys, no shards, no messages.
 struct PlainLoop {
@@ -260,29 +125,6 @@ TEST(PipelineTest, PullsRunAheadOfPushesByAtMostMaxInFlight) {
   EXPECT_EQ(progress.staleness(), lead);
 }
 
-// Whichever thread is first, pushes go in the order of the clocks, which the rates tell, and nothing is lost.
-TEST(PipelineTest, SeveralThreadsComputeAndPushesStayInOrder) {
-  constexpr std::uint64_t kMinibatches = 200;
-  Rig rig({.max_in_flight = 6,
-           .compute_threads = 4,
-           .gradient = TinyModel::Gradient::kCount,
-           .warmup_clocks = kMinibatches});
-  rig.Train(0, 0, kMinibatches * kBatch);
-  ASSERT_TRUE(rig.EndEpoch()) << rig.pipeline->status().text();
-  const proto::Progress progress = rig.pipeline->TakeProgress();
-  rig.Stop();
-  EXPECT_EQ(progress.rows(), kMinibatches * kBatch);
-  for (auto& shard : rig.shards) {
-    EXPECT_EQ(shard->applied_rows, kMinibatches * kBatch);
-    EXPECT_EQ(shard->scales.size(), kMinibatches);
-    EXPECT_TRUE(std::is_sorted(shard->scales.begin(), shard->scales.end()));
-    EXPECT_LE(shard->largest_lead, 6u);
-  }
-  ASSERT_EQ(progress.stage_size(), 4);
-  EXPECT_EQ(progress.stage(3).name(), "compute");
-  EXPECT_EQ(progress.stage(3).threads(), 4u);
-}
-
 // Rows and dense weights by requests of their own are the same values.
 TEST(PipelineTest, PullsDenseWeightsApart) {
   Rig rig({.dense = PsClient::Dense::kApart, .consistency = proto::Train::BSP});
@@ -295,27 +137,6 @@ TEST(PipelineTest, PullsDenseWeightsApart) {
     for (const auto& [key, row] : loop.rows[table]) EXPECT_EQ(rig.Row(table, key), row);
   }
   EXPECT_EQ(rig.Dense(), loop.dense);
-}
-
-// Each second of a stage is worked or waited, and who has nothing to do says for whom it waits.
-TEST(PipelineTest, StagesTellWhereTheirTimeGoes) {
-  const auto begin = std::chrono::steady_clock::now();
-  Rig rig({});
-  rig.pipeline->TakeProgress();
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  const proto::Progress idle = rig.pipeline->TakeProgress();
-  const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  ASSERT_EQ(idle.stage_size(), 4);
-  const std::vector<std::string> names = {"read", "keys", "exchange", "compute"};
-  for (int i = 0; i < 4; ++i) {
-    const proto::StageTime& time = idle.stage(i);
-    EXPECT_EQ(time.name(), names[static_cast<std::size_t>(i)]);
-    EXPECT_GE(time.waited_for_input(), 0.15) << time.name();
-    const double all = time.worked() + time.waited_for_input() + time.waited_for_output();
-    EXPECT_GE(all, 0.199) << time.name();
-    EXPECT_LE(all, passed) << time.name();
-    EXPECT_LE(time.cpu(), time.worked() + 0.05);
-  }
 }
 
 // What requests and answers are lost, every gradient arrives once.

@@ -39,7 +39,8 @@ void WriteRows(const std::string& path) {
   for (std::uint64_t row = 0; row < kRows; ++row) {
     out << Below(Mix(row, 1), 2);
     for (std::uint64_t column = 0; column < 13; ++column) out << '\t' << Below(Mix(row, column, 2), 50);
-    for (std::uint64_t column = 0; column < 26; ++column) out << '\t' << std::hex << Below(Mix(row, column, 3), 100) << std::dec;
+    for (std::uint64_t column = 0; column < 26; ++column)
+      out << '\t' << std::hex << Below(Mix(row, column, 3), 100) << std::dec;
     out << '\n';
   }
 }
@@ -83,8 +84,8 @@ class ShardThread {
   std::thread thread_;
 };
 
-// train.steady of the bench: in the steady state a minibatch costs no memory. The threads that exchange messages have those
-// of the headers, of the requests under way and of the network's queues, all of which are bounded.
+// train.steady of the bench: in the steady state a minibatch costs no memory. The threads that exchange messages have
+// those of the headers, of the requests under way and of the network's queues, all of which are bounded.
 TEST(SteadyTest, AMinibatchAllocatesNothing) {
   if (testing::AllocationsByThread().empty()) GTEST_SKIP() << "the sanitizer's allocator is not counted";
   const std::string path = ::testing::TempDir() + "/steady.tsv";
