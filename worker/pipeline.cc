@@ -123,13 +123,14 @@ void Pipeline::CountRows(Work* work) {
 }
 
 Status Pipeline::MakeKeysUnique(StageClock* clock) {
-  UniqueKeysMaker maker(options_.layout->shards);
+  std::vector<UniqueKeysMaker> makers;  // by table
+  for (std::size_t i = 0; i < options_.layout->row_floats.size(); ++i) makers.emplace_back(options_.layout->shards);
   while (std::optional<WorkPtr> next = Pop(&state_.read, clock)) {
     Work& work = **next;
     if (work.has_rows()) {
       const std::vector<TableKeys>& tables = work.minibatch.tables;
       work.keys.resize(tables.size());
-      for (std::size_t table = 0; table < tables.size(); ++table) maker.Make(tables[table].keys, &work.keys[table]);
+      for (std::size_t i = 0; i < tables.size(); ++i) makers[i].Make(tables[i].keys, &work.keys[i]);
     }
     Push(&state_.made, std::move(*next), clock);
     communicator_.Wake();

@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -18,9 +17,6 @@ constexpr std::size_t kBlock = 32;  // keys whose entries are fetched together, 
 
 void UniqueKeysMaker::Prepare(std::size_t occurrences) {
   CHECK_LT(occurrences, std::size_t{1} << 31);
-  const std::size_t capacity = std::bit_ceil(std::max<std::size_t>(64, 2 * occurrences));
-  if (capacity > entries_.size()) entries_.assign(capacity, Entry{});
-  mask_ = capacity - 1;  // a small minibatch keeps to a small part of the table
   if (++stamp_ == 0) {
     std::fill(entries_.begin(), entries_.end(), Entry{});
     stamp_ = 1;
@@ -30,24 +26,39 @@ void UniqueKeysMaker::Prepare(std::size_t occurrences) {
   std::fill(cursor_.begin(), cursor_.end(), 0);
 }
 
+// To four times the size, with what it holds of this minibatch.
+void UniqueKeysMaker::Grow(std::uint32_t unique) {
+  entries_.assign(std::max<std::size_t>(1024, 4 * entries_.size()), Entry{});
+  stamp_ = 1;
+  const std::size_t mask = entries_.size() - 1;
+  for (std::uint32_t id = 0; id < unique; ++id) {
+    std::size_t place = Mix(first_keys_[id]) & mask;
+    while (entries_[place].stamp == stamp_) place = (place + 1) & mask;
+    entries_[place] = {first_keys_[id], id, stamp_};
+  }
+}
+
 std::uint32_t UniqueKeysMaker::Number(std::span<const Key> occurrences, std::uint32_t* inverse) {
-  Entry* const entries = entries_.data();
   std::uint32_t unique = 0;
   std::uint64_t hashes[kBlock];
   for (std::size_t begin = 0; begin < occurrences.size(); begin += kBlock) {
     const std::size_t count = std::min(kBlock, occurrences.size() - begin);
+    if (2 * (unique + count) > entries_.size()) Grow(unique);
+    Entry* const entries = entries_.data();
+    const std::size_t mask = entries_.size() - 1;
+    const std::uint32_t stamp = stamp_;
     for (std::size_t i = 0; i < count; ++i) {
       hashes[i] = Mix(occurrences[begin + i]);
-      __builtin_prefetch(&entries[hashes[i] & mask_], 1);
+      __builtin_prefetch(&entries[hashes[i] & mask], 1);
     }
     for (std::size_t i = 0; i < count; ++i) {
       const Key key = occurrences[begin + i];
       // The low bits: the top ones choose the slot, and keys of one shard would crowd together.
-      std::size_t place = hashes[i] & mask_;
-      while (entries[place].stamp == stamp_ && entries[place].key != key) place = (place + 1) & mask_;
+      std::size_t place = hashes[i] & mask;
+      while (entries[place].stamp == stamp && entries[place].key != key) place = (place + 1) & mask;
       Entry& entry = entries[place];
-      if (entry.stamp != stamp_) {
-        entry = {key, unique, stamp_};
+      if (entry.stamp != stamp) {
+        entry = {key, unique, stamp};
         first_keys_[unique] = key;
         const std::uint32_t shard = ShardOfSlot(static_cast<Slot>(hashes[i] >> 52), shards_);
         shard_of_[unique] = shard;

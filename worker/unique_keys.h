@@ -19,7 +19,8 @@ struct UniqueKeys {
 
 // Makes keys unique through an open-addressing table that is used again for every minibatch: its entries carry the
 // number of the minibatch they belong to, so nothing is cleared and, once the largest minibatch was seen, nothing
-// allocated. Confined to one thread.
+// allocated. Its size goes by the unique keys, which are far fewer than the occurrences, so that it stays in the cache:
+// one maker for each of a model's tables. Confined to one thread.
 class UniqueKeysMaker {
  public:
   explicit UniqueKeysMaker(std::uint32_t shards) : shards_(shards), cursor_(shards) {}
@@ -35,13 +36,13 @@ class UniqueKeysMaker {
   };
 
   void Prepare(std::size_t occurrences);
+  void Grow(std::uint32_t unique);
   // Fills first_keys_, shard_of_ and cursor_ (keys a shard), and writes ids to `inverse`. The number of unique keys.
   std::uint32_t Number(std::span<const Key> occurrences, std::uint32_t* inverse);
   void GroupByShard(std::uint32_t unique, UniqueKeys* out);
 
   const std::uint32_t shards_;
-  std::vector<Entry> entries_;
-  std::size_t mask_ = 0;
+  std::vector<Entry> entries_;  // a power of two of them, at most half in use
   std::uint32_t stamp_ = 0;
   AlignedBuffer<Key> first_keys_;          // [unique], by id
   AlignedBuffer<std::uint32_t> shard_of_;  // [unique], by id
