@@ -26,9 +26,9 @@ void UniqueKeysMaker::Prepare(std::size_t occurrences) {
   std::fill(cursor_.begin(), cursor_.end(), 0);
 }
 
-// To four times the size, with what it holds of this minibatch.
+// To twice the size, with what it holds of this minibatch.
 void UniqueKeysMaker::Grow(std::uint32_t unique) {
-  entries_.assign(std::max<std::size_t>(1024, 4 * entries_.size()), Entry{});
+  entries_.assign(std::max<std::size_t>(1024, 2 * entries_.size()), Entry{});
   stamp_ = 1;
   const std::size_t mask = entries_.size() - 1;
   for (std::uint32_t id = 0; id < unique; ++id) {

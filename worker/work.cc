@@ -5,8 +5,7 @@
 #include <cstddef>
 #include <mutex>
 #include <utility>
-
-#include "base/ring.h"
+#include <vector>
 
 namespace sherd {
 
@@ -25,7 +24,10 @@ class WorkPool::FreeList {
  public:
   std::unique_ptr<Node> Take() {
     std::lock_guard lock(mutex_);
-    return nodes_.empty() ? std::make_unique<Node>() : nodes_.pop_front();
+    if (nodes_.empty()) return std::make_unique<Node>();
+    std::unique_ptr<Node> node = std::move(nodes_.back());  // the last one, whose memory may still be in the cache
+    nodes_.pop_back();
+    return node;
   }
   void Put(std::unique_ptr<Node> node) {
     std::lock_guard lock(mutex_);
@@ -34,7 +36,7 @@ class WorkPool::FreeList {
 
  private:
   std::mutex mutex_;
-  Ring<std::unique_ptr<Node>> nodes_;
+  std::vector<std::unique_ptr<Node>> nodes_;
 };
 
 // Gives a shared pointer's counts their room in the node. They are the last that goes: then the node is free.

@@ -53,11 +53,6 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) {
   Count();
   return __libc_memalign(alignment, size);
 }
-int posix_memalign(void** block, std::size_t alignment, std::size_t size) {
-  Count();
-  *block = __libc_memalign(alignment, size);
-  return *block == nullptr ? 12 : 0;
-}
 }
 #endif
 

@@ -18,6 +18,7 @@ using testing::kBatch;
 using testing::kDenseFloats;
 using testing::kRowFloats;
 using testing::Rig;
+using testing::TinyDataset;
 using testing::TinyModel;
 
 // The same training in one loop: no unique keys, no shards, no messages.
