@@ -12,8 +12,9 @@ namespace sherd {
 
 inline constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector register
 
-// An array of trivial elements that begins on a cache line. Growing does not keep the contents; shrinking keeps the
-// memory, so a buffer that is used again each minibatch stops allocating. Thread-compatible.
+// An array of trivial elements that begins on a cache line. Growing does not keep the contents, and beyond the first
+// size leaves some room; shrinking keeps the memory: so a buffer that is used again each minibatch stops allocating.
+// Thread-compatible.
 template <typename T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -32,7 +33,8 @@ class AlignedBuffer {
   // Elements are undefined afterwards.
   void Resize(std::size_t size) {
     if (size > capacity_) {
-      const std::size_t bytes = (size * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+      const std::size_t room = capacity_ == 0 ? size : size + size / 4;
+      const std::size_t bytes = (room * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
       data_.reset(static_cast<T*>(std::aligned_alloc(kAlignment, bytes)));
       if (data_ == nullptr) throw std::bad_alloc();
       capacity_ = bytes / sizeof(T);
