@@ -109,7 +109,8 @@ const ProgressReport kReport{.epoch = 2,
                              .auc = 0.9012,
                              .staleness = 2,
                              .seconds_left = 65,
-                             .bad_rows = 0};
+                             .bad_rows = 0,
+                             .stages = {}};
 
 TEST(ProgressDisplay, ShowsWhatAPersonWantsToKnow) {
   EXPECT_EQ(ProgressLine(kReport),
