@@ -69,6 +69,9 @@ using Contender = std::function<void()>;
 constexpr int kTurns = 7;        // of contenders that take long
 constexpr int kShortTurns = 25;  // of those that take some milliseconds: other programs disturb few of them
 
+// Which contender is the fastest, by the median of some turns.
+std::size_t FastestOf(const std::vector<Contender>& contenders, int turns);
+
 // Runs the contenders in turns, so many times, and returns the figure of the medians: `work` units done by each run of
 // any. The floor is the fastest of `floors`.
 Figure CompareInTurns(double work, const std::string& unit, const Contender& measured,
