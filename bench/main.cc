@@ -93,11 +93,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "sherd-bench: --dim and --threads are at least 1, --rows 1,000 to 2,000,000,000\n");
     return 2;
   }
-  return sherd::bench::Main(
-      {argv + 1, argv + argc},
-      {.rows = FLAGS_rows,
-       .dim = FLAGS_dim,
-       .threads = FLAGS_threads,
-       .click_log = FLAGS_click_log,
-       .spill_dir = FLAGS_spill_dir});
+  return sherd::bench::Main({argv + 1, argv + argc}, {.rows = FLAGS_rows,
+                                                      .dim = FLAGS_dim,
+                                                      .threads = FLAGS_threads,
+                                                      .click_log = FLAGS_click_log,
+                                                      .spill_dir = FLAGS_spill_dir});
 }

@@ -38,8 +38,8 @@ std::string JobText(const std::string& log, proto::Model::Precision precision, s
             "\" number { transform: LOG scale: 0.25 } }\n";
   }
   return text + "model { dense_precision: " + proto::Model::Precision_Name(precision) + " }\n" +
-         "cluster { servers: 1 workers: " + std::to_string(workers) + " }\n" +
-         "data { format: CRITEO_TSV train: \"" + log + "\" }\n";
+         "cluster { servers: 1 workers: " + std::to_string(workers) + " }\n" + "data { format: CRITEO_TSV train: \"" +
+         log + "\" }\n";
 }
 
 Result<Figure> Measure(const std::string& folder, proto::Model::Precision precision, const Options& options) {

@@ -20,7 +20,6 @@ void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size
 void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size_t n, std::size_t k, const double* a,
           std::size_t lda, const double* b, std::size_t ldb, Accumulate accumulate, double* c, std::size_t ldc);
 
-
 // Of bfloat16 factors, with products and sums in fp32 (in fp32 the pairs of products that one instruction sums, too).
 // For where HasBf16Gemm() alone.
 void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size_t n, std::size_t k, const Bf16* a,

@@ -26,9 +26,9 @@ double Round(double x) { return ToFloat(Rounded(static_cast<float>(x))); }
 
 TEST(Bf16Test, RoundsToTheNearestTiesToEven) {
   EXPECT_EQ(ToFloat(Rounded(1.0f)), 1.0f);
-  EXPECT_EQ(ToFloat(Rounded(1 + 0x1p-8f)), 1.0f);               // a tie
-  EXPECT_EQ(ToFloat(Rounded(1 + 0x1.8p-7f)), 1 + 0x1p-6f);      // a tie
-  EXPECT_EQ(ToFloat(Rounded(1 + 0x1.01p-8f)), 1 + 0x1p-7f);     // just above
+  EXPECT_EQ(ToFloat(Rounded(1 + 0x1p-8f)), 1.0f);            // a tie
+  EXPECT_EQ(ToFloat(Rounded(1 + 0x1.8p-7f)), 1 + 0x1p-6f);   // a tie
+  EXPECT_EQ(ToFloat(Rounded(1 + 0x1.01p-8f)), 1 + 0x1p-7f);  // just above
   EXPECT_EQ(ToFloat(Rounded(-3.14159f)), -3.140625f);
   EXPECT_TRUE(std::isinf(ToFloat(Rounded(std::numeric_limits<float>::max()))));
   EXPECT_TRUE(std::isinf(ToFloat(Rounded(std::numeric_limits<float>::infinity()))));
@@ -79,8 +79,8 @@ struct Shape {
 // Every transposition, adding or not, with rows that are longer than what they hold; against the definition.
 TEST(Bf16GemmTest, IsTheDefinition) {
   if (!HasBf16Gemm()) GTEST_SKIP() << "no AVX512_BF16";
-  for (const auto& [m, n, k] : {Shape{1, 1, 1}, Shape{5, 3, 7}, Shape{64, 400, 33}, Shape{129, 1, 65},
-                                Shape{1, 40, 77}, Shape{3, 3, 0}, Shape{0, 4, 4}, Shape{130, 70, 513}}) {
+  for (const auto& [m, n, k] : {Shape{1, 1, 1}, Shape{5, 3, 7}, Shape{64, 400, 33}, Shape{129, 1, 65}, Shape{1, 40, 77},
+                                Shape{3, 3, 0}, Shape{0, 4, 4}, Shape{130, 70, 513}}) {
     for (int variant = 0; variant < 8; ++variant) {
       const bool ta = variant & 1, tb = variant & 2, add = variant & 4;
       const std::size_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 5, ldc = n + 2;
@@ -120,8 +120,7 @@ struct LinearRun {
     Activation<float>* x = Leaf(&graph, "x", kRows, kIn);
     y = Linear(&graph, "y", x, {.units = kUnits, .precision = precision, .nonlinearity = Nonlinearity::kRelu});
     graph.Build(y, kRows);
-    for (std::size_t i = 0; i < graph.parameters().size(); ++i)
-      graph.parameters()[i] = static_cast<float>(Value(4, i));
+    for (std::size_t i = 0; i < graph.parameters().size(); ++i) graph.parameters()[i] = static_cast<float>(Value(4, i));
     const Step<float> step{
         .batch = &batch, .rows = kRows, .training = true, .seed = 1, .kernels = &Kernels<float>::Best()};
     graph.Forward(step);
