@@ -15,29 +15,29 @@ namespace {
 
 constexpr std::uint64_t kRows = 1'000'000;
 constexpr double kLeastAuc = 0.55;  // of a job that learns at all, on either log
-constexpr char kModel[] = R"(
+constexpr char kFeatures[] = R"(
 name: "bench"
+train { batch_size: 4096 epochs: 1 }
 feature { column: "I1..I13" bucket {} }
 feature { column: "C1..C26" categorical {} }
-model {
+)";
+constexpr char kModel[] = R"(
   name: "deepfm"
   embedding_dim: 16
   tower { hidden: 400 hidden: 400 hidden: 400 }
   embedding_optimizer { adagrad { learning_rate: 0.02 } }
   dense_optimizer { adam { learning_rate: 0.001 } }
   embedding_initializer { kind: NORMAL scale: 0.01 }
-}
-train { batch_size: 4096 epochs: 1 }
 )";
 
 std::string JobText(const std::string& log, proto::Model::Precision precision, std::uint32_t workers) {
-  std::string text = kModel;
+  std::string text = kFeatures;
   for (int i = 1; i <= 13; ++i) {
     const std::string column = "I" + std::to_string(i);
     text += "feature { name: \"" + column + "_number\" column: \"" + column +
             "\" number { transform: LOG scale: 0.25 } }\n";
   }
-  return text + "model { dense_precision: " + proto::Model::Precision_Name(precision) + " }\n" +
+  return text + "model {" + kModel + "dense_precision: " + proto::Model::Precision_Name(precision) + " }\n" +
          "cluster { servers: 1 workers: " + std::to_string(workers) + " }\n" + "data { format: CRITEO_TSV train: \"" +
          log + "\" }\n";
 }

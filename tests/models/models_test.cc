@@ -193,7 +193,8 @@ TEST_P(ModelsTest, EachSimdTargetAgreesWithTheOthersAndExactlyWithItself) {
 TEST(DensePrecisionTest, OfTheTowerAloneAndFp32WithoutTheInstructions) {
   const std::string rest = R"( model { name: "deepfm" embedding_dim: 5 tower { hidden: 17 hidden: 4 } })";
   const proto::Job plain_job = JobOf(kClicks + rest);
-  const proto::Job job = JobOf(kClicks + rest + "model { dense_precision: BF16 }");
+  proto::Job job = plain_job;
+  job.mutable_model()->set_dense_precision(proto::Model::BF16);
   TestData<float> plain_data(plain_job, {1, 2, 3, 4, 5}, TestData<float>::Lookups::kMany);
   TestData<float> data(job, {1, 2, 3, 4, 5}, TestData<float>::Lookups::kMany);
   const auto plain = RunStep(MakeTestModel<float>(plain_job, 9).get(), &plain_data);
