@@ -35,7 +35,7 @@ class ClickLog {
     }
     for (int c = 0; c < kTokens; ++c) {
       const std::uint64_t token = Mix(ranks_[c % ranks_.size()].At(Mix(i, 200 + c)), c);
-      logit += 0.6 * (UnitFloat(Mix(token, 3)) - 0.5f);
+      logit += 1.5 * (UnitFloat(Mix(token, 3)) - 0.5f);
       columns.append(word, std::snprintf(word, sizeof(word), "\t%08x", static_cast<unsigned>(token)));
     }
     *text += UnitFloat(Mix(i, 300)) < 1 / (1 + std::exp(-logit)) ? '1' : '0';
