@@ -34,9 +34,10 @@ constexpr Case kCases[] = {
      "a table that fits in memory; what the disk's random reads allow", TableSpill},
     {"train.deepfm", "forward, loss, backward of DeepFM 16, 400-400-400, batch 4096, one thread",
      "its matrix products alone", TrainDeepFm},
+    {"train.bytes", "bytes on the wire a row of DeepFM, and the AUC reached, by how values travel", "FP32", TrainBytes},
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
-    {"wire.push_pull", "pull and push of a minibatch's rows, there and back over ipc",
-     "copying the same bytes in memory", WirePushPull},
+    {"wire.push_pull", "rows pulled from and pushed to one server process over tcp",
+     "a server that is a map of vectors", WirePushPull},
 };
 
 void Print(const Case& c, const Figure& figure) {
