@@ -46,8 +46,6 @@ WorkPtr MakeWork(const std::vector<Key>& keys) {
   unique.keys.Resize(keys.size());
   std::copy(keys.begin(), keys.end(), unique.keys.begin());
   unique.shard_begin = {0, static_cast<std::uint32_t>(keys.size())};
-  AlignedBuffer<float>& gradients = work->gradients.emplace_back(keys.size() * kWireDim);
-  std::fill(gradients.begin(), gradients.end(), 1.0f);
   return work;
 }
 
@@ -85,7 +83,26 @@ Result<std::unique_ptr<WireClient>> WireClient::Connect(Network* network, const 
 
 void WireClient::Push(const WorkPtr& work) {
   work->clock = clock_++;
+  if (work->gradients.empty()) GiveGradients(work.get());
   client_.Push(work, 0);
+}
+
+// As in a pipeline, whose few works are used again and again: the gradients have just been written, or sent.
+void WireClient::GiveGradients(Work* work) {
+  AlignedBuffer<float> gradients;
+  if (!spare_.empty()) {
+    gradients = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  const std::size_t before = gradients.size();
+  gradients.Resize(work->keys[0].keys.size() * kWireDim);
+  if (gradients.size() != before) std::ranges::fill(gradients, 1.0f);
+  work->gradients.push_back(std::move(gradients));
+}
+
+void WireClient::Pushed(Work* work) {
+  spare_.push_back(std::move(work->gradients[0]));
+  work->gradients.clear();
 }
 
 Status WireClient::Receive() {
@@ -117,7 +134,10 @@ Status WireClient::Run(Exchange exchange, const std::vector<WorkPtr>& works, std
       }
       pulling.pop_front();
     }
-    while (!pushing.empty() && pushing.front()->unanswered == 0) pushing.pop_front();
+    while (!pushing.empty() && pushing.front()->unanswered == 0) {
+      if (exchange != Exchange::kPushPulled) Pushed(pushing.front().get());
+      pushing.pop_front();
+    }
   }
   return {};
 }

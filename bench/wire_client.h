@@ -15,7 +15,8 @@ namespace sherd::bench {
 enum class KeyKind { kHashes, kIntegers };
 constexpr const char* NameOf(KeyKind kind) { return kind == KeyKind::kHashes ? "hashes" : "integers"; }
 
-// Minibatches' worth of sorted keys, drawn uniformly from those of `rows` rows, and their gradients, all 1.
+// Minibatches' worth of sorted keys, drawn uniformly from those of `rows` rows. They have no gradients: the client
+// pushes ones.
 std::vector<WorkPtr> MakeWorks(KeyKind kind, std::uint64_t rows, std::size_t keys, std::size_t count);
 // The key of every row once.
 std::vector<WorkPtr> MakeAllRows(KeyKind kind, std::uint64_t rows);
@@ -41,12 +42,15 @@ class WireClient {
  private:
   WireClient(Network* network, const std::string& endpoint, const proto::ModelSpec& model, proto::Encoding encoding);
   void Push(const WorkPtr& work);
+  void GiveGradients(Work* work);
+  void Pushed(Work* work);
   Status Receive();
 
   const std::unique_ptr<Mailbox> mailbox_;
   const ParameterLayout layout_;
   PsClient client_;
   std::uint64_t clock_ = 0;
+  std::vector<AlignedBuffer<float>> spare_;  // gradients of works that have been pushed
 };
 
 }  // namespace sherd::bench

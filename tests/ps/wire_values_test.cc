@@ -37,15 +37,6 @@ Message Answer(ShardCluster* cluster, proto::Encoding encoding) {
   return std::move(replies[0].message);
 }
 
-std::vector<float> Decoded(const ValueCodec& codec, proto::Encoding encoding, const Frame& frame) {
-  const std::size_t rows = frame.size() / codec.bytes(encoding);
-  std::vector<float> values(rows * codec.floats());
-  for (std::size_t i = 0; i < rows; ++i) {
-    codec.Decode(encoding, frame.bytes().data() + i * codec.bytes(encoding), &values[i * codec.floats()]);
-  }
-  return values;
-}
-
 // Gradients of kKeys and of the dense blocks as they travel, and what they are once decoded.
 struct Encoded {
   Message push;
