@@ -132,6 +132,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
 }
 
 void PsClient::Retire(const WorkPtr& work) {
+  encoder_.Forget();
   work->unanswered = layout_->shards;
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::RETIRE, shard, work->task->epoch(), work->clock);
