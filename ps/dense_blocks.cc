@@ -60,8 +60,9 @@ void DenseBlocks::Push(const float* sums, float divisor, float rate_scale) {
     FindFiniteRows(sums, 1, length, &finite);
     if (finite != 0) {
       float* const row = &memory_[block.offset];
+      float* const state = row + length;
       const RowBatch batch{
-          .rows = {&row, 1}, .weights = 0, .state = length, .dim = length, .gradients = sums, .stride = length};
+          .rows = {&row, 1}, .states = {&state, 1}, .dim = length, .gradients = sums, .stride = length};
       optimizers_[block.place.tensor]->Update(batch, divisor, rate_scale, &scratch_);
     } else {
       ++refused_;

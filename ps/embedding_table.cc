@@ -9,7 +9,17 @@ namespace sherd {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kAhead = 16;  // keys between a prefetch and its use
+constexpr std::size_t kAhead = 32;  // rows between a prefetch and its use
+
+// Beyond a few lines the processor's own prefetcher has seen the pattern. Always inline, as is what calls it: GCC 12
+// takes a function that only prefetches for one without effect, and drops calls of it.
+[[gnu::always_inline]] inline void PrefetchLines(const std::byte* data, std::size_t bytes) {
+  const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(data);
+  const std::uintptr_t end = first + std::min(bytes, 8 * kLine);
+  for (std::uintptr_t line = first & ~(kLine - 1); line < end; line += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(line));
+  }
+}
 
 // Rows are short: a call of memcpy would cost more than the copying.
 void CopyFloats(const float* __restrict from, std::size_t n, float* __restrict to) {
@@ -23,6 +33,30 @@ void CopyFloats(const float* __restrict from, std::size_t n, float* __restrict t
   if (n > 0) std::memcpy(to, from, n * sizeof(float));
 }
 
+// Calls give(i, weights) for each of `places` that is a resident row, with its memory on the way kAhead rows before.
+// The others come into `absent`, of which the number is returned. `places` goes on with kAhead more, of any value.
+// kBytes: of weights, or 0 where they are not known when compiling.
+template <std::size_t kBytes, class Give>
+[[gnu::always_inline]] inline std::size_t VisitResident(const RowMemory::View rows, const std::uint32_t* places,
+                                                        std::size_t count, std::size_t bytes, std::uint16_t* absent,
+                                                        const Give& give) {
+  std::size_t absent_count = 0;
+  for (std::size_t i = 0; i < std::min(kAhead, count); ++i) PrefetchLines(rows.Weights(places[i]), bytes);
+  for (std::size_t i = 0; i < count; ++i) {
+    if constexpr (kBytes == kLine) {
+      __builtin_prefetch(rows.Weights(places[i + kAhead]));
+    } else {
+      PrefetchLines(rows.Weights(places[i + kAhead]), bytes);
+    }
+    if (RowPlace(places[i]).resident()) [[likely]] {
+      give(i, rows.Weights(places[i]));
+    } else {
+      absent[absent_count++] = static_cast<std::uint16_t>(i);
+    }
+  }
+  return absent_count;
+}
+
 }  // namespace
 
 EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot first, Slot end, std::string spill_dir)
@@ -31,7 +65,7 @@ EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot firs
       spill_dir_(std::move(spill_dir)),
       spills_(layout_.storage().at_budget() == proto::RowStorage::SPILL),
       index_(first, end),
-      rows_(layout_.row_bytes()),
+      rows_(layout_.state_offset(), layout_.row_bytes() - layout_.state_offset()),
       hand_(first) {
   constexpr std::uint64_t kIndexBytes = 17;  // a row, about
   std::uint64_t most = layout_.storage().max_rows();
@@ -53,48 +87,43 @@ Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
   on_disk_.clear();
   for (std::size_t first = 0; first < keys.size(); first += kPart) {
     const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
-    FindPart(part);
-    for (std::size_t i = 0; i < part.size(); ++i) {
-      if (i + kAhead < part.size()) PrefetchRow(places_[i + kAhead], layout_.weight_bytes());
-      const RowPlace place(places_[i]);
-      GiveWeights(part[i], place.resident() ? rows_.Row(place.number()) : nullptr, values + (first + i) * floats);
-      if (place.on_disk()) [[unlikely]]
-        on_disk_.push_back(first + i);
+    float* const out = values + first * floats;
+    index_.FindAll(part, kNone, spills_, places_.data());
+    std::array<std::uint16_t, kPart> absent;
+    const std::size_t count = GiveResident(part.size(), out, absent.data());
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::size_t i = absent[j];
+      GiveFirstWeights(part[i], out + i * floats);
+      if (RowPlace(places_[i]).on_disk()) on_disk_.push_back(first + i);
     }
   }
   return on_disk_.empty() ? Status() : PullFromDisk(keys, values);
 }
 
-// places_: of each key what the index says, or kNone. Keys that are not in their home buckets would make all wait for
-// memory: they come last, while their buckets are in the cache.
-void EmbeddingTable::FindPart(std::span<const Key> keys) {
-  std::array<std::uint16_t, kPart> late;
-  std::size_t late_count = 0;
-  const auto note = [&](std::size_t i, std::uint32_t* value) {
-    places_[i] = value == nullptr ? kNone : *value;
-    if (spills_ && value != nullptr) KeyIndex::Mark(value);
-  };
-  for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
-    if (i < keys.size()) index_.Prefetch(Mix(keys[i]));
-    if (i < kAhead) continue;
-    const std::size_t k = i - kAhead;
-    KeyIndex::Rest rest = KeyIndex::Rest::kNone;
-    std::uint32_t* value = index_.FindAtHome(keys[k], Mix(keys[k]), &rest);
-    late[late_count] = static_cast<std::uint16_t>(k);
-    late_count += rest == KeyIndex::Rest::kBeyond ? 1 : 0;
-    note(k, value);
+std::size_t EmbeddingTable::GiveResident(std::size_t count, float* values, std::uint16_t* absent) {
+  const std::size_t floats = layout_.weight_floats(), bytes = layout_.weight_bytes();
+  const RowMemory::View rows = rows_.view();
+  const std::uint32_t* const places = places_.data();
+  std::fill_n(places_.begin() + static_cast<std::ptrdiff_t>(count), kAhead, 0);
+  if (!layout_.plain()) {
+    return VisitResident<0>(rows, places, count, bytes, absent, [&](std::size_t i, const std::byte* weights) {
+      layout_.DecodeWeights(weights, values + i * floats);
+    });
   }
-  for (std::size_t i = 0; i < late_count; ++i) note(late[i], index_.Find(keys[late[i]], Mix(keys[late[i]])));
+  if (bytes == kLine) {
+    return VisitResident<kLine>(rows, places, count, bytes, absent, [=](std::size_t i, const std::byte* weights) {
+      std::memcpy(values + i * (kLine / sizeof(float)), weights, kLine);
+    });
+  }
+  return VisitResident<0>(rows, places, count, bytes, absent, [=](std::size_t i, const std::byte* weights) {
+    CopyFloats(reinterpret_cast<const float*>(weights), floats, values + i * floats);
+  });
 }
 
-inline void EmbeddingTable::GiveWeights(Key key, const std::byte* row, float* values) {
-  if (row != nullptr) {
-    if (layout_.plain()) return CopyFloats(reinterpret_cast<const float*>(row), layout_.weight_floats(), values);
-    return layout_.DecodeWeights(row, values);
-  }
+// Of a key without a row, as they will be kept.
+void EmbeddingTable::GiveFirstWeights(Key key, float* values) {
   layout_.InitWeights(RowStream(stream_, key), values);
   if (layout_.plain()) return;
-  // As the row will be kept.
   floats_.Resize(layout_.row_floats());
   encoded_.resize(layout_.row_bytes());
   std::memcpy(floats_.data(), values, layout_.weight_floats() * sizeof(float));
@@ -110,33 +139,48 @@ Status EmbeddingTable::PullFromDisk(std::span<const Key> keys, float* values) {
   for (std::size_t i = 0; i < on_disk_.size(); ++i) {
     layout_.DecodeWeights(&disk_rows_[i * layout_.row_bytes()], values + on_disk_[i] * layout_.weight_floats());
   }
-  if (MakeRoom(disk_keys_.size()).ok()) BringBack(disk_keys_, disk_rows_.data());
+  if (MakeRoom({.rows = disk_keys_.size(), .keys = 0, .most = disk_keys_.size()}).ok())
+    BringBack(disk_keys_, disk_rows_.data());
   return {};
 }
 
 // ---- push ----------------------------------------------------------------------------------------------------------
 
 Status EmbeddingTable::Prepare(std::span<const Key> keys) {
-  RETURN_IF_ERROR(MakeRoom(keys.size()));
-  if (spill_ == nullptr) return {};
-  FindOnDisk(keys);
+  const Need most{.rows = keys.size(), .keys = keys.size(), .most = keys.size()};
+  const bool ample = HasRoom(most);
+  if (ample && spill_ == nullptr) return {};
+  Need need = FindAway(keys);
+  if (!ample && !HasRoom(need)) {
+    RETURN_IF_ERROR(MakeRoom(need));
+    need = FindAway(keys);  // some of these keys may have gone
+    if (!HasRoom(need)) {
+      RETURN_IF_ERROR(MakeRoom(most));
+      FindAway(keys);
+    }
+  }
   if (disk_keys_.empty()) return {};
   RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
   BringBack(disk_keys_, disk_rows_.data());
   return {};
 }
 
-void EmbeddingTable::FindOnDisk(std::span<const Key> keys) {
+// What the keys lack. disk_keys_: those whose rows are on disk. Under SPILL their entries are marked, so that what comes
+// in between spares them.
+EmbeddingTable::Need EmbeddingTable::FindAway(std::span<const Key> keys) {
+  Need need{.rows = keys.size(), .keys = keys.size(), .most = keys.size()};
   disk_keys_.clear();
-  for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
-    if (i < keys.size()) index_.Prefetch(Mix(keys[i]));
-    if (i < kAhead) continue;
-    const Key key = keys[i - kAhead];
-    std::uint32_t* value = index_.Find(key, Mix(key));
-    if (value == nullptr) continue;
-    KeyIndex::Mark(value);  // so that what comes in between spares it
-    if (RowPlace(*value).on_disk()) disk_keys_.push_back(key);
+  for (std::size_t first = 0; first < keys.size(); first += kPart) {
+    const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
+    index_.FindAll(part, kNone, spills_, places_.data());
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const RowPlace place(places_[i]);
+      if (place.value() != kNone) --need.keys;
+      if (place.resident()) --need.rows;
+      if (place.on_disk()) disk_keys_.push_back(part[i]);
+    }
   }
+  return need;
 }
 
 void EmbeddingTable::PushPrepared(std::span<const Key> keys, const float* sums, const PushStep& step) {
@@ -154,100 +198,105 @@ void EmbeddingTable::PushAll(std::span<const Key> keys, const float* sums, const
     const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
     const float* part_sums = sums + first * floats;
     FindRowsOfPart(part, part_sums);
-    PrefetchGroup(0, part.size());
+    const RowMemory::View rows = rows_.view();
+    const auto prefetch = [&](std::size_t begin) __attribute__((always_inline)) {
+      for (std::size_t i = begin; i < std::min(begin + kGroup, part.size()); ++i) {
+        PrefetchLines(rows.Weights(places_[i]), layout_.weight_bytes());
+        PrefetchLines(rows.Rest(places_[i]), layout_.state_bytes());
+      }
+    };
+    prefetch(0);
     for (std::size_t group = 0; group < part.size(); group += kGroup) {
-      PrefetchGroup(group + kGroup, part.size());
+      prefetch(group + kGroup);
       const std::size_t n = std::min(kGroup, part.size() - group);
       ApplyGroup(part.subspan(group, n), part_sums + group * floats, step, {&places_[group], n});
     }
   }
 }
 
-void EmbeddingTable::PrefetchGroup(std::size_t first, std::size_t end) const {
-  for (std::size_t i = first; i < std::min(first + kGroup, end); ++i) PrefetchRow(places_[i], layout_.row_bytes());
-}
-
 // places_: of each key the number of its row, which is made if need be, or kNone: it is refused, or not admitted yet.
 void EmbeddingTable::FindRowsOfPart(std::span<const Key> keys, const float* sums) {
   std::array<std::uint8_t, kPart> finite;
-  std::array<std::uint16_t, kPart> late;
-  std::size_t late_count = 0;
+  std::array<std::uint16_t, kPart> new_rows;
+  std::size_t count = 0;
   FindFiniteRows(sums, keys.size(), layout_.weight_floats(), finite.data());
-  for (std::size_t i = 0; i < keys.size() + kAhead; ++i) {
-    if (i < keys.size()) index_.Prefetch(Mix(keys[i]));
-    if (i < kAhead) continue;
-    const std::size_t k = i - kAhead;
-    if (finite[k] == 0) [[unlikely]] {
+  index_.FindAll(keys, kNone, spills_, places_.data());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const RowPlace place(places_[i]);
+    if (finite[i] != 0 && place.resident()) [[likely]]
+      continue;
+    if (finite[i] == 0) {
       ++counters_.refused_rows;
-      counters_.refused_key = keys[k];
-      places_[k] = kNone;
+      counters_.refused_key = keys[i];
+    } else if (Admit(keys[i], place)) {
+      new_rows[count++] = static_cast<std::uint16_t>(i);
       continue;
     }
-    const std::uint64_t hash = Mix(keys[k]);
-    KeyIndex::Rest rest = KeyIndex::Rest::kNone;
-    std::uint32_t* value = index_.FindAtHome(keys[k], hash, &rest);
-    if (rest == KeyIndex::Rest::kBeyond) {
-      late[late_count++] = static_cast<std::uint16_t>(k);
-    } else {
-      places_[k] = RowForPush(keys[k], hash, value);
-    }
+    places_[i] = kNone;
   }
-  for (std::size_t i = 0; i < late_count; ++i) {
-    const std::uint64_t hash = Mix(keys[late[i]]);
-    places_[late[i]] = RowForPush(keys[late[i]], hash, index_.Find(keys[late[i]], hash));
-  }
+  for (std::size_t i = 0; i < count; i += kGroup) MakeRows(keys, {&new_rows[i], std::min(kGroup, count - i)});
 }
 
-// The key's row, which is made if it is time for it, or kNone. `value` is what the index has of the key.
-std::uint32_t EmbeddingTable::RowForPush(Key key, std::uint64_t hash, std::uint32_t* value) {
+// Counts a sighting of a key without a row. Is it time for one?
+bool EmbeddingTable::Admit(Key key, RowPlace place) {
   const std::uint32_t admit_after = layout_.storage().admit_after();
-  if (value == nullptr) {
-    if (admit_after > 1) {
-      index_.Insert(key, hash, RowPlace::Candidate(1).value());
-      ++candidates_;
-      ++counters_.dropped_updates;
-      return kNone;
-    }
-    const std::uint32_t row = AddRow(key);
-    value = index_.Insert(key, hash, RowPlace::Resident(row).value());
-    if (spills_) KeyIndex::Mark(value);
-    return row;
+  if (place.value() == kNone) {
+    if (admit_after <= 1) return true;
+    index_.Insert(key, Mix(key), RowPlace::Candidate(1).value());
+    ++candidates_;
+  } else {
+    CHECK(place.candidate()) << "key " << key << " was left on disk";
+    if (place.sightings() + 1 >= admit_after) return true;
+    *index_.Find(key, Mix(key)) = RowPlace::Candidate(place.sightings() + 1).value();
   }
-  const RowPlace place(*value);
-  if (spills_) KeyIndex::Mark(value);
-  if (place.resident()) [[likely]]
-    return place.number();
-  CHECK(place.candidate()) << "key " << key << " was left on disk";
-  if (place.sightings() + 1 < admit_after) {
-    *value = RowPlace::Candidate(place.sightings() + 1).value();
-    ++counters_.dropped_updates;
-    return kNone;
-  }
-  const std::uint32_t row = AddRow(key);
-  *value = RowPlace::Resident(row).value();
-  --candidates_;
-  return row;
+  ++counters_.dropped_updates;
+  return false;
 }
 
-// A new row with its first weights and state.
-std::uint32_t EmbeddingTable::AddRow(Key key) {
-  const std::uint32_t number = rows_.Take();
-  CHECK_LT(number, RowPlace::kMostRows) << "a table's rows in one shard are numbered by 31 bits: use more shards";
-  std::byte* row = rows_.Row(number);
-  if (layout_.plain()) {
-    layout_.InitWeights(RowStream(stream_, key), reinterpret_cast<float*>(row));
-    layout_.InitState(reinterpret_cast<float*>(row));
-  } else {
-    floats_.Resize(layout_.row_floats());
-    layout_.InitWeights(RowStream(stream_, key), floats_.data());
-    layout_.EncodeRow(floats_.data(), {}, row);
-    layout_.DecodeWeights(row, floats_.data());
-    layout_.InitState(floats_.data());
-    layout_.EncodeRow(floats_.data(), {}, row);
+// Rows with their first weights and state, for the keys of these numbers. places_ has what the index says of them, and
+// gets the rows' numbers.
+void EmbeddingTable::MakeRows(std::span<const Key> keys, std::span<const std::uint16_t> which) {
+  std::array<std::uint32_t, kGroup> rows;
+  std::array<std::uint64_t, kGroup> streams;
+  std::array<float*, kGroup> weights;
+  for (std::size_t i = 0; i < which.size(); ++i) rows[i] = rows_.Take();
+  floats_.Resize(kGroup * layout_.row_floats());
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    CHECK_LT(rows[i], RowPlace::kMostRows) << "a table's rows in one shard are numbered by 31 bits: use more shards";
+    streams[i] = RowStream(stream_, keys[which[i]]);
+    weights[i] =
+        layout_.plain() ? reinterpret_cast<float*>(rows_.Weights(rows[i])) : &floats_[i * layout_.row_floats()];
   }
-  if (layout_.usage().count != 0) std::memset(row + layout_.usage().count, 0, sizeof(std::uint32_t));
+  layout_.InitWeights({streams.data(), which.size()}, {weights.data(), which.size()});
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    std::byte* const rest = rows_.Rest(rows[i]);
+    if (layout_.plain()) {
+      layout_.InitState(weights[i], reinterpret_cast<float*>(rest));
+    } else {
+      // The state is that of the weights as they are kept.
+      std::byte* const row = rows_.Weights(rows[i]);
+      layout_.EncodeRow(weights[i], {}, row, rest);
+      layout_.DecodeWeights(row, weights[i]);
+      layout_.InitState(weights[i], weights[i] + layout_.weight_floats());
+      layout_.EncodeRow(weights[i], {}, row, rest);
+    }
+    if (layout_.usage().count != 0) std::memset(UsageField(rows[i], layout_.usage().count), 0, sizeof(std::uint32_t));
+  }
+  for (std::size_t i = 0; i < which.size(); ++i) Enter(keys[which[i]], rows[i], &places_[which[i]]);
+}
+
+// A new row into the index. `place` is what the index says of the key, and gets the row's number.
+void EmbeddingTable::Enter(Key key, std::uint32_t row, std::uint32_t* place) {
+  const std::uint64_t hash = Mix(key);
+  if (*place == kNone) {
+    std::uint32_t* value = index_.Insert(key, hash, RowPlace::Resident(row).value());
+    if (spills_) KeyIndex::Mark(value);
+  } else {
+    *index_.Find(key, hash) = RowPlace::Resident(row).value();
+    --candidates_;
+  }
+  *place = row;
   if (slot_limit_ > 0) CountRow(key);
-  return number;
 }
 
 void EmbeddingTable::CountRow(Key key) {
@@ -270,31 +319,38 @@ void EmbeddingTable::ApplyGroup(std::span<const Key> keys, const float* sums, co
 void EmbeddingTable::ApplyRun(std::span<const Key> keys, const float* sums, const PushStep& step,
                               std::span<const std::uint32_t> rows) {
   const bool uses = layout_.usage().clock + layout_.usage().second + layout_.usage().count != 0;
-  std::array<float*, kGroup> floats;
+  std::array<float*, kGroup> weights, states;
   if (layout_.plain()) {
-    for (std::size_t i = 0; i < rows.size(); ++i) floats[i] = reinterpret_cast<float*>(rows_.Row(rows[i]));
-    UpdateSegments({floats.data(), rows.size()}, sums, step);
+    const RowMemory::View memory = rows_.view();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      weights[i] = reinterpret_cast<float*>(memory.Weights(rows[i]));
+      states[i] = reinterpret_cast<float*>(memory.Rest(rows[i]));
+    }
+    UpdateSegments({weights.data(), rows.size()}, {states.data(), rows.size()}, sums, step);
   } else {
     floats_.Resize(kGroup * layout_.row_floats());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      floats[i] = &floats_[i * layout_.row_floats()];
-      layout_.DecodeRow(rows_.Row(rows[i]), floats[i]);
+      weights[i] = &floats_[i * layout_.row_floats()];
+      states[i] = weights[i] + layout_.weight_floats();
+      layout_.DecodeRow(rows_.Weights(rows[i]), rows_.Rest(rows[i]), weights[i]);
     }
-    UpdateSegments({floats.data(), rows.size()}, sums, step);
+    UpdateSegments({weights.data(), rows.size()}, {states.data(), rows.size()}, sums, step);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const Rounding rounding{.stochastic = true, .noise = Mix(stream_, step.noise, keys[i])};
-      layout_.EncodeRow(floats[i], rounding, rows_.Row(rows[i]));
+      layout_.EncodeRow(weights[i], rounding, rows_.Weights(rows[i]), rows_.Rest(rows[i]));
     }
   }
   if (!uses) return;
-  for (const std::uint32_t row : rows) NoteUse(rows_.Row(row), step);
+  for (const std::uint32_t row : rows) NoteUse(row, step);
 }
 
-void EmbeddingTable::UpdateSegments(std::span<float* const> rows, const float* sums, const PushStep& step) {
+void EmbeddingTable::UpdateSegments(std::span<float* const> weights, std::span<float* const> states, const float* sums,
+                                    const PushStep& step) {
   for (const RowLayout::Segment& segment : layout_.segments()) {
-    const RowBatch batch{.rows = rows,
+    const RowBatch batch{.rows = weights,
+                         .states = states,
                          .weights = segment.weights,
-                         .state = segment.state,
+                         .state = segment.state - layout_.weight_floats(),
                          .dim = segment.dim,
                          .gradients = sums + segment.weights,
                          .stride = layout_.weight_floats()};
@@ -302,35 +358,28 @@ void EmbeddingTable::UpdateSegments(std::span<float* const> rows, const float* s
   }
 }
 
-void EmbeddingTable::NoteUse(std::byte* row, const PushStep& step) const {
+void EmbeddingTable::NoteUse(std::uint32_t row, const PushStep& step) const {
   const RowLayout::Usage& usage = layout_.usage();
   const std::uint32_t clock = static_cast<std::uint32_t>(step.clock);
-  if (usage.clock != 0) std::memcpy(row + usage.clock, &clock, sizeof(clock));
-  if (usage.second != 0) std::memcpy(row + usage.second, &step.seconds, sizeof(step.seconds));
+  if (usage.clock != 0) std::memcpy(UsageField(row, usage.clock), &clock, sizeof(clock));
+  if (usage.second != 0) std::memcpy(UsageField(row, usage.second), &step.seconds, sizeof(step.seconds));
   if (usage.count == 0) return;
   std::uint32_t count;
-  std::memcpy(&count, row + usage.count, sizeof(count));
+  std::memcpy(&count, UsageField(row, usage.count), sizeof(count));
   count = std::max(count + 1, count);
-  std::memcpy(row + usage.count, &count, sizeof(count));
-}
-
-inline void EmbeddingTable::PrefetchRow(std::uint32_t place, std::uint32_t bytes) const {
-  if (!RowPlace(place).resident()) return;
-  // Beyond a few lines the processor's own prefetcher has seen the pattern.
-  const std::byte* row = rows_.Row(place);
-  const std::byte* end = row + std::min<std::size_t>(bytes, 8 * kLine) - 1;
-  for (const std::byte* line = row; line < end; line += kLine) __builtin_prefetch(line);
-  __builtin_prefetch(end);
+  std::memcpy(UsageField(row, usage.count), &count, sizeof(count));
 }
 
 // ---- whole rows ----------------------------------------------------------------------------------------------------
 
 Status EmbeddingTable::Restore(Key key, const std::byte* row) {
   const std::uint64_t hash = Mix(key);
-  if (const std::uint32_t* value = index_.Find(key, hash); value != nullptr) Erase(key, RowPlace(*value));
-  RETURN_IF_ERROR(MakeRoom(1));
+  const std::uint32_t* old = index_.Find(key, hash);
+  if (old == nullptr || !RowPlace(*old).resident()) RETURN_IF_ERROR(MakeRoom({.rows = 1, .keys = 1, .most = 1}));
+  old = index_.Find(key, hash);
+  if (old != nullptr) Erase(key, RowPlace(*old));
   const std::uint32_t number = rows_.Take();
-  std::memcpy(rows_.Row(number), row, layout_.row_bytes());
+  rows_.Write(row, number);
   index_.Insert(key, hash, RowPlace::Resident(number).value());
   if (slot_limit_ > 0) CountRow(key);
   if (!full_slots_.empty()) KeepSlotLimits();
@@ -344,7 +393,7 @@ Status EmbeddingTable::RestoreCandidate(Key key, std::uint32_t sightings) {
   }
   const std::uint64_t hash = Mix(key);
   if (index_.Find(key, hash) != nullptr) return Status::BadData("key " + std::to_string(key) + " comes twice");
-  RETURN_IF_ERROR(MakeRoom(1));
+  RETURN_IF_ERROR(MakeRoom({.rows = 1, .keys = 1, .most = 1}));
   index_.Insert(key, hash, RowPlace::Candidate(sightings).value());
   ++candidates_;
   return {};
@@ -354,19 +403,26 @@ Status EmbeddingTable::ReadSlot(Slot slot, SlotContents* contents) {
   contents->rows.clear();
   contents->candidates.clear();
   disk_keys_.clear();
+  std::vector<std::pair<Key, std::uint32_t>> resident;
   index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
     const RowPlace place(*value);
     if (place.candidate()) {
       contents->candidates.emplace_back(key, place.sightings());
     } else if (place.resident()) {
-      contents->rows.emplace_back(key, rows_.Row(place.number()));
+      resident.emplace_back(key, place.number());
     } else {
       disk_keys_.push_back(key);
     }
   });
   if (!disk_keys_.empty()) RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
+  const std::size_t bytes = layout_.row_bytes();
+  read_rows_.resize(resident.size() * bytes);
+  for (std::size_t i = 0; i < resident.size(); ++i) {
+    rows_.Read(resident[i].second, &read_rows_[i * bytes]);
+    contents->rows.emplace_back(resident[i].first, &read_rows_[i * bytes]);
+  }
   for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
-    contents->rows.emplace_back(disk_keys_[i], &disk_rows_[i * layout_.row_bytes()]);
+    contents->rows.emplace_back(disk_keys_[i], &disk_rows_[i * bytes]);
   }
   std::ranges::sort(contents->rows);
   std::ranges::sort(contents->candidates);

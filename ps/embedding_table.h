@@ -48,7 +48,7 @@ class EmbeddingTable {
   Status Pull(std::span<const Key> keys, float* values);
 
   // Makes a push of these keys certain to succeed if it comes next: room for their rows, and those on disk in memory.
-  // Unavailable: there is no room in the budget, or on disk.
+  // Unavailable: their rows alone are more than the budget, or there is no room on disk.
   Status Prepare(std::span<const Key> keys);
   // One optimizer step of each key's row by `sums`, [keys, weight_floats]. Keys are distinct. A row whose gradient has
   // a NaN, an infinity or a value whose square is one keeps all its bits and is counted.
@@ -98,10 +98,15 @@ class EmbeddingTable {
   std::uint64_t bytes() const { return index_.bytes() + rows_.bytes() + rows_.free_rows() * sizeof(std::uint32_t); }
 
  private:
-  static constexpr std::size_t kPart = 2048;  // keys that are looked up before their rows are touched
-  static constexpr std::size_t kGroup = 32;   // rows that are updated together
+  static constexpr std::size_t kPart = KeyIndex::kMostAtOnce;  // keys that are looked up before their rows are touched
+  static constexpr std::size_t kGroup = 32;                    // rows that are updated together
   static constexpr std::uint32_t kNone = RowPlace::kNone;
 
+  struct Need {
+    std::uint64_t rows;  // in memory
+    std::uint64_t keys;  // in the index
+    std::uint64_t most;  // of both, should all that the batch has go to make room
+  };
   struct RowUse {
     Key key;
     RowPlace place;
@@ -110,40 +115,46 @@ class EmbeddingTable {
   };
 
   // embedding_table.cc
-  void FindPart(std::span<const Key> keys);
-  void GiveWeights(Key key, const std::byte* row, float* values);
-  void FindOnDisk(std::span<const Key> keys);
+  std::size_t GiveResident(std::size_t count, float* values, std::uint16_t* absent);
+  void GiveFirstWeights(Key key, float* values);
+  Need FindAway(std::span<const Key> keys);
   Status PullFromDisk(std::span<const Key> keys, float* values);
   void PushAll(std::span<const Key> keys, const float* sums, const PushStep& step);
   void FindRowsOfPart(std::span<const Key> keys, const float* sums);
-  void PrefetchGroup(std::size_t first, std::size_t end) const;
-  std::uint32_t RowForPush(Key key, std::uint64_t hash, std::uint32_t* value);
-  std::uint32_t AddRow(Key key);
+  bool Admit(Key key, RowPlace place);
+  void MakeRows(std::span<const Key> keys, std::span<const std::uint16_t> which);
+  void Enter(Key key, std::uint32_t row, std::uint32_t* place);
   void CountRow(Key key);
   void ApplyGroup(std::span<const Key> keys, const float* sums, const PushStep& step,
                   std::span<const std::uint32_t> rows);
   void ApplyRun(std::span<const Key> keys, const float* sums, const PushStep& step,
                 std::span<const std::uint32_t> rows);
-  void UpdateSegments(std::span<float* const> rows, const float* sums, const PushStep& step);
-  void NoteUse(std::byte* row, const PushStep& step) const;
-  void PrefetchRow(std::uint32_t place, std::uint32_t bytes) const;
+  void UpdateSegments(std::span<float* const> weights, std::span<float* const> states, const float* sums,
+                      const PushStep& step);
+  void NoteUse(std::uint32_t row, const PushStep& step) const;
+  // Of a resident row; `field` is one of layout_.usage().
+  std::byte* UsageField(std::uint32_t row, std::uint32_t field) const {
+    return rows_.Rest(row) + (field - layout_.state_offset());
+  }
 
   // table_room.cc
-  Status MakeRoom(std::uint64_t rows);
+  bool HasRoom(const Need& need) const;
+  Status MakeRoom(const Need& need);
   Status SpillRows(std::uint64_t wanted);
   Status SpillSlots(std::uint64_t wanted, std::uint32_t* slots);
   Status CompactSpill();
-  Status EvictRows(std::uint64_t rows);
-  Status NoRoom(std::uint64_t bytes) const;
+  Status EvictRows(const Need& need);
+  Status EvictFromSlot(Slot slot, bool must_be_rows);
   Status ReadFromDisk(std::span<const Key> keys, std::vector<std::byte>* rows);
   void BringBack(std::span<const Key> keys, const std::byte* rows);
   Status UsesOfSlot(Slot slot, std::vector<RowUse>* uses);
-  RowUse UseOf(Key key, RowPlace place, const std::byte* row) const;
+  // `rest`: the row's bytes from its state on.
+  RowUse UseOf(Key key, RowPlace place, const std::byte* rest) const;
   void HalveCountsOnDisk(std::span<RowUse> uses);
   Status KeepMostUsed(Slot slot, std::uint64_t keep);
   Status Expire(Slot slot);
   void KeepSlotLimits();
-  void DropCandidates(Slot slot);
+  Slot NextSlot(Slot slot) const { return slot + 1 == index_.end_slot() ? index_.first_slot() : slot + 1; }
   void Erase(Key key, RowPlace place);
 
   const RowLayout layout_;
@@ -168,9 +179,9 @@ class EmbeddingTable {
 
   // Memory that is used again from call to call.
   AlignedBuffer<float> scratch_, floats_;
-  std::vector<std::byte> encoded_, disk_rows_;
-  std::array<std::uint32_t, kPart> places_;
-  std::vector<std::size_t> on_disk_;  // of a batch's keys
+  std::vector<std::byte> encoded_, disk_rows_, read_rows_;
+  std::array<std::uint32_t, kPart + 32> places_;  // and some that are only prefetched
+  std::vector<std::size_t> on_disk_;              // of a batch's keys
   std::vector<Key> disk_keys_;
   AlignedBuffer<float> disk_values_;
 };

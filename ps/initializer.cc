@@ -94,13 +94,17 @@ HWY_INLINE void FillWith(std::uint64_t stream, std::uint64_t first, double scale
 }
 
 void FillNormal(std::span<const std::uint64_t> streams, std::uint64_t first, double scale, std::size_t dim,
-                float* const* outs) {
-  for (std::size_t r = 0; r < streams.size(); ++r) FillWith<NormalLanes>(streams[r], first, scale, outs[r], dim);
+                float* const* outs, std::size_t offset) {
+  for (std::size_t r = 0; r < streams.size(); ++r) {
+    FillWith<NormalLanes>(streams[r], first, scale, outs[r] + offset, dim);
+  }
 }
 
 void FillUniform(std::span<const std::uint64_t> streams, std::uint64_t first, double scale, std::size_t dim,
-                 float* const* outs) {
-  for (std::size_t r = 0; r < streams.size(); ++r) FillWith<UniformLanes>(streams[r], first, scale, outs[r], dim);
+                 float* const* outs, std::size_t offset) {
+  for (std::size_t r = 0; r < streams.size(); ++r) {
+    FillWith<UniformLanes>(streams[r], first, scale, outs[r] + offset, dim);
+  }
 }
 
 }  // namespace sherd::HWY_NAMESPACE
@@ -134,19 +138,25 @@ Initializer::Initializer(const proto::Initializer& spec, std::uint32_t fan_in, s
 
 void Initializer::Fill(std::uint64_t stream, std::uint64_t first, std::span<float> out) const {
   float* const data = out.data();
-  FillRows({&stream, 1}, first, out.size(), {&data, 1});
+  FillAll({&stream, 1}, first, out.size(), {&data, 1}, 0);
 }
 
 void Initializer::FillRows(std::span<const std::uint64_t> streams, std::uint64_t first, std::size_t dim,
-                           std::span<float* const> outs) const {
+                           std::span<float* const> rows) const {
+  FillAll(streams, first, dim, rows, first);
+}
+
+// outs[i][offset, offset + dim) from streams[i].
+void Initializer::FillAll(std::span<const std::uint64_t> streams, std::uint64_t first, std::size_t dim,
+                          std::span<float* const> outs, std::size_t offset) const {
   switch (shape_) {
     case Shape::kConstant:
-      for (float* out : outs) std::fill_n(out, dim, static_cast<float>(scale_));
+      for (float* out : outs) std::fill_n(out + offset, dim, static_cast<float>(scale_));
       return;
     case Shape::kUniform:
-      return HWY_DYNAMIC_DISPATCH(FillUniform)(streams, first, scale_, dim, outs.data());
+      return HWY_DYNAMIC_DISPATCH(FillUniform)(streams, first, scale_, dim, outs.data(), offset);
     case Shape::kNormal:
-      return HWY_DYNAMIC_DISPATCH(FillNormal)(streams, first, scale_, dim, outs.data());
+      return HWY_DYNAMIC_DISPATCH(FillNormal)(streams, first, scale_, dim, outs.data(), offset);
   }
 }
 

@@ -19,12 +19,15 @@ class Initializer {
 
   // Elements first, first + 1, … of a stream.
   void Fill(std::uint64_t stream, std::uint64_t first, std::span<float> out) const;
-  // The same of several streams: outs[i][0, dim) from streams[i].
+  // Of several rows the elements [first, first + dim): rows[i][first, first + dim) from streams[i].
   void FillRows(std::span<const std::uint64_t> streams, std::uint64_t first, std::size_t dim,
-                std::span<float* const> outs) const;
+                std::span<float* const> rows) const;
 
  private:
   enum class Shape { kConstant, kUniform, kNormal };
+
+  void FillAll(std::span<const std::uint64_t> streams, std::uint64_t first, std::size_t dim,
+               std::span<float* const> outs, std::size_t offset) const;
 
   Shape shape_;
   double scale_;  // the constant; half the width; the deviation of one unit of a sum of hashes' parts

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <array>
 
 namespace sherd {
 namespace {
@@ -12,6 +13,7 @@ constexpr std::uint64_t kSpare = 64;  // buckets behind the last home: at least 
 // While growing: buckets moved for each insertion, so that it ends long before the next growth begins, and at a time.
 constexpr std::uint32_t kMovesPerInsert = 4;
 constexpr std::uint32_t kMovesAtOnce = 64;
+constexpr std::size_t kAhead = 32;  // keys between a prefetch and its use
 
 // At most 85 % full: then nine look-ups of ten end in their first bucket.
 std::uint64_t LimitOf(std::uint64_t buckets, std::uint32_t entries) { return buckets * entries * 85 / 100; }
@@ -33,10 +35,59 @@ void KeyIndex::SetBuckets(std::uint64_t buckets) {
   buckets_ = reinterpret_cast<Bucket*>(memory_.data());
 }
 
+// Homes first. Then every key is looked for in its home, without a branch that depends on it; then those that go on in
+// the next bucket, and so on, one bucket further each time. So no look-up waits for memory by itself.
+template <bool kMark>
+void KeyIndex::FindEach(std::span<const Key> keys, std::uint32_t none, std::uint32_t* values) const {
+  CHECK_LE(keys.size(), kMostAtOnce);
+  std::array<std::uint32_t, kMostAtOnce + kAhead> homes;
+  std::array<std::uint16_t, kMostAtOnce> beyond;
+  const std::size_t count = keys.size();
+  if (count == 0) return;
+  for (std::size_t i = 0; i < count; ++i) homes[i] = static_cast<std::uint32_t>(HomeOf(Mix(keys[i])));
+  std::fill_n(homes.begin() + static_cast<std::ptrdiff_t>(count), kAhead, homes[0]);
+
+  // Whether the key must be looked for in the next bucket.
+  const auto look = [&](std::size_t i, Bucket& bucket) {
+    const std::uint32_t found = Match(bucket, keys[i]);
+    const std::uint32_t value = bucket.values[std::countr_zero(found | 1u << (kEntries - 1))];
+    values[i] = found != 0 ? value : none;
+    if (kMark) bucket.marks |= static_cast<std::uint8_t>(found);
+    return found == 0 && bucket.count == kEntries;
+  };
+  for (std::size_t i = 0; i < std::min(kAhead, count); ++i) __builtin_prefetch(&buckets_[homes[i]]);
+  std::size_t left = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    __builtin_prefetch(&buckets_[homes[i + kAhead]]);
+    beyond[left] = static_cast<std::uint16_t>(i);
+    const std::size_t more = look(i, buckets_[homes[i]]) ? 1 : 0;
+    __builtin_prefetch(&buckets_[homes[i] + more]);
+    left += more;
+  }
+  for (std::uint32_t step = 1; left > 0; ++step) {
+    std::size_t still = 0;
+    for (std::size_t j = 0; j < left; ++j) {
+      const std::uint16_t i = beyond[j];
+      beyond[still] = i;
+      const std::size_t more = look(i, buckets_[homes[i] + step]) ? 1 : 0;
+      __builtin_prefetch(&buckets_[homes[i] + step + more]);
+      still += more;
+    }
+    left = still;
+  }
+}
+
+template void KeyIndex::FindEach<false>(std::span<const Key>, std::uint32_t, std::uint32_t*) const;
+template void KeyIndex::FindEach<true>(std::span<const Key>, std::uint32_t, std::uint32_t*) const;
+
 std::uint64_t KeyIndex::BytesAfter(std::uint64_t more) const {
-  std::uint64_t buckets = homes_;
-  while (size_ + more > LimitOf(buckets, kEntries)) buckets = NextSize(buckets);
-  return std::max<std::uint64_t>(bytes(), (buckets + kSpare + buckets / 256) * sizeof(Bucket));
+  return size_ + more <= limit_ ? bytes() : std::max(bytes(), BytesOf(size_ + more));
+}
+
+std::uint64_t KeyIndex::BytesOf(std::uint64_t entries) {
+  std::uint64_t buckets = kFirstBuckets;
+  while (entries > LimitOf(buckets, kEntries)) buckets = NextSize(buckets);
+  return (buckets + kSpare + buckets / 256) * sizeof(Bucket);
 }
 
 std::uint32_t* KeyIndex::Insert(Key key, std::uint64_t hash, std::uint32_t value) {

@@ -33,9 +33,6 @@ class KeyIndex {
   // For the slots [first, end).
   KeyIndex(Slot first, Slot end);
 
-  // Brings the home of a key into the cache. `hash` is Mix(key), here and below; the key's slot must be one of ours.
-  void Prefetch(std::uint64_t hash) const { __builtin_prefetch(&buckets_[HomeOf(hash)]); }
-
   // The key's value, to be read or changed until the next insertion or deletion; nullptr: there is none.
   std::uint32_t* Find(Key key, std::uint64_t hash) const {
     for (Bucket* bucket = &buckets_[HomeOf(hash)];; ++bucket) {
@@ -46,17 +43,11 @@ class KeyIndex {
     }
   }
 
-  // The first step of Find, which nine times of ten is the last: a value; nullptr and kNone: there is none; nullptr and
-  // kBeyond: it must be looked for on, and the next bucket is on its way into the cache.
-  enum class Rest { kNone, kBeyond };
-  std::uint32_t* FindAtHome(Key key, std::uint64_t hash, Rest* rest) const {
-    Bucket& home = buckets_[HomeOf(hash)];
-    const std::uint32_t found = Match(home, key);
-    if (found != 0) [[likely]]
-      return &home.values[std::countr_zero(found)];
-    *rest = home.count < kEntries ? Rest::kNone : Rest::kBeyond;
-    if (*rest == Rest::kBeyond) __builtin_prefetch(&home + 1);
-    return nullptr;
+  // The values of up to kMostAtOnce keys, `none` where there is none, with the memory of all on the way together. With
+  // `mark`, Mark is done to what is found.
+  static constexpr std::size_t kMostAtOnce = 1024;
+  void FindAll(std::span<const Key> keys, std::uint32_t none, bool mark, std::uint32_t* values) const {
+    mark ? FindEach<true>(keys, none, values) : FindEach<false>(keys, none, values);
   }
 
   // Adds a key that has no value yet.
@@ -89,8 +80,9 @@ class KeyIndex {
 
   std::uint64_t size() const { return size_; }
   std::uint64_t bytes() const { return memory_.size(); }
-  // What bytes() may be after `more` insertions.
+  // What bytes() may be after `more` insertions, and what it may be of a new index after so many.
   std::uint64_t BytesAfter(std::uint64_t more) const;
+  static std::uint64_t BytesOf(std::uint64_t entries);
   Slot first_slot() const { return first_; }
   Slot end_slot() const { return end_; }
 
@@ -124,6 +116,9 @@ class KeyIndex {
     return Below(offset, offset < frontier_ ? old_scale_ : scale_);
   }
   std::uint64_t ScaleOf(std::uint64_t buckets) const { return buckets * kSlots / (end_ - first_); }
+
+  template <bool kMark>
+  void FindEach(std::span<const Key> keys, std::uint32_t none, std::uint32_t* values) const;
 
   Bucket* Place(std::uint64_t home, Key key, std::uint32_t value, bool marked);
   void StartGrowth();

@@ -7,6 +7,8 @@
 namespace sherd {
 namespace {
 
+constexpr char kAdvice[] = "; raise memory_budget, add servers, or ";
+
 bool Stops(const proto::TableSpec& table) { return table.storage().at_budget() == proto::RowStorage::STOP; }
 
 }  // namespace
@@ -29,7 +31,19 @@ void MemoryWatch::LookAtKeys(const proto::TableSpec& spec, const EmbeddingTable&
   exceeded_ = true;
   if (!full_.empty()) return;
   full_ = "the keys of table '" + spec.name() + "' need " + BytesText(keys) + " of memory, more than half of the " +
-          BytesText(left) + " that memory_budget leaves to it";
+          BytesText(left) + " that memory_budget leaves to it" + kAdvice +
+          "give fewer keys a row, by its storage.admit_after, max_age_clocks or max_rows, or by at_budget EVICT";
+}
+
+// The largest of those that have not made any way so far.
+std::string MemoryWatch::AdviceToGiveWay() const {
+  std::uint32_t largest = store_->tables();
+  for (std::uint32_t i = 0; i < store_->tables(); ++i) {
+    if (!Stops(store_->model().table(static_cast<int>(i)))) continue;
+    if (largest == store_->tables() || store_->table(i).bytes() > store_->table(largest).bytes()) largest = i;
+  }
+  return kAdvice + ("set storage.at_budget of table '" + store_->model().table(static_cast<int>(largest)).name()) +
+         "' to EVICT or SPILL";
 }
 
 void MemoryWatch::Look() {
@@ -45,7 +59,7 @@ void MemoryWatch::Look() {
   if (bytes < warn_at_ || !full_.empty()) return;
   const auto percent = static_cast<int>(100 * static_cast<double>(bytes) / static_cast<double>(budget_));
   full_ = std::to_string(percent) + " % of its " + BytesText(budget_) +
-          " of memory_budget are used: " + store_->DescribeMemory();
+          " of memory_budget are used: " + store_->DescribeMemory() + AdviceToGiveWay();
 }
 
 }  // namespace sherd

@@ -19,13 +19,14 @@ class MemoryWatch {
   // After what may have made the store grow. Cheap enough for each push.
   void Look();
 
-  // "96 % of its 2.0 GiB of memory_budget are used: table embedding 1.7 GiB, dense 3.1 MiB"; empty while there is room.
-  // Once said it is not taken back.
+  // "96 % of its 2.0 GiB of memory_budget are used: table embedding 1.7 GiB, dense 3.1 MiB", and what to do about it;
+  // empty while there is room. Once said it is not taken back.
   const std::string& full() const { return full_; }
   bool exceeded() const { return exceeded_; }
 
  private:
   void LookAtKeys(const proto::TableSpec& spec, const EmbeddingTable& table);
+  std::string AdviceToGiveWay() const;
 
   const ShardStore* const store_;
   const std::uint64_t whole_budget_;

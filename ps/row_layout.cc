@@ -77,47 +77,45 @@ void RowLayout::PlaceUsage() {
   add(by_use && frequent, &usage_.count);
 }
 
-void RowLayout::InitWeights(std::uint64_t row_stream, float* weights) const {
+void RowLayout::InitWeights(std::span<const std::uint64_t> row_streams, std::span<float* const> weights) const {
   for (const Segment& segment : segments_) {
-    segment.initializer.Fill(row_stream, segment.weights, {weights + segment.weights, segment.dim});
+    segment.initializer.FillRows(row_streams, segment.weights, segment.dim, weights);
   }
 }
 
-void RowLayout::InitState(float* row) const {
+void RowLayout::InitState(const float* weights, float* state) const {
   for (const Segment& segment : segments_) {
-    segment.optimizer->Init({row + segment.weights, segment.dim}, row + segment.state);
+    segment.optimizer->Init({weights + segment.weights, segment.dim}, state + (segment.state - weight_floats_));
   }
 }
 
-void RowLayout::EncodeRow(const float* floats, Rounding rounding, std::byte* row) const {
-  std::byte* out = row;
+void RowLayout::EncodeRow(const float* floats, Rounding rounding, std::byte* weights, std::byte* state) const {
   for (const Segment& segment : segments_) {
     const Rounding own{.stochastic = rounding.stochastic, .noise = Mix(rounding.noise, segment.weights)};
-    Encode(storage_->weights(), {floats + segment.weights, segment.dim}, own, out);
-    out += EncodedBytes(storage_->weights(), segment.dim);
+    Encode(storage_->weights(), {floats + segment.weights, segment.dim}, own, weights);
+    weights += EncodedBytes(storage_->weights(), segment.dim);
   }
   if (storage_->weights() == proto::RowStorage::INT8) return;
   const Rounding own{.stochastic = rounding.stochastic, .noise = Mix(rounding.noise, row_floats_)};
-  Encode(storage_->state(), {floats + weight_floats_, row_floats_ - weight_floats_}, own, row + state_offset_);
+  Encode(storage_->state(), {floats + weight_floats_, row_floats_ - weight_floats_}, own, state);
 }
 
-void RowLayout::DecodeRow(const std::byte* row, float* floats) const {
-  DecodeWeights(row, floats);
-  const std::span<float> state(floats + weight_floats_, row_floats_ - weight_floats_);
+void RowLayout::DecodeRow(const std::byte* weights, const std::byte* state, float* floats) const {
+  DecodeWeights(weights, floats);
   if (storage_->weights() == proto::RowStorage::INT8) {
-    InitState(floats);
+    InitState(floats, floats + weight_floats_);
   } else {
-    Decode(storage_->state(), row + state_offset_, state);
+    Decode(storage_->state(), state, {floats + weight_floats_, row_floats_ - weight_floats_});
   }
 }
 
-void RowLayout::DecodeWeights(const std::byte* row, float* weights) const {
+void RowLayout::DecodeWeights(const std::byte* weights, float* floats) const {
   if (storage_->weights() != proto::RowStorage::INT8) {
-    return Decode(storage_->weights(), row, {weights, weight_floats_});
+    return Decode(storage_->weights(), weights, {floats, weight_floats_});
   }
   for (const Segment& segment : segments_) {
-    Decode(proto::RowStorage::INT8, row, {weights + segment.weights, segment.dim});
-    row += EncodedBytes(proto::RowStorage::INT8, segment.dim);
+    Decode(proto::RowStorage::INT8, weights, {floats + segment.weights, segment.dim});
+    weights += EncodedBytes(proto::RowStorage::INT8, segment.dim);
   }
 }
 

@@ -52,19 +52,25 @@ class RowLayout {
   std::uint32_t weight_bytes() const { return weight_bytes_; }
   std::uint32_t state_bytes() const { return row_bytes_ - state_offset_; }  // with the usage
   std::uint32_t row_bytes() const { return row_bytes_; }
+  std::uint32_t state_offset() const { return state_offset_; }  // bytes from a row's begin to its state
   const Usage& usage() const { return usage_; }
-  // Are the first row_floats() * 4 bytes the row's floats themselves?
+  // Are weights and state the row's floats themselves?
   bool plain() const { return plain_; }
 
-  // The first weights of the row whose stream is given; [weight_floats].
-  void InitWeights(std::uint64_t row_stream, float* weights) const;
-  // The state that goes with the first weights of `row`, [row_floats].
-  void InitState(float* row) const;
+  // The first weights of the rows whose streams are given; [weight_floats] each.
+  void InitWeights(std::span<const std::uint64_t> row_streams, std::span<float* const> weights) const;
+  void InitWeights(std::uint64_t row_stream, float* weights) const { InitWeights({&row_stream, 1}, {&weights, 1}); }
+  // The state that goes with a row's first weights.
+  void InitState(const float* weights, float* state) const;
 
-  // A row's bytes from its floats [row_floats], without touching its usage, and back.
-  void EncodeRow(const float* floats, Rounding rounding, std::byte* row) const;
-  void DecodeRow(const std::byte* row, float* floats) const;
-  void DecodeWeights(const std::byte* row, float* weights) const;
+  // A row's bytes from its floats [row_floats], without touching its usage, and back. In memory the state stands apart.
+  void EncodeRow(const float* floats, Rounding rounding, std::byte* weights, std::byte* state) const;
+  void EncodeRow(const float* floats, Rounding rounding, std::byte* row) const {
+    EncodeRow(floats, rounding, row, row + state_offset_);
+  }
+  void DecodeRow(const std::byte* weights, const std::byte* state, float* floats) const;
+  void DecodeRow(const std::byte* row, float* floats) const { DecodeRow(row, row + state_offset_, floats); }
+  void DecodeWeights(const std::byte* weights, float* floats) const;
 
  private:
   Status PlaceFloats(const proto::TableSpec& spec);

@@ -2,34 +2,77 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "ps/growing_memory.h"
 
 namespace sherd {
 
-// The memory of a table's resident rows, side by side and numbered 0, 1, 2 …. A row keeps its number until it is freed;
-// freed ones are used again, the last first. Thread-compatible.
+// The memory of a table's resident rows, numbered 0, 1, 2 …. A row keeps its number until it is freed; freed ones are
+// used again, the last first.
+//
+// It lies in blocks of kBlockRows rows: the weights of all of them, then the rest of each. So weights of 64 bytes, or
+// of any multiple or unit fraction of that, straddle no cache line more than they must, and a pull touches nothing
+// else. Thread-compatible.
 class RowMemory {
  public:
-  explicit RowMemory(std::uint32_t row_bytes) : row_bytes_(row_bytes) {}
+  // Of each row; multiples of four.
+  RowMemory(std::uint32_t weight_bytes, std::uint32_t rest_bytes)
+      : weight_bytes_(weight_bytes), rest_bytes_(rest_bytes) {}
 
-  // Valid until the next Take.
-  std::byte* Row(std::uint32_t number) const { return memory_.data() + std::size_t{number} * row_bytes_; }
+  // Where rows are, valid until the next Take: to be held by value in a loop over many.
+  class View {
+   public:
+    std::byte* Weights(std::uint32_t number) const {
+      return Block(number) + std::size_t{number % kBlockRows} * weight_bytes_;
+    }
+    std::byte* Rest(std::uint32_t number) const {
+      return Block(number) + kBlockRows * weight_bytes_ + std::size_t{number % kBlockRows} * rest_bytes_;
+    }
+
+   private:
+    friend RowMemory;
+    View(std::byte* data, std::uint32_t weight_bytes, std::uint32_t rest_bytes)
+        : data_(data),
+          weight_bytes_(weight_bytes),
+          rest_bytes_(rest_bytes),
+          block_bytes_(kBlockRows * (weight_bytes + rest_bytes)) {}
+
+    std::byte* Block(std::uint32_t number) const { return data_ + std::size_t{number / kBlockRows} * block_bytes_; }
+
+    std::byte* data_;
+    std::uint32_t weight_bytes_, rest_bytes_, block_bytes_;
+  };
+  View view() const { return View(memory_.data(), weight_bytes_, rest_bytes_); }
+  std::byte* Weights(std::uint32_t number) const { return view().Weights(number); }
+  std::byte* Rest(std::uint32_t number) const { return view().Rest(number); }
+  // A whole row, weights first, to and from one run of bytes.
+  void Read(std::uint32_t number, std::byte* row) const {
+    std::memcpy(row, Weights(number), weight_bytes_);
+    std::memcpy(row + weight_bytes_, Rest(number), rest_bytes_);
+  }
+  void Write(const std::byte* row, std::uint32_t number) const {
+    std::memcpy(Weights(number), row, weight_bytes_);
+    std::memcpy(Rest(number), row + weight_bytes_, rest_bytes_);
+  }
+
   // A row whose bytes are of no account.
   std::uint32_t Take();
   void Free(std::uint32_t number) { free_.push_back(number); }
 
-  std::uint32_t row_bytes() const { return row_bytes_; }
+  std::uint32_t row_bytes() const { return weight_bytes_ + rest_bytes_; }
   std::uint64_t free_rows() const { return free_.size(); }
   // What has been asked of the system; `more` rows from now.
-  std::uint64_t bytes() const { return std::uint64_t{used_} * row_bytes_; }
+  std::uint64_t bytes() const { return std::uint64_t{used_} * row_bytes(); }
   std::uint64_t BytesAfter(std::uint64_t more) const {
-    return bytes() + (more > free_.size() ? (more - free_.size()) * row_bytes_ : 0);
+    return bytes() + (more > free_.size() ? (more - free_.size()) * row_bytes() : 0);
   }
 
  private:
-  const std::uint32_t row_bytes_;
+  static constexpr std::uint32_t kBlockRows = 16;
+
+  const std::uint32_t weight_bytes_, rest_bytes_;
   GrowingMemory memory_;
   std::vector<std::uint32_t> free_;
   std::uint32_t used_ = 0;  // rows that have ever been taken
@@ -41,7 +84,7 @@ inline std::uint32_t RowMemory::Take() {
     free_.pop_back();
     return number;
   }
-  memory_.Grow((std::size_t{used_} + 1) * row_bytes_);
+  if (used_ % kBlockRows == 0) memory_.Grow((std::size_t{used_ / kBlockRows} + 1) * kBlockRows * row_bytes());
   return used_++;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "ps/embedding_table.h"
 
@@ -12,10 +13,16 @@ namespace {
 constexpr std::uint64_t kMostSpillRows = 1 << 17;  // written at once
 constexpr int kSegmentsAtOnce = 2;                 // of the spill file's, made compact at once
 
-// What rows take once so many more are there. Each is counted with its entry in the list of free rows, which grows as
-// others go: memory that rows have had is not given back.
+// What an entry of the index takes at least.
+constexpr std::uint64_t kEntryBytes = 15;
+
+// Rows are counted with their entries in the list of free rows, which grows as others go: memory that rows have had is
+// not given back.
+std::uint64_t BytesOf(const RowMemory& rows, std::uint64_t count) {
+  return count * (rows.row_bytes() + sizeof(std::uint32_t));
+}
 std::uint64_t BytesAfter(const RowMemory& rows, std::uint64_t more) {
-  return rows.BytesAfter(more) / rows.row_bytes() * (rows.row_bytes() + sizeof(std::uint32_t));
+  return BytesOf(rows, rows.BytesAfter(more) / rows.row_bytes());
 }
 
 std::uint32_t Word(const std::byte* row, std::uint32_t offset) {
@@ -28,21 +35,25 @@ std::uint32_t Word(const std::byte* row, std::uint32_t offset) {
 
 // ---- the budget ----------------------------------------------------------------------------------------------------
 
-// Room for so many new rows. A table that may neither evict nor spill takes what it needs: MemoryWatch stops the job.
-Status EmbeddingTable::MakeRoom(std::uint64_t rows) {
-  if (budget_ == 0 || layout_.storage().at_budget() == proto::RowStorage::STOP) return {};
+// A table that may neither evict nor spill takes what it needs: MemoryWatch stops the job.
+bool EmbeddingTable::HasRoom(const Need& need) const {
+  if (budget_ == 0 || layout_.storage().at_budget() == proto::RowStorage::STOP) return true;
   if (spills_) {
     // Half for the hot rows, half for all keys: if they need more MemoryWatch stops the job.
-    const std::uint64_t hot = budget_ / 2 / (rows_.row_bytes() + sizeof(std::uint32_t));
-    if (rows_.BytesAfter(rows) <= hot * rows_.row_bytes() || rows_.free_rows() >= rows) return {};
-    return SpillRows(std::max(rows, rows_.bytes() / rows_.row_bytes() / 32));
+    const std::uint64_t hot = budget_ / 2 / BytesOf(rows_, 1);
+    return rows_.BytesAfter(need.rows) <= hot * rows_.row_bytes() || rows_.free_rows() >= need.rows;
   }
-  return index_.BytesAfter(rows) + BytesAfter(rows_, rows) <= budget_ ? Status() : EvictRows(rows);
+  // What it has it may use, even when others have left it less than that.
+  const std::uint64_t most = std::max(budget_, index_.bytes() + BytesAfter(rows_, 0));
+  const std::uint64_t index = index_.BytesAfter(need.keys);
+  if (index + BytesAfter(rows_, need.rows) > most) return false;
+  // Nor may the index grow by candidates to where it leaves too little to the rows.
+  return index == index_.bytes() || index_.size() + need.keys <= budget_ / (BytesOf(rows_, 1) + kEntryBytes);
 }
 
-Status EmbeddingTable::NoRoom(std::uint64_t bytes) const {
-  return Status::Unavailable("no room: " + std::to_string(bytes) + " bytes are needed, memory_budget leaves " +
-                             std::to_string(budget_) + "; raise it or add servers");
+Status EmbeddingTable::MakeRoom(const Need& need) {
+  if (HasRoom(need)) return {};
+  return spills_ ? SpillRows(std::max(need.rows, rows_.bytes() / rows_.row_bytes() / 32)) : EvictRows(need);
 }
 
 // Goes through the slots until so many rows are free: what was not used since the hand came by goes.
@@ -71,10 +82,10 @@ Status EmbeddingTable::SpillSlots(std::uint64_t wanted, std::uint32_t* passed) {
       if (marked || !place.resident()) return;
       keys.push_back(key);
       values.push_back(value);
-      const std::byte* row = rows_.Row(place.number());
-      bytes.insert(bytes.end(), row, row + rows_.row_bytes());
+      bytes.resize(bytes.size() + rows_.row_bytes());
+      rows_.Read(place.number(), &bytes[bytes.size() - rows_.row_bytes()]);
     });
-    hand_ = hand_ + 1 == index_.end_slot() ? index_.first_slot() : hand_ + 1;
+    hand_ = NextSlot(hand_);
   }
   if (keys.empty()) return {};
   std::vector<std::uint32_t> numbers(keys.size());
@@ -119,41 +130,67 @@ void EmbeddingTable::BringBack(std::span<const Key> keys, const std::byte* rows)
     std::uint32_t* value = index_.Find(keys[i], Mix(keys[i]));
     spill_->Release(RowPlace(*value).number());
     const std::uint32_t number = rows_.Take();
-    std::memcpy(rows_.Row(number), rows + i * layout_.row_bytes(), layout_.row_bytes());
+    rows_.Write(rows + i * layout_.row_bytes(), number);
     *value = RowPlace::Resident(number).value();
     KeyIndex::Mark(value);
   }
 }
 
-// An eighth of each slot's rows, the least used, from the hand on.
-Status EmbeddingTable::EvictRows(std::uint64_t rows) {
-  const std::uint32_t slots = index_.end_slot() - index_.first_slot();
-  for (std::uint32_t i = 0; i < 8 * slots; ++i) {
-    if (index_.BytesAfter(rows) + BytesAfter(rows_, rows) <= budget_) return {};
-    DropCandidates(hand_);
-    std::uint64_t here = 0;
-    index_.ForEachOfSlot(hand_, [&](Key, const std::uint32_t*) { ++here; });
-    RETURN_IF_ERROR(KeepMostUsed(hand_, here - (here + 7) / 8));
-    hand_ = hand_ + 1 == index_.end_slot() ? index_.first_slot() : hand_ + 1;
+// From the hand on, until there is room. Where a batch would not fit even into an empty table nothing is touched.
+Status EmbeddingTable::EvictRows(const Need& need) {
+  const std::uint64_t index = KeyIndex::BytesOf(need.most), row_bytes = BytesOf(rows_, need.most);
+  if (index + row_bytes > budget_ && (index > index_.bytes() || row_bytes > BytesAfter(rows_, 0))) {
+    return Status::Unavailable("no room: the " + std::to_string(need.most) + " rows of one push take " +
+                               std::to_string(index + row_bytes) + " bytes, memory_budget leaves " +
+                               std::to_string(budget_) +
+                               " to the table; raise it, add servers, or make train.batch_size smaller");
   }
-  return NoRoom(index_.BytesAfter(rows) + BytesAfter(rows_, rows));
+  const Need of_rows{.rows = need.rows, .keys = 0, .most = need.most};
+  for (; !HasRoom(need) && index_.size() > 0; hand_ = NextSlot(hand_)) {
+    RETURN_IF_ERROR(EvictFromSlot(hand_, rows() > 0 && !HasRoom(of_rows)));
+  }
+  if (HasRoom(need)) return {};
+  // Nothing is left, but the memory is not where it is wanted: the table begins anew, with none.
+  const Slot first = index_.first_slot(), end = index_.end_slot();
+  std::destroy_at(&index_), std::construct_at(&index_, first, end);
+  std::destroy_at(&rows_), std::construct_at(&rows_, layout_.row_bytes());
+  return {};
+}
+
+// An eighth of the rows or candidates, the least used: were it all of them, the slots that the hand has yet to come to
+// would be twice as full as the others, and their part of the index with them. Rows must go if it is they that have no
+// room; else candidates are worth less.
+Status EmbeddingTable::EvictFromSlot(Slot slot, bool must_be_rows) {
+  std::uint64_t rows = 0;
+  std::vector<std::pair<std::uint32_t, Key>> candidates;  // with their sightings
+  index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
+    const RowPlace place(*value);
+    rows += place.candidate() ? 0 : 1;
+    if (place.candidate()) candidates.emplace_back(place.sightings(), key);
+  });
+  if (must_be_rows || candidates.empty()) return KeepMostUsed(slot, rows - (rows + 7) / 8);
+  std::sort(candidates.begin(), candidates.end());
+  candidates.resize((candidates.size() + 7) / 8);
+  for (const auto& [sightings, key] : candidates) index_.Erase(key, Mix(key));
+  candidates_ -= candidates.size();
+  return {};
 }
 
 // ---- limits that do not depend on memory ---------------------------------------------------------------------------
 
-EmbeddingTable::RowUse EmbeddingTable::UseOf(Key key, RowPlace place, const std::byte* row) const {
+EmbeddingTable::RowUse EmbeddingTable::UseOf(Key key, RowPlace place, const std::byte* rest) const {
   const RowLayout::Usage& usage = layout_.usage();
   RowUse use{.key = key, .place = place, .score = 0, .expired = false};
   if (usage.clock != 0) {
-    use.score = Word(row, usage.clock);
+    use.score = Word(rest, usage.clock - layout_.state_offset());
     const std::uint64_t age = layout_.storage().max_age_clocks();
     use.expired = age > 0 && clock_ > use.score + age;
   }
   if (usage.second != 0) {
-    const std::uint64_t second = Word(row, usage.second);
+    const std::uint64_t second = Word(rest, usage.second - layout_.state_offset());
     use.expired = use.expired || seconds_ > second + layout_.storage().max_age_seconds();
   }
-  if (usage.count != 0) use.score = Word(row, usage.count);
+  if (usage.count != 0) use.score = Word(rest, usage.count - layout_.state_offset());
   return use;
 }
 
@@ -162,14 +199,14 @@ Status EmbeddingTable::UsesOfSlot(Slot slot, std::vector<RowUse>* uses) {
   disk_keys_.clear();
   index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
     const RowPlace place(*value);
-    if (place.resident()) uses->push_back(UseOf(key, place, rows_.Row(place.number())));
+    if (place.resident()) uses->push_back(UseOf(key, place, rows_.Rest(place.number())));
     if (place.on_disk()) disk_keys_.push_back(key);
   });
   if (disk_keys_.empty()) return {};
   RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
   for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
     const RowPlace place(*index_.Find(disk_keys_[i], Mix(disk_keys_[i])));
-    uses->push_back(UseOf(disk_keys_[i], place, &disk_rows_[i * layout_.row_bytes()]));
+    uses->push_back(UseOf(disk_keys_[i], place, &disk_rows_[i * layout_.row_bytes() + layout_.state_offset()]));
   }
   return {};
 }
@@ -199,8 +236,9 @@ Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
   if (const std::uint32_t count = layout_.usage().count; count != 0) {
     for (const RowUse& use : uses) {
       if (!use.place.resident()) continue;
-      const std::uint32_t half = Word(rows_.Row(use.place.number()), count) / 2;
-      std::memcpy(rows_.Row(use.place.number()) + count, &half, sizeof(half));
+      std::byte* const field = UsageField(use.place.number(), count);
+      const std::uint32_t half = Word(field, 0) / 2;
+      std::memcpy(field, &half, sizeof(half));
     }
     HalveCountsOnDisk(uses);
   }
@@ -215,13 +253,17 @@ Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
   return {};
 }
 
-// A sixteenth below the limit, so that a full slot is not gone through at every new row.
+// A sixteenth below the limit, so that a full slot is not gone through at every new row. Slots whose rows can not be
+// read have their turn again with the next push.
 void EmbeddingTable::KeepSlotLimits() {
-  for (const Slot slot : full_slots_) {
+  std::erase_if(full_slots_, [&](Slot slot) {
+    if (slot_rows_[slot - index_.first_slot()] <= slot_limit_) return true;  // some have gone in between
     const Status status = KeepMostUsed(slot, slot_limit_ - slot_limit_ / 16);
-    if (!status.ok()) LOG(WARNING) << "slot " << slot << " has more rows than it should: " << status.text();
-  }
-  full_slots_.clear();
+    if (!status.ok()) {
+      LOG_EVERY_T(WARNING, 60) << "slot " << slot << " has more rows than it should: " << status.text();
+    }
+    return status.ok();
+  });
 }
 
 Status EmbeddingTable::Expire(Slot slot) {
@@ -258,15 +300,6 @@ Status EmbeddingTable::Advance(std::uint64_t clock, std::uint32_t seconds) {
   if (storage.max_age_clocks() > 0) RETURN_IF_ERROR(sweep(storage.max_age_clocks(), clock_, &swept_clock_));
   if (storage.max_age_seconds() > 0) RETURN_IF_ERROR(sweep(storage.max_age_seconds(), seconds_, &swept_second_));
   return {};
-}
-
-void EmbeddingTable::DropCandidates(Slot slot) {
-  std::vector<Key> keys;
-  index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
-    if (RowPlace(*value).candidate()) keys.push_back(key);
-  });
-  for (const Key key : keys) index_.Erase(key, Mix(key));
-  candidates_ -= keys.size();
 }
 
 void EmbeddingTable::Erase(Key key, RowPlace place) {

@@ -35,10 +35,8 @@ const proto::JobState& StateToGoOnFrom(const SchedulerOptions& options) {
 // What a shard does on its disk, or a dead network, may take this many times as long as a plain request.
 constexpr int kLongRequest = 10;
 
-// What to do about a job whose tables have outgrown its memory.
-constexpr char kMemoryAdvice[] =
-    "\nraise memory_budget, add servers, or set the tables' storage.at_budget to EVICT or SPILL; then go on by "
-    "--resume";
+// Behind what a server whose tables have outgrown its memory says, which ends with what to do.
+constexpr char kThenResume[] = "; then go on by --resume";
 
 const char* SetName(proto::Chunk::Set set) {
   return set == proto::Chunk::TRAIN ? "training" : set == proto::Chunk::EVAL ? "eval" : "test";
@@ -386,7 +384,7 @@ void Scheduler::Impl::Done(DoneReport report) {
 Status Scheduler::Impl::StopOrderly() {
   stops_heeded_ = 1;
   if (!training_) return Status::Stopped("stopped on request");
-  const std::string why = full_.empty() ? "stopped on request" : full_ + kMemoryAdvice + "\nstopped";
+  const std::string why = full_.empty() ? "stopped on request" : full_ + kThenResume + "\nstopped";
   const auto stopped = [&](std::uint64_t rows, const std::string& checkpoint) {
     const std::uint32_t epoch = std::min(epoch_ + 1, options_.job.train().epochs());
     return Status::Stopped(why + " in epoch " + std::to_string(epoch) + " after " + std::to_string(rows) + " rows; " +

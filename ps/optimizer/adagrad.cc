@@ -14,7 +14,7 @@ namespace sherd::HWY_NAMESPACE {
 void ApplyAdagrad(const RowBatch& batch, float rate, float epsilon) {
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT sum = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT sum = batch.states[r] + batch.state;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
       const auto gradient = hn::LoadU(d, g + i);

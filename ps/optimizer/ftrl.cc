@@ -18,7 +18,7 @@ namespace sherd::HWY_NAMESPACE {
 void ApplyFtrl(const RowBatch& batch, float alpha, float beta, float lambda1, float lambda2) {
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT z = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT z = batch.states[r] + batch.state;
     float* HWY_RESTRICT n = z + batch.dim;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {

@@ -6,7 +6,8 @@
 
 namespace sherd {
 
-// One function a kind of optimizer, each in the file of its name. Their specs have been checked by MakeRowOptimizer.
+// One function a kind of optimizer, each in the file of its name; AMSGrad is in Adam's. Their specs have been checked
+// by MakeRowOptimizer.
 
 // buffer = momentum * buffer + g; w -= rate * buffer. Without momentum there is no buffer. State: buffer [dim] or none.
 std::unique_ptr<RowOptimizer> MakeSgd(const proto::Sgd& spec, GradientRules rules);

@@ -21,9 +21,8 @@ void MoveMoments(const float* HWY_RESTRICT g, std::size_t n, const AdamTerms& te
   const float keep1 = terms.keep1, take1 = terms.take1, keep2 = terms.keep2, take2 = terms.take2;
   ForEachVector(n, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
     const auto gradient = hn::LoadU(d, g + i);
-    const auto first = hn::Add(hn::Mul(hn::Set(d, keep1), hn::LoadU(d, m + i)), hn::Mul(hn::Set(d, take1), gradient));
-    const auto second = hn::Add(hn::Mul(hn::Set(d, keep2), hn::LoadU(d, v + i)),
-                                hn::Mul(hn::Set(d, take2), hn::Mul(gradient, gradient)));
+    const auto first = Blend(d, keep1, m + i, take1, gradient);
+    const auto second = Blend(d, keep2, v + i, take2, hn::Mul(gradient, gradient));
     hn::StoreU(first, d, m + i);
     hn::StoreU(second, d, v + i);
   });
@@ -50,7 +49,7 @@ void ApplyLamb(const RowBatch& batch, float rate, float weight_decay, const Adam
   HWY_ALIGN float update[kLambPart];
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* w = batch.rows[r] + batch.weights;
-    float* m = batch.rows[r] + batch.state;
+    float* m = batch.states[r] + batch.state;
     float* v = m + batch.dim;
     MoveMoments(batch.gradients + r * batch.stride, batch.dim, terms, m, v);
     const LambUpdate part{corrections.Step(v + batch.dim), terms.epsilon, weight_decay};
@@ -93,9 +92,6 @@ class Lamb : public RowOptimizer {
         corrections_(spec.beta1(), spec.beta2()) {}
 
   std::uint32_t state_floats(std::uint32_t dim) const override { return 2 * dim + 1; }
-  void Init(std::span<const float> weights, float* state) const override {
-    std::fill_n(state, 2 * weights.size() + 1, 0.0f);
-  }
 
  protected:
   void Apply(const RowBatch& means, float rate_scale) const override {

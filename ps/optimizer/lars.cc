@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 
 #include "ps/optimizer/kinds.h"
@@ -32,14 +31,13 @@ void ApplyLars(const RowBatch& batch, float rate, const LarsTerms& terms) {
   const float momentum = terms.momentum, decay = terms.weight_decay;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT buffer = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT buffer = batch.states[r] + batch.state;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     const float ratio = terms.Ratio(LaneSquares(w, batch.dim), LaneSquares(g, batch.dim));
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
       const auto weight = hn::LoadU(d, w + i);
       const auto update = hn::Add(hn::LoadU(d, g + i), hn::Mul(hn::Set(d, decay), weight));
-      const auto b =
-          hn::Add(hn::Mul(hn::Set(d, momentum), hn::LoadU(d, buffer + i)), hn::Mul(hn::Set(d, ratio), update));
+      const auto b = Blend(d, momentum, buffer + i, ratio, update);
       hn::StoreU(b, d, buffer + i);
       hn::StoreU(hn::Sub(weight, hn::Mul(hn::Set(d, rate), b)), d, w + i);
     });
@@ -65,7 +63,6 @@ class Lars : public RowOptimizer {
                .weight_decay = static_cast<float>(spec.weight_decay())} {}
 
   std::uint32_t state_floats(std::uint32_t dim) const override { return dim; }
-  void Init(std::span<const float> weights, float* state) const override { std::fill_n(state, weights.size(), 0.0f); }
 
  protected:
   void Apply(const RowBatch& means, float rate_scale) const override {

@@ -14,8 +14,7 @@ void ApplyMovingAverage(const RowBatch& batch, float keep, float take) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
-      const auto kept = hn::Mul(hn::Set(d, keep), hn::LoadU(d, w + i));
-      hn::StoreU(hn::Add(kept, hn::Mul(hn::Set(d, take), hn::LoadU(d, g + i))), d, w + i);
+      hn::StoreU(Blend(d, keep, w + i, take, hn::LoadU(d, g + i)), d, w + i);
     });
   }
 }
@@ -37,7 +36,6 @@ class MovingAverage : public RowOptimizer {
         take_(static_cast<float>(1 - spec.momentum())) {}
 
   std::uint32_t state_floats(std::uint32_t dim) const override { return 0; }
-  void Init(std::span<const float> weights, float* state) const override {}
 
  protected:
   void Apply(const RowBatch& means, float rate_scale) const override {

@@ -26,13 +26,12 @@ void ApplyRmsProp(const RowBatch& batch, float rate, const RmsPropTerms& terms) 
   const float keep = terms.keep, take = terms.take, epsilon = terms.epsilon, momentum = terms.momentum;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT v = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT v = batch.states[r] + batch.state;
     float* HWY_RESTRICT buffer = v + batch.dim;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
       const auto gradient = hn::LoadU(d, g + i);
-      const auto second = hn::Add(hn::Mul(hn::Set(d, keep), hn::LoadU(d, v + i)),
-                                  hn::Mul(hn::Set(d, take), hn::Mul(gradient, gradient)));
+      const auto second = Blend(d, keep, v + i, take, hn::Mul(gradient, gradient));
       hn::StoreU(second, d, v + i);
       auto step = hn::Div(gradient, hn::Add(hn::Sqrt(second), hn::Set(d, epsilon)));
       if (momentum > 0) {
@@ -64,9 +63,6 @@ class RmsProp : public RowOptimizer {
                .momentum = static_cast<float>(spec.momentum())} {}
 
   std::uint32_t state_floats(std::uint32_t dim) const override { return terms_.momentum > 0 ? 2 * dim : dim; }
-  void Init(std::span<const float> weights, float* state) const override {
-    std::fill_n(state, state_floats(static_cast<std::uint32_t>(weights.size())), 0.0f);
-  }
 
  protected:
   void Apply(const RowBatch& means, float rate_scale) const override {

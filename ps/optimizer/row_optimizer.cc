@@ -157,6 +157,7 @@ void RowOptimizer::Update(const RowBatch& batch, float divisor, float rate_scale
   for (std::size_t first = 0; first < batch.rows.size(); first += step) {
     RowBatch part = batch;
     part.rows = batch.rows.subspan(first, std::min(step, batch.rows.size() - first));
+    part.states = batch.states.subspan(first, part.rows.size());
     part.gradients = batch.gradients + first * batch.stride;
     PrepareGradients(part, divisor, rules_, scratch->data());
     part.gradients = scratch->data();

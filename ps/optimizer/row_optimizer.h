@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,10 +16,11 @@ namespace sherd {
 // Rows that are updated together: one segment of a table's rows, or a dense block as a row of its own. The memory
 // belongs to the caller, who has made the rows distinct.
 struct RowBatch {
-  std::span<float* const> rows;  // where each row begins
-  std::uint32_t weights = 0;     // floats from there to the segment's weights
-  std::uint32_t state = 0;       // floats from there to its optimizer state
-  std::uint32_t dim = 0;         // weights a row
+  std::span<float* const> rows;    // where each row's weights begin
+  std::span<float* const> states;  // where its state begins
+  std::uint32_t weights = 0;       // floats from a row's weights to those of the segment
+  std::uint32_t state = 0;         // floats from a row's state to that of the segment
+  std::uint32_t dim = 0;           // weights a row
   const float* gradients = nullptr;
   std::size_t stride = 0;  // floats from one row's gradient to the next one's
 };
@@ -43,8 +45,10 @@ class RowOptimizer {
 
   // Floats of state beside a segment of `dim` weights.
   virtual std::uint32_t state_floats(std::uint32_t dim) const = 0;
-  // The state of a row that has just got its first weights.
-  virtual void Init(std::span<const float> weights, float* state) const = 0;
+  // The state of a row that has just got its first weights: zeros, where a kind does not say otherwise.
+  virtual void Init(std::span<const float> weights, float* state) const {
+    std::fill_n(state, state_floats(static_cast<std::uint32_t>(weights.size())), 0.0f);
+  }
 
   // One step of every row. `batch.gradients` are sums, divided by `divisor` here; all are finite. `rate_scale` >= 0
   // multiplies the learning rate. `scratch` is reused from call to call.

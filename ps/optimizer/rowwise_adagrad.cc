@@ -22,7 +22,7 @@ void ApplyRowwiseAdagrad(const RowBatch& batch, float rate, float epsilon) {
     const std::size_t count = std::min(kTogether, batch.rows.size() - first);
     const float* gradients = batch.gradients + first * batch.stride;
     for (std::size_t r = 0; r < count; ++r) {
-      float* sum = batch.rows[first + r] + batch.state;
+      float* sum = batch.states[first + r] + batch.state;
       *sum += static_cast<float>(LaneSquares(gradients + r * batch.stride, batch.dim) * share);
       steps[r] = *sum;
     }

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "ps/optimizer/kinds.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -24,7 +22,7 @@ void ApplySgd(const RowBatch& batch, float rate) {
 void ApplyMomentum(const RowBatch& batch, float rate, float momentum) {
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     float* HWY_RESTRICT w = batch.rows[r] + batch.weights;
-    float* HWY_RESTRICT buffer = batch.rows[r] + batch.state;
+    float* HWY_RESTRICT buffer = batch.states[r] + batch.state;
     const float* HWY_RESTRICT g = batch.gradients + r * batch.stride;
     ForEachVector(batch.dim, [=](auto d, std::size_t i) SHERD_LOOP_BODY {
       const auto b = hn::Add(hn::Mul(hn::Set(d, momentum), hn::LoadU(d, buffer + i)), hn::LoadU(d, g + i));
@@ -52,9 +50,6 @@ class Sgd : public RowOptimizer {
         momentum_(static_cast<float>(spec.momentum())) {}
 
   std::uint32_t state_floats(std::uint32_t dim) const override { return momentum_ > 0 ? dim : 0; }
-  void Init(std::span<const float> weights, float* state) const override {
-    std::fill_n(state, state_floats(static_cast<std::uint32_t>(weights.size())), 0.0f);
-  }
 
  protected:
   void Apply(const RowBatch& means, float rate_scale) const override {

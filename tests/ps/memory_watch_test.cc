@@ -20,6 +20,7 @@ std::unique_ptr<ShardStore> StoreWith(proto::RowStorage::AtBudget first, proto::
 
 constexpr auto kStop = proto::RowStorage::STOP;
 constexpr auto kEvict = proto::RowStorage::EVICT;
+constexpr auto kSpill = proto::RowStorage::SPILL;
 
 TEST(MemoryWatch, SaysSoFrom95PercentOnAndIsExceededFrom100) {
   const auto store = StoreWith(kStop, kStop);
@@ -36,6 +37,23 @@ TEST(MemoryWatch, SaysSoFrom95PercentOnAndIsExceededFrom100) {
   EXPECT_THAT(near.full(), testing::AllOf(HasSubstr("97 % of its "), HasSubstr("table wide "), HasSubstr(", dense ")));
   EXPECT_FALSE(near.exceeded());
   EXPECT_TRUE(look(bytes).exceeded());
+}
+
+// What helps depends on what a table does already.
+TEST(MemoryWatch, AdvisesWhatCanHelp) {
+  const auto full = [](proto::RowStorage::AtBudget first, proto::RowStorage::AtBudget others) {
+    const auto store = StoreWith(first, others);
+    MemoryWatch watch(store.get(), store->bytes());
+    watch.Look();
+    return watch.full();
+  };
+  EXPECT_THAT(full(kEvict, kStop), HasSubstr("; raise memory_budget, add servers, or set storage.at_budget of table '" +
+                                             SmallModel().table(1).name() + "' to EVICT or SPILL"));
+  const std::string spills = full(kSpill, kEvict);
+  EXPECT_THAT(spills, testing::AllOf(HasSubstr("the keys of table '" + SmallModel().table(0).name()),
+                                     HasSubstr("; raise memory_budget, add servers, or give fewer keys a row"),
+                                     HasSubstr("admit_after"), HasSubstr("by at_budget EVICT")));
+  EXPECT_THAT(spills, testing::Not(HasSubstr("SPILL")));
 }
 
 // Who makes room up to the budget is near to it for most of a job.

@@ -19,16 +19,16 @@ float Value(std::uint64_t step, std::size_t i) { return 2 * UnitFloat(Mix(77, st
 std::vector<float> LastWeights(const RowOptimizer& optimizer) {
   const std::size_t floats = kDim + optimizer.state_floats(kDim);
   std::vector<float> memory(kRows * floats), gradients(kRows * kDim), last;
-  std::vector<float*> rows;
+  std::vector<float*> rows, states;
   AlignedBuffer<float> scratch;
   for (std::size_t r = 0; r < kRows; ++r) {
     float* const row = rows.emplace_back(memory.data() + r * floats);
     for (std::size_t i = 0; i < kDim; ++i) row[i] = Value(1000, r * kDim + i);
-    optimizer.Init({row, kDim}, row + kDim);
+    optimizer.Init({row, kDim}, states.emplace_back(row + kDim));
   }
   for (std::uint64_t step = 0; step < 100; ++step) {
     for (std::size_t i = 0; i < gradients.size(); ++i) gradients[i] = Value(step, i);
-    optimizer.Update({.rows = rows, .state = kDim, .dim = kDim, .gradients = gradients.data(), .stride = kDim}, 1, 1,
+    optimizer.Update({.rows = rows, .states = states, .dim = kDim, .gradients = gradients.data(), .stride = kDim}, 1, 1,
                      &scratch);
   }
   for (const float* row : rows) last.insert(last.end(), row, row + kDim);

@@ -42,16 +42,16 @@ class Rows {
   }
 
   void Update(const std::vector<std::vector<float>>& sums, float divisor = 1, float rate_scale = 1) {
-    std::vector<float*> rows;
+    std::vector<float*> rows, states;
     std::vector<float> gradients;
     for (std::size_t r = 0; r < memory_.size(); ++r) {
       rows.push_back(memory_[r].data() + 1);
+      states.push_back(rows.back() + dim_);
       gradients.insert(gradients.end(), sums[r].begin(), sums[r].end());
       gradients.push_back(kGuard);  // rows of gradients need not be adjacent
     }
-    optimizer_->Update(
-        {.rows = rows, .weights = 0, .state = dim_, .dim = dim_, .gradients = gradients.data(), .stride = dim_ + 1},
-        divisor, rate_scale, &scratch_);
+    optimizer_->Update({.rows = rows, .states = states, .dim = dim_, .gradients = gradients.data(), .stride = dim_ + 1},
+                       divisor, rate_scale, &scratch_);
     for (const auto& row : memory_) {
       EXPECT_EQ(row.front(), kGuard);
       EXPECT_EQ(row.back(), kGuard);

@@ -26,14 +26,14 @@ proto::Heartbeat Paused(const std::string& why) {
   return beat;
 }
 
-TEST(SchedulerMemory, AFullServerEndsTheJobWithACheckpointAndAdvice) {
+TEST(SchedulerMemory, AFullServerEndsTheJobWithACheckpointAndItsAdvice) {
   FakeJob job(2, 2);
   job.train_chunks = 100000;
-  job.Beat(1, Full("shard 1: 96 % of its 2.0 GiB of memory_budget are used: table embedding 1.7 GiB"));
+  job.Beat(1, Full("shard 1: 96 % of its 2.0 GiB of memory_budget are used: table embedding 1.7 GiB; raise it"));
   const Status status = job.Run();
   EXPECT_EQ(status.code(), ErrorCode::kStopped);  // which ends in exit code 1
-  for (const char* part : {"server 1 (rank 2", "table embedding 1.7 GiB", "raise memory_budget, add servers",
-                           "EVICT or SPILL", "stopped in epoch 1", "; checkpoint: "}) {
+  for (const char* part : {"server 1 (rank 2", "table embedding 1.7 GiB; raise it; then go on by --resume",
+                           "stopped in epoch 1", "; checkpoint: "}) {
     EXPECT_THAT(status.text(), HasSubstr(part));
   }
   const auto newest = NewestCheckpoint(job.options.checkpoint_dir);
