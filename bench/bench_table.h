@@ -42,6 +42,7 @@ class BenchTable {
   const TableShape& shape() const { return shape_; }
   const Status& status() const { return status_; }
   std::uint64_t rows() const { return table_->rows(); }
+  std::uint64_t spilled_rows() const { return table_->spilled_rows(); }
   std::uint64_t bytes() const { return table_->bytes(); }
 
  private:

@@ -2,31 +2,32 @@
 
 #include <fcntl.h>
 #include <liburing.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
-#include <vector>
+#include <system_error>
 
-#include "base/aligned_buffer.h"
 #include "base/hash.h"
 
 namespace sherd::bench {
 namespace {
 
 constexpr std::size_t kBlock = 4096;
-constexpr std::size_t kWrite = std::size_t{8} << 20;
 constexpr unsigned kDepths[] = {32, 128, 512};
-constexpr std::chrono::duration<double> kTrial(1.0);
+constexpr std::chrono::duration<double> kTrial(0.5);
 
 using Clock = std::chrono::steady_clock;
 
 class Descriptor {
  public:
-  Descriptor(const std::string& path, int flags) : fd_(open(path.c_str(), flags | O_DIRECT | O_CLOEXEC, 0600)) {}
+  explicit Descriptor(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC)) {}
   ~Descriptor() {
     if (fd_ >= 0) close(fd_);
   }
@@ -101,30 +102,42 @@ class Reader {
   std::uint64_t asked_ = 0, done_ = 0;
 };
 
-}  // namespace
-
-Status WriteProbe(const std::string& path, std::uint64_t bytes) {
-  const Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  if (file.get() < 0) return Status::Io(path, errno);
-  const Blocks memory = MakeBlocks(kWrite);
-  for (std::size_t i = 0; i < kWrite / 8; ++i) reinterpret_cast<std::uint64_t*>(memory.get())[i] = Mix(i);
-  for (std::uint64_t at = 0; at < bytes; at += kWrite) {
-    const ssize_t written = pwrite(file.get(), memory.get(), kWrite, static_cast<off_t>(at));
-    if (written != static_cast<ssize_t>(kWrite)) return Status::Io(path + ": write", written < 0 ? errno : ENOSPC);
+// Its name under /proc, by which it can be opened once more though it has no other.
+Result<std::string> OpenFileIn(const std::string& folder) {
+  std::error_code error;
+  const std::string within = std::filesystem::canonical(folder, error).string() + "/";
+  if (error) return Status::Io(folder, error.value());
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
+    if (!error && target.starts_with(within)) return entry.path().string();
   }
-  return fsync(file.get()) == 0 ? Status() : Status::Io(path + ": fsync", errno);
+  return Status::BadData("no file is open in " + folder);
 }
 
-Result<double> RandomReadsPerSecond(const std::string& path, std::uint64_t bytes) {
-  const Descriptor file(path, O_RDONLY);
-  if (file.get() < 0) return Status::Io(path, errno);
+}  // namespace
+
+Result<double> RandomReadsPerSecond(const std::string& folder) {
+  ASSIGN_OR_RETURN(const std::string path, OpenFileIn(folder));
+  const Descriptor file(path);
+  struct stat stat;
+  if (file.get() < 0 || fstat(file.get(), &stat) != 0) return Status::Io(path, errno);
+  const std::uint64_t blocks = static_cast<std::uint64_t>(stat.st_size) / kBlock;
+  if (blocks == 0) return Status::BadData("the file in " + folder + " is empty");
   double best = 0;
   for (const unsigned depth : kDepths) {
-    ASSIGN_OR_RETURN(const double rate,
-                     Reader(file.get(), std::max<std::uint64_t>(1, bytes / kBlock), depth).ReadsPerSecond());
+    ASSIGN_OR_RETURN(const double rate, Reader(file.get(), blocks, depth).ReadsPerSecond());
     best = std::max(best, rate);
   }
   return best;
+}
+
+Result<std::uint64_t> BytesReadFromDisk() {
+  std::ifstream file("/proc/self/io");
+  std::string word;
+  for (std::uint64_t value = 0; file >> word >> value;) {
+    if (word == "read_bytes:") return value;
+  }
+  return Status::BadData("/proc/self/io has no read_bytes");
 }
 
 }  // namespace sherd::bench

@@ -7,11 +7,11 @@
 
 namespace sherd::bench {
 
-// Makes a file of so many bytes, past the page cache.
-Status WriteProbe(const std::string& path, std::uint64_t bytes);
+// Random reads a second that the disk allows: blocks of 4 KB of the one file that this process has open in `folder`,
+// with a name or without, past the page cache, by io_uring, at the best of several depths.
+Result<double> RandomReadsPerSecond(const std::string& folder);
 
-// Random reads a second that the disk under `path` allows: blocks of 4 KB of the file, past the page cache, by
-// io_uring, at the best of several depths.
-Result<double> RandomReadsPerSecond(const std::string& path, std::uint64_t bytes);
+// What this process has read from disks so far.
+Result<std::uint64_t> BytesReadFromDisk();
 
 }  // namespace sherd::bench

@@ -104,28 +104,31 @@ Status CompareRecent(std::uint64_t rows, const std::vector<float>& gradients, Be
   return resident.status();
 }
 
-// Batches with cold keys, each drawn anew: a row that was fetched once is cold no more.
+// Batches with cold keys, drawn anew each turn: a row that was fetched once is cold no more.
 Status CompareMixed(std::uint64_t rows, const std::string& folder, BenchTable* table, const Report& report) {
-  const std::uint64_t bytes = rows * table->shape().least_row_bytes();
-  const std::string probe = folder + "/probe";
-  RETURN_IF_ERROR(WriteProbe(probe, bytes));
   std::vector<KeyBatch> batches = HotBatches(rows - rows / kHotPart, rows);
   std::vector<float> out(kBatch * table->shape().dim);
   std::vector<double> ours, disk;
-  std::uint64_t cold = 0;
-  for (int turn = 0; turn < 5; ++turn) {
+  std::uint64_t cold = 0, read = 0;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    ASSIGN_OR_RETURN(const double reads, RandomReadsPerSecond(folder));
+    disk.push_back(reads);
     MixColdKeys(rows, &cold, &batches);
+    ASSIGN_OR_RETURN(const std::uint64_t before, BytesReadFromDisk());
     const double seconds = Seconds([&] {
       for (const KeyBatch& batch : batches) table->Pull(batch.keys, out.data());
     });
+    ASSIGN_OR_RETURN(const std::uint64_t after, BytesReadFromDisk());
+    read += after - before;
     ours.push_back(static_cast<double>(kBatches * batches[0].keys.size()) / seconds);
-    ASSIGN_OR_RETURN(const double reads, RandomReadsPerSecond(probe, bytes));
-    disk.push_back(reads);
   }
   const double value = Median(ours), reads = Median(disk), floor = reads * kColdOneIn;
   const Figure figure{
       .value = value, .unit = "rows/s", .floor = floor, .ratio = value / floor, .part = {}, .fields = {}};
-  report(Labelled(figure, ".mixed", rows, *table).With("disk_reads_per_s", reads).With("cold_one_in", kColdOneIn));
+  report(Labelled(figure, ".mixed", rows, *table)
+             .With("disk_reads_per_s", reads)
+             .With("cold_one_in", kColdOneIn)
+             .With("bytes_read_per_cold_key", static_cast<double>(read) / static_cast<double>(cold)));
   return table->status();
 }
 
@@ -142,7 +145,10 @@ Status Spill(const TableShape& shape, std::uint64_t rows, const Report& report) 
   const auto budget = static_cast<double>(shape.memory_budget), all = static_cast<double>(rows);
   const Figure built{
       .value = all / seconds, .unit = "rows/s", .floor = all / seconds, .ratio = 1, .part = {}, .fields = {}};
-  report(Labelled(built, ".insert", rows, table).With("memory_budget", budget).With("resident", resident));
+  report(Labelled(built, ".insert", rows, table)
+             .With("memory_budget", budget)
+             .With("resident", resident)
+             .With("spilled_rows", static_cast<double>(table.spilled_rows())));
   RETURN_IF_ERROR(CompareRecent(rows, gradients, &table, report));
   RETURN_IF_ERROR(CompareMixed(rows, shape.spill_dir, &table, report));
   return steps.Check(gradients, &table);

@@ -5,25 +5,29 @@
 #include <cstring>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 namespace sherd {
 namespace {
+
+// More under way gain nothing (*measured*), and what is beyond the disk's own queue costs the kernel a thread.
+constexpr std::uint32_t kUnderWay = 192;
 
 bool TryAgain(std::int64_t result) { return result == -EINTR || result == -EAGAIN || result == -EBUSY; }
 
 }  // namespace
 
-BlockReader::BlockReader(ScratchFile* file, std::string name, std::uint32_t max_bytes,
+BlockReader::BlockReader(ScratchFile* file, std::string name, std::uint32_t slots, std::uint32_t max_bytes,
                          std::chrono::milliseconds deadline)
     : file_(file),
       name_(std::move(name)),
       max_bytes_(max_bytes),
       deadline_(deadline),
-      slots_(kSlots),
-      free_(kSlots),
-      done_(kSlots) {
+      slots_(slots),
+      free_(slots),
+      done_(slots) {
   CHECK_EQ(max_bytes % ScratchFile::kBlock, 0u);
-  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(ScratchFile::kBlock, std::size_t{kSlots} * max_bytes)));
+  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(ScratchFile::kBlock, std::size_t{slots} * max_bytes)));
   CHECK(memory_ != nullptr) << "no memory for reading " << name_;
   std::iota(free_.rbegin(), free_.rend(), 0);  // the lowest is taken first, so that small batches touch little memory
 }
@@ -36,23 +40,24 @@ BlockReader::~BlockReader() {
   (void)memory_.release();
 }
 
-void BlockReader::Begin(std::span<const Extent> extents) {
-  Forget();
-  extents_ = extents;
+void BlockReader::Add(std::span<const Extent> extents) {
+  extents_.insert(extents_.end(), extents.begin(), extents.end());
   QueueReads();
+  if (under_way_ > 0) {
+    if (Status status = WaitForSome(std::chrono::milliseconds(0)); trouble_.ok()) trouble_ = status;
+  }
   StartMore();
 }
 
 Result<std::span<const BlockReader::Arrived>> BlockReader::Next() {
   CHECK(pending());
-  free_.insert(free_.end(), arrived_slots_.begin(), arrived_slots_.end());
-  arrived_slots_.clear();
-  arrived_.clear();
+  FreeHanded();
   const Clock::time_point start = Clock::now();
-  while (arrived_.empty()) {
+  while (arrived_.empty() || !trouble_.ok()) {
     QueueReads();
     StartMore();
-    Status status = has_queue_ || under_way_ > 0 ? WaitForSome() : ReadOne();
+    Status status = std::exchange(trouble_, {});
+    if (status.ok()) status = has_queue_ || under_way_ > 0 ? WaitForSome(deadline_) : ReadOne();
     if (status.ok() && arrived_.empty() && Clock::now() - start >= deadline_) {
       status = Status(ErrorCode::kIo, name_ + ": no answer to " + std::to_string(under_way_) + " reads for " +
                                           std::to_string(deadline_.count()) + " ms: is the disk stuck? (dmesg tells)");
@@ -62,8 +67,18 @@ Result<std::span<const BlockReader::Arrived>> BlockReader::Next() {
       return status;
     }
   }
-  arrived_count_ += static_cast<std::uint32_t>(arrived_.size());
-  return std::span<const Arrived>(arrived_);
+  handed_.swap(arrived_);
+  handed_count_ += static_cast<std::uint32_t>(handed_.size());
+  QueueReads();
+  StartMore();  // while the caller looks at these
+  return std::span<const Arrived>(handed_);
+}
+
+void BlockReader::FreeHanded() {
+  for (const Arrived& blocks : handed_) {
+    free_.push_back(static_cast<std::uint32_t>((blocks.bytes.data() - memory_.get()) / max_bytes_));
+  }
+  handed_.clear();
 }
 
 std::span<std::byte> BlockReader::Memory(std::uint32_t slot, std::uint32_t bytes) const {
@@ -83,7 +98,9 @@ void BlockReader::QueueReads() {
 
 void BlockReader::StartMore() {
   if (!has_queue_ || to_start_.empty()) return;
-  const std::int64_t started = file_->StartReads(to_start_);
+  if (under_way_ >= kUnderWay) return;
+  const std::size_t count = std::min<std::size_t>(to_start_.size(), kUnderWay - under_way_);
+  const std::int64_t started = file_->StartReads(std::span(to_start_).first(count));
   if (TryAgain(started)) return;
   if (started < 0) {
     has_queue_ = false;
@@ -96,12 +113,12 @@ void BlockReader::StartMore() {
   to_start_.erase(to_start_.begin(), to_start_.begin() + started);
 }
 
-Status BlockReader::WaitForSome() {
+Status BlockReader::WaitForSome(std::chrono::milliseconds patience) {
   if (under_way_ == 0) {  // the system took none: it is short of memory for a moment
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return {};
   }
-  const std::int64_t count = file_->WaitReads(deadline_, done_);
+  const std::int64_t count = file_->WaitReads(patience, done_);
   if (TryAgain(count)) return {};
   if (count < 0) return Status::Io(name_ + ": wait for reads", static_cast<int>(-count));
   under_way_ -= static_cast<std::uint32_t>(count);
@@ -130,8 +147,7 @@ Status BlockReader::Take(const ScratchFile::Done& done) {
   // A read goes on at a whole block.
   if (done.result > 0) slot.filled += static_cast<std::uint32_t>(done.result);
   if (slot.filled >= extent.bytes) {
-    arrived_.push_back({.extent = slot.extent, .bytes = Memory(slot_number, extent.bytes)});
-    arrived_slots_.push_back(slot_number);
+    arrived_.push_back({.extent = slot.extent, .offset = extent.offset, .bytes = Memory(slot_number, extent.bytes)});
     return {};
   }
   slot.filled -= slot.filled % ScratchFile::kBlock;
@@ -161,16 +177,17 @@ Status BlockReader::Fail(const Extent& extent, std::uint32_t slot, std::int64_t 
 void BlockReader::Forget() {
   for (const ScratchFile::Read& read : to_start_) free_.push_back(static_cast<std::uint32_t>(read.tag));
   to_start_.clear();
-  free_.insert(free_.end(), arrived_slots_.begin(), arrived_slots_.end());
-  arrived_slots_.clear();
-  arrived_.clear();
+  FreeHanded();
+  handed_.swap(arrived_);
+  FreeHanded();
+  trouble_ = {};
   for (Slot& slot : slots_) slot.extent = kForgotten;
-  extents_ = {};
+  extents_.clear();
   next_ = 0;
-  arrived_count_ = 0;
+  handed_count_ = 0;
   const Clock::time_point end = Clock::now() + deadline_;
   while (under_way_ > 0 && Clock::now() < end) {
-    const Status ignored = WaitForSome();
+    const Status ignored = WaitForSome(deadline_);
     if (!ignored.ok()) break;
   }
 }

@@ -93,9 +93,14 @@ Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
     const std::size_t count = GiveResident(part.size(), out, absent.data());
     for (std::size_t j = 0; j < count; ++j) {
       const std::size_t i = absent[j];
-      GiveFirstWeights(part[i], out + i * floats);
-      if (RowPlace(places_[i]).on_disk()) on_disk_.push_back(first + i);
+      if (const RowPlace place(places_[i]); place.on_disk()) {
+        on_disk_.push_back(first + i);
+        disk_numbers_.push_back(place.number());
+      } else {
+        GiveFirstWeights(part[i], out + i * floats);
+      }
     }
+    StartReadFromDisk();  // the disk works meanwhile
   }
   return on_disk_.empty() ? Status() : PullFromDisk(keys, values);
 }
@@ -104,6 +109,7 @@ std::size_t EmbeddingTable::GiveResident(std::size_t count, float* values, std::
   const std::size_t floats = layout_.weight_floats(), bytes = layout_.weight_bytes();
   const RowMemory::View rows = rows_.view();
   const std::uint32_t* const places = places_.data();
+  static_assert(std::tuple_size_v<decltype(places_)> >= kPart + kAhead);
   std::fill_n(places_.begin() + static_cast<std::ptrdiff_t>(count), kAhead, 0);
   if (!layout_.plain()) {
     return VisitResident<0>(rows, places, count, bytes, absent, [&](std::size_t i, const std::byte* weights) {
@@ -135,7 +141,7 @@ void EmbeddingTable::GiveFirstWeights(Key key, float* values) {
 Status EmbeddingTable::PullFromDisk(std::span<const Key> keys, float* values) {
   disk_keys_.clear();
   for (const std::size_t i : on_disk_) disk_keys_.push_back(keys[i]);
-  RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
+  RETURN_IF_ERROR(FinishReadFromDisk());
   for (std::size_t i = 0; i < on_disk_.size(); ++i) {
     layout_.DecodeWeights(&disk_rows_[i * layout_.row_bytes()], values + on_disk_[i] * layout_.weight_floats());
   }
@@ -165,8 +171,8 @@ Status EmbeddingTable::Prepare(std::span<const Key> keys) {
   return {};
 }
 
-// What the keys lack. disk_keys_: those whose rows are on disk. Under SPILL their entries are marked, so that what comes
-// in between spares them.
+// What the keys lack. disk_keys_: those whose rows are on disk. Under SPILL their entries are marked, so that what
+// comes in between spares them.
 EmbeddingTable::Need EmbeddingTable::FindAway(std::span<const Key> keys) {
   Need need{.rows = keys.size(), .keys = keys.size(), .most = keys.size()};
   disk_keys_.clear();

@@ -145,6 +145,8 @@ class EmbeddingTable {
   Status CompactSpill();
   Status EvictRows(const Need& need);
   Status EvictFromSlot(Slot slot, bool must_be_rows);
+  void StartReadFromDisk();
+  Status FinishReadFromDisk();
   Status ReadFromDisk(std::span<const Key> keys, std::vector<std::byte>* rows);
   void BringBack(std::span<const Key> keys, const std::byte* rows);
   Status UsesOfSlot(Slot slot, std::vector<RowUse>* uses);
@@ -183,6 +185,7 @@ class EmbeddingTable {
   std::array<std::uint32_t, kPart + 32> places_;  // and some that are only prefetched
   std::vector<std::size_t> on_disk_;              // of a batch's keys
   std::vector<Key> disk_keys_;
+  std::vector<std::uint32_t> disk_numbers_;  // in the spill file, not asked for yet
   AlignedBuffer<float> disk_values_;
 };
 

@@ -52,7 +52,8 @@ void KeyIndex::FindEach(std::span<const Key> keys, std::uint32_t none, std::uint
     const std::uint32_t found = Match(bucket, keys[i]);
     const std::uint32_t value = bucket.values[std::countr_zero(found | 1u << (kEntries - 1))];
     values[i] = found != 0 ? value : none;
-    if (kMark) bucket.marks |= static_cast<std::uint8_t>(found);
+    // A line that is not changed need not be written back.
+    if (kMark && (bucket.marks & found) != found) bucket.marks |= static_cast<std::uint8_t>(found);
     return found == 0 && bucket.count == kEntries;
   };
   for (std::size_t i = 0; i < std::min(kAhead, count); ++i) __builtin_prefetch(&buckets_[homes[i]]);

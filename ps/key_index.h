@@ -59,7 +59,8 @@ class KeyIndex {
   static void Mark(std::uint32_t* value) {
     const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(value);
     Bucket* bucket = reinterpret_cast<Bucket*>(address & ~(sizeof(Bucket) - 1));
-    bucket->marks |= static_cast<std::uint8_t>(1u << (value - bucket->values));
+    const auto bit = static_cast<std::uint8_t>(1u << (value - bucket->values));
+    if ((bucket->marks & bit) == 0) bucket->marks |= bit;  // else its line would have to be written back
   }
 
   // Calls function(key, value) for each entry of a slot, by its present place in the array; `value` may be changed.

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace sherd {
 namespace {
 
 constexpr std::uint64_t kBlock = ScratchFile::kBlock;
 constexpr std::uint32_t kWriteBytes = 1 << 20;
-// Blocks between two records are read along: one read of 16 KB costs less than two of 4 KB (17 to 23 k
-// against 25 to 36 k a second).
-constexpr std::uint64_t kMergeGap = 16 << 10;
-constexpr std::uint64_t kMaxExtent = 128 << 10;
 constexpr std::uint32_t kKeptFree = 16;  // free segments that stay on the disk, for the next Append
 
 constexpr std::uint64_t Up(std::uint64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
@@ -44,8 +41,7 @@ SpillFile::SpillFile(std::unique_ptr<ScratchFile> file, const std::string& folde
       segments_(options.segment_records > 0 ? options.segment_records : SegmentRecords(record_bytes_),
                 options.max_records /
                     (options.segment_records > 0 ? options.segment_records : SegmentRecords(record_bytes_))),
-      reader_(file_.get(), name_, static_cast<std::uint32_t>(std::max(kMaxExtent, Up(record_bytes_) + kBlock)),
-              options.deadline),
+      reader_(file_.get(), name_, record_bytes_, options.deadline),
       write_buffer_(static_cast<std::byte*>(std::aligned_alloc(kBlock, kWriteBytes + Up(record_bytes_) + kBlock)),
                     &std::free) {
   CHECK(row_bytes > 0 && row_bytes % 4 == 0) << row_bytes;
@@ -144,7 +140,6 @@ void SpillFile::GiveBack(const std::vector<SpillSegments::Run>& runs) {
 
 void SpillFile::Release(std::uint32_t number) {
   if (!segments_.Release(number)) return;
-  prefetched_.clear();  // its numbers may be given to other records
   const std::uint32_t segment = number / segments_.records_per_segment();
   const std::uint32_t before = segments_.segments();
   segments_.DropFreeEnd();
@@ -156,69 +151,38 @@ void SpillFile::Release(std::uint32_t number) {
   }
 }
 
-Status SpillFile::Read(std::span<const Key> keys, std::span<const std::uint32_t> numbers, std::byte* rows) {
-  CHECK_EQ(keys.size(), numbers.size());
-  return ReadRecords(numbers, keys.data(), nullptr, rows);
+void SpillFile::StartRead(std::span<const std::uint32_t> numbers) {
+  Order(numbers, started_);
+  started_ += static_cast<std::uint32_t>(numbers.size());
+  reader_.Add(wanted_);
+}
+
+Status SpillFile::FinishRead(std::span<const Key> keys, std::byte* rows) {
+  CHECK_EQ(keys.size(), std::exchange(started_, 0));
+  return reader_.Finish([&](const RecordReader::Wanted& wanted, const std::byte* record) {
+    std::byte* row = rows + std::size_t{wanted.place} * row_bytes_;
+    return Decode(wanted.number, &keys[wanted.place], record, nullptr, row);
+  });
 }
 
 Status SpillFile::ReadSegment(std::uint32_t segment, Records* records) {
   segments_.LiveNumbers(segment, &records->numbers);
   records->keys.resize(records->numbers.size());
   records->rows.Resize(records->numbers.size() * row_bytes_);
-  return ReadRecords(records->numbers, nullptr, records->keys.data(), records->rows.data());
+  Order(records->numbers, 0);
+  reader_.Add(wanted_);
+  return reader_.Finish([&](const RecordReader::Wanted& wanted, const std::byte* record) {
+    std::byte* row = &records->rows[std::size_t{wanted.place} * row_bytes_];
+    return Decode(wanted.number, nullptr, record, &records->keys[wanted.place], row);
+  });
 }
 
-void SpillFile::Prefetch(std::span<const std::uint32_t> numbers) {
-  prefetched_.assign(numbers.begin(), numbers.end());
-  PlanReads(numbers);
-  reader_.Begin(extents_);
-}
-
-void SpillFile::PlanReads(std::span<const std::uint32_t> numbers) {
-  order_.resize(numbers.size());
-  for (std::size_t i = 0; i < numbers.size(); ++i) order_[i] = std::uint64_t{numbers[i]} << 32 | i;
-  if (!std::is_sorted(order_.begin(), order_.end())) std::sort(order_.begin(), order_.end());
-  extents_.clear();
-  extent_ends_.clear();
-  for (std::size_t i = 0; i < order_.size(); ++i) {
-    const std::uint64_t begin = OffsetOf(static_cast<std::uint32_t>(order_[i] >> 32));
-    const std::uint64_t end = Up(begin + record_bytes_);
-    BlockReader::Extent* last = extents_.empty() ? nullptr : &extents_.back();
-    if (last != nullptr && Down(begin) <= last->offset + last->bytes + kMergeGap && end - last->offset <= kMaxExtent) {
-      last->bytes = static_cast<std::uint32_t>(std::max(last->bytes + last->offset, end) - last->offset);
-      extent_ends_.back() = static_cast<std::uint32_t>(i + 1);
-    } else {
-      extents_.push_back({.offset = Down(begin), .bytes = static_cast<std::uint32_t>(end - Down(begin))});
-      extent_ends_.push_back(static_cast<std::uint32_t>(i + 1));
-    }
+void SpillFile::Order(std::span<const std::uint32_t> numbers, std::uint32_t first) {
+  wanted_.resize(numbers.size());
+  for (std::uint32_t i = 0; i < numbers.size(); ++i) {
+    wanted_[i] = {.number = numbers[i], .place = first + i};
   }
-}
-
-Status SpillFile::ReadRecords(std::span<const std::uint32_t> numbers, const Key* expected, Key* found,
-                              std::byte* rows) {
-  const bool prefetched = reader_.pending() && std::ranges::equal(numbers, prefetched_);
-  prefetched_.clear();
-  if (!prefetched) {
-    PlanReads(numbers);
-    reader_.Begin(extents_);
-  }
-  Status first_error;  // the rest arrives all the same, so that no read is left under way
-  while (reader_.pending()) {
-    ASSIGN_OR_RETURN(const auto arrived, reader_.Next());
-    for (const BlockReader::Arrived& blocks : arrived) {
-      const std::uint64_t offset = extents_[blocks.extent].offset;
-      for (std::uint32_t i = blocks.extent == 0 ? 0 : extent_ends_[blocks.extent - 1]; i < extent_ends_[blocks.extent];
-           ++i) {
-        const auto number = static_cast<std::uint32_t>(order_[i] >> 32);
-        const auto place = static_cast<std::uint32_t>(order_[i]);
-        const Status status =
-            Decode(number, expected == nullptr ? nullptr : &expected[place], &blocks.bytes[OffsetOf(number) - offset],
-                   found == nullptr ? nullptr : &found[place], rows + std::size_t{place} * row_bytes_);
-        if (!status.ok() && first_error.ok()) first_error = status;
-      }
-    }
-  }
-  return first_error;
+  if (!std::ranges::is_sorted(wanted_)) std::ranges::sort(wanted_);
 }
 
 Status SpillFile::Decode(std::uint32_t number, const Key* key, const std::byte* record, Key* found,

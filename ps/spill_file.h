@@ -12,7 +12,7 @@
 #include "base/aligned_buffer.h"
 #include "base/hash.h"
 #include "base/status.h"
-#include "ps/block_reader.h"
+#include "ps/record_reader.h"
 #include "ps/scratch_file.h"
 #include "ps/spill_segments.h"
 
@@ -44,11 +44,15 @@ class SpillFile {
 
   // Adds records; rows: [keys, row_bytes]. The first number of a batch is any, most follow one another.
   Status Append(std::span<const Key> keys, const std::byte* rows, std::uint32_t* numbers);
-  // The rows, [numbers, row_bytes], in the order asked. BadData: a record is not what was written.
-  Status Read(std::span<const Key> keys, std::span<const std::uint32_t> numbers, std::byte* rows);
-  // Starts reading, so that a Read of exactly these numbers that comes next need not wait so long. Only the first few
-  // hundred reads are started; another Read in between makes it void.
-  void Prefetch(std::span<const std::uint32_t> numbers);
+  // A read in parts: some StartReads, whose records are on their way while the caller finds out about the next ones,
+  // and then FinishRead, with no other reading in between: the rows, [keys, row_bytes], of all the numbers in the order
+  // asked. BadData: a record is not what was written, or of another key.
+  void StartRead(std::span<const std::uint32_t> numbers);
+  Status FinishRead(std::span<const Key> keys, std::byte* rows);
+  Status Read(std::span<const Key> keys, std::span<const std::uint32_t> numbers, std::byte* rows) {
+    StartRead(numbers);
+    return FinishRead(keys, rows);
+  }
   // The record is dead. It must be a live one.
   void Release(std::uint32_t number);
 
@@ -72,8 +76,6 @@ class SpillFile {
   Result<std::uint64_t> FreeBytes() const;
 
  private:
-  using Extents = std::vector<BlockReader::Extent>;
-
   std::uint64_t OffsetOf(std::uint32_t number) const { return std::uint64_t{number} * record_bytes_; }
   std::uint64_t segment_bytes() const { return std::uint64_t{segments_.records_per_segment()} * record_bytes_; }
 
@@ -86,12 +88,10 @@ class SpillFile {
   // Gives back what an Append that failed has written beyond the live records.
   void GiveBack(const std::vector<SpillSegments::Run>& runs);
 
-  // order_: places in `numbers` by ascending number. extents_: the blocks that hold them, neighbours together.
-  void PlanReads(std::span<const std::uint32_t> numbers);
+  // wanted_: the numbers in order, each with its place, from `first` on.
+  void Order(std::span<const std::uint32_t> numbers, std::uint32_t first);
   // `key`: what it must be, or null for any.
   Status Decode(std::uint32_t number, const Key* key, const std::byte* record, Key* found, std::byte* row) const;
-  // expected, found: [numbers]; either may be null.
-  Status ReadRecords(std::span<const std::uint32_t> numbers, const Key* expected, Key* found, std::byte* rows);
 
   const std::unique_ptr<ScratchFile> file_;
   const std::string folder_;
@@ -99,14 +99,11 @@ class SpillFile {
   const std::uint32_t row_bytes_;
   const std::uint32_t record_bytes_;
   SpillSegments segments_;
-  BlockReader reader_;
+  RecordReader reader_;
+  std::uint32_t started_ = 0;  // records of the read that is under way
+  std::vector<RecordReader::Wanted> wanted_;
   std::unique_ptr<std::byte, decltype(&std::free)> write_buffer_;
   std::vector<std::byte> tail_;  // of the open segment: what its last block, if begun, holds
-
-  std::vector<std::uint64_t> order_;  // number << 32 | place
-  Extents extents_;
-  std::vector<std::uint32_t> extent_ends_;  // [extents], places in order_
-  std::vector<std::uint32_t> prefetched_;   // the numbers of a Prefetch that is under way
 };
 
 }  // namespace sherd

@@ -118,6 +118,18 @@ Status EmbeddingTable::CompactSpill() {
   return {};
 }
 
+void EmbeddingTable::StartReadFromDisk() {
+  if (disk_numbers_.empty()) return;
+  spill_->StartRead(disk_numbers_);
+  disk_numbers_.clear();
+}
+
+// disk_rows_: of disk_keys_, whose reads have been started in this order.
+Status EmbeddingTable::FinishReadFromDisk() {
+  disk_rows_.resize(disk_keys_.size() * layout_.row_bytes());
+  return spill_->FinishRead(disk_keys_, disk_rows_.data());
+}
+
 Status EmbeddingTable::ReadFromDisk(std::span<const Key> keys, std::vector<std::byte>* rows) {
   std::vector<std::uint32_t> numbers;
   for (const Key key : keys) numbers.push_back(RowPlace(*index_.Find(key, Mix(key))).number());
@@ -153,7 +165,8 @@ Status EmbeddingTable::EvictRows(const Need& need) {
   // Nothing is left, but the memory is not where it is wanted: the table begins anew, with none.
   const Slot first = index_.first_slot(), end = index_.end_slot();
   std::destroy_at(&index_), std::construct_at(&index_, first, end);
-  std::destroy_at(&rows_), std::construct_at(&rows_, layout_.row_bytes());
+  std::destroy_at(&rows_),
+      std::construct_at(&rows_, layout_.state_offset(), layout_.row_bytes() - layout_.state_offset());
   return {};
 }
 
