@@ -160,20 +160,22 @@ std::uint64_t PsClient::Send(Message message, WorkPtr work) {
   return request;
 }
 
-bool PsClient::SendKeys(const Envelope& answer) {
+void PsClient::SendKeys(const Envelope& answer) {
   const Message* named = requester_.Find(answer);
-  if (named == nullptr || !named->header.has_keys_of()) return false;
+  if (named == nullptr || !named->header.has_keys_of()) return;
   const std::uint64_t request = named->header.request();
   const Pending& pending = pending_.at(request);
   Message message = *named;
   message.header.clear_keys_of();
   GiveKeys(KeysFrames(pending.work, pending.shard), &message);
   requester_.Replace(request, std::move(message));
-  return true;
 }
 
 Status PsClient::Handle(Envelope envelope) {
-  if (envelope.message.header.code() == proto::KEYS_UNKNOWN && SendKeys(envelope)) return {};
+  if (envelope.message.header.code() == proto::KEYS_UNKNOWN) {
+    SendKeys(envelope);
+    return {};
+  }
   std::optional<Requester::Reply> reply = requester_.Match(std::move(envelope));
   if (!reply) return {};
   auto node = pending_.extract(reply->request);

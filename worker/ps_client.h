@@ -67,8 +67,8 @@ class PsClient {
   std::vector<Frame> KeysFrames(const WorkPtr& work, std::uint32_t shard) const;
   proto::Encoding EncodingOf(const Work& work) const;
   std::uint64_t Send(Message message, WorkPtr work);
-  // The shard does not know the keys that a push has named: it is sent again with them. False: that is not what it is.
-  bool SendKeys(const Envelope& answer);
+  // The shard does not know the keys that a push has named: it is sent again with them, unless it was already.
+  void SendKeys(const Envelope& answer);
   Status TakeValues(Message message, std::uint32_t shard, Work* work) const;
   // Puts floats in the place of encoded values.
   void DecodeValues(std::uint32_t shard, Work* work) const;

@@ -186,6 +186,8 @@ void TinyShard::Run() {
       ++lost;
       continue;
     }
+    // As when the push was repeated before the first answer came.
+    if (reply.header.code() == proto::KEYS_UNKNOWN) (void)mailbox_->Send(envelope->from, reply);
     (void)mailbox_->Send(envelope->from, std::move(reply));  // the worker may have ended
   }
 }
