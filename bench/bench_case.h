@@ -59,6 +59,7 @@ Status TrainComputeBf16(const Options& options, const Report& report);
 Status TrainDeepFm(const Options& options, const Report& report);
 Status TrainDeepFmBf16(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
+Status TrainBytes(const Options& options, const Report& report);
 Status WirePushPull(const Options& options, const Report& report);
 
 // Says on stderr that a case, or a part of it, was not run and why.

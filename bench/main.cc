@@ -39,9 +39,10 @@ constexpr Case kCases[] = {
     {"train.deepfm", "the same model trained from a click log by a whole job in one process", "that of train.compute",
      TrainDeepFm},
     {"train.deepfm_bf16", "the same with dense_precision: BF16", "the same fp32 products", TrainDeepFmBf16},
+    {"train.bytes", "bytes on the wire a row of DeepFM, and the AUC reached, by how values travel", "FP32", TrainBytes},
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
-    {"wire.push_pull", "pull and push of a minibatch's rows, there and back over ipc",
-     "copying the same bytes in memory", WirePushPull},
+    {"wire.push_pull", "rows pulled from and pushed to one server process over tcp",
+     "a server that is a map of vectors", WirePushPull},
 };
 
 void Print(const Case& c, const Figure& figure) {

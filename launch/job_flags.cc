@@ -21,6 +21,7 @@ constexpr JobFlag kFlags[] = {
     {"consistency", "train.consistency", "bsp|bounded|async", "how far workers may drift apart"},
     {"max_staleness", "train.max_staleness", "N", "clocks, when bounded"},
     {"max_in_flight", "train.max_in_flight", "N", "minibatches of a worker pulled and not yet pushed"},
+    {"wire_values", "train.wire_values", "fp32|bf16|int8", "how weights and gradients travel"},
     {"train", "data.train", "FILE,...", "training files"},
     {"eval", "data.eval", "FILE,...", "evaluation files"},
     {"test", "data.test", "FILE,...", "test files"},

@@ -33,6 +33,7 @@ DEFINE_string(seed, "", "");
 DEFINE_string(consistency, "", "");
 DEFINE_string(max_staleness, "", "");
 DEFINE_string(max_in_flight, "", "");
+DEFINE_string(wire_values, "", "");
 DEFINE_string(train, "", "");
 DEFINE_string(eval, "", "");
 DEFINE_string(test, "", "");

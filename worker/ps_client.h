@@ -10,6 +10,7 @@
 #include "net/mailbox.h"
 #include "net/requester.h"
 #include "proto/wire.pb.h"
+#include "worker/gradient_encoder.h"
 #include "worker/parameter_layout.h"
 #include "worker/work.h"
 
@@ -27,6 +28,7 @@ class PsClient {
     proto::ShardMap map;
     double request_timeout_seconds = 60;
     std::chrono::milliseconds retry_after{5000};
+    proto::Encoding encoding = proto::FP32;  // of values and gradients, but for those of evaluation
   };
 
   // All must outlive the client.
@@ -60,16 +62,23 @@ class PsClient {
   };
 
   Message MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const;
-  // Of the shard's part of the work: sections, and the frames that the kind has.
+  // Of the shard's part of the work: sections, and the frames that the kind has but for the keys.
   void AddSections(const WorkPtr& work, std::uint32_t shard, Message* message) const;
-  void Send(Message message, WorkPtr work);
+  std::vector<Frame> KeysFrames(const WorkPtr& work, std::uint32_t shard) const;
+  proto::Encoding EncodingOf(const Work& work) const;
+  std::uint64_t Send(Message message, WorkPtr work);
+  // The shard does not know the keys that a push has named: it is sent again with them, unless it was already.
+  void SendKeys(const Envelope& answer);
   Status TakeValues(Message message, std::uint32_t shard, Work* work) const;
+  // Puts floats in the place of encoded values.
+  void DecodeValues(std::uint32_t shard, Work* work) const;
   std::string Describe(proto::Kind kind, std::uint32_t shard, std::uint64_t clock) const;
 
   const Options options_;
   Mailbox* const mailbox_;
   const ParameterLayout* const layout_;
   Requester requester_;
+  GradientEncoder encoder_;
   std::vector<Peer> shards_;
   std::vector<std::uint64_t> sequence_;                 // by shard: the last one used
   std::unordered_map<std::uint64_t, Pending> pending_;  // by request

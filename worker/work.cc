@@ -17,6 +17,7 @@ WorkPtr WorkPool::Take() {
   work->ends_chunk = false;
   work->read_rows = work->bad_rows = 0;
   work->unanswered = 0;
+  work->pulls.clear();
   work->staleness = 0;
   work->loss_sum = 0;
   return {work.release(), [free = free_](Work* done) {
