@@ -183,7 +183,7 @@ Status TableInsert(const Options& options, const Report& report) {
   const double longest = *std::max_element(seconds.begin(), seconds.end());
   report(figure.With("rows", static_cast<double>(rows))
              .With("dim", options.dim)
-             .With("rows_per_user_second", static_cast<double>(rows) / user_seconds)
+             .With("user_ns_a_row", user_seconds * 1e9 / static_cast<double>(rows))
              .With("longest_ms", longest * 1e3)
              .With("longest_over_median", longest / Median(seconds)));
   return {};
