@@ -258,6 +258,7 @@ proto::Job ModelPart(const proto::Job& job) {
   *part.mutable_table() = job.table();
   *part.mutable_model() = job.model();
   RemoveStorage(&part);
+  part.mutable_model()->clear_dense_precision();
   Normalize(&part);
   return part;
 }

@@ -32,6 +32,16 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+std::size_t FastestOf(const std::vector<Contender>& contenders, int turns) {
+  std::vector<std::vector<double>> seconds(contenders.size());
+  for (int turn = 0; turn < turns; ++turn) {
+    for (std::size_t i = 0; i < contenders.size(); ++i) seconds[i].push_back(Seconds(contenders[i]));
+  }
+  std::vector<double> medians;
+  for (std::vector<double>& each : seconds) medians.push_back(Median(std::move(each)));
+  return static_cast<std::size_t>(std::ranges::min_element(medians) - medians.begin());
+}
+
 Figure CompareInTurns(double work, const std::string& unit, const Contender& measured,
                       const std::vector<Contender>& floors, int turns) {
   std::vector<double> ours;

@@ -14,7 +14,8 @@ namespace sherd::bench {
 struct Options {
   std::uint64_t rows = 0;  // of a table; 0: what the case has by default
   std::uint32_t dim = 16;
-  std::uint32_t threads = 2;  // of table.shards
+  std::uint32_t threads = 2;  // of table.shards and train.…
+  std::string click_log;      // that train.deepfm reads; empty: one it writes itself
   std::string spill_dir;      // where table.spill makes its folder; empty: the current one
   std::uint64_t rows_or(std::uint64_t usual) const { return rows == 0 ? usual : rows; }
 };
@@ -53,8 +54,12 @@ Status TableShards(const Options& options, const Report& report);
 Status TableBytesPerRow(const Options& options, const Report& report);
 Status TableCapacity(const Options& options, const Report& report);
 Status TableSpill(const Options& options, const Report& report);
+Status TrainCompute(const Options& options, const Report& report);
+Status TrainComputeBf16(const Options& options, const Report& report);
 Status TrainDeepFm(const Options& options, const Report& report);
+Status TrainDeepFmBf16(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
+Status TrainBytes(const Options& options, const Report& report);
 Status WirePushPull(const Options& options, const Report& report);
 
 // Says on stderr that a case, or a part of it, was not run and why.
@@ -68,6 +73,9 @@ using Contender = std::function<void()>;
 
 constexpr int kTurns = 7;        // of contenders that take long
 constexpr int kShortTurns = 25;  // of those that take some milliseconds: other programs disturb few of them
+
+// Which contender is the fastest, by the median of some turns.
+std::size_t FastestOf(const std::vector<Contender>& contenders, int turns);
 
 // Runs the contenders in turns, so many times, and returns the figure of the medians: `work` units done by each run of
 // any. The floor is the fastest of `floors`.

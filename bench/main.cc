@@ -1,5 +1,5 @@
-// sherd-bench [--list] [--rows=N] [--dim=N] [--threads=N] [--spill_dir=PATH] [CASE…]: prints JSON lines for each case,
-// all of them by default. bench/README.md has the figures.
+// sherd-bench [--list] [--rows=N] [--dim=N] [--threads=N] [--click_log=FILE] [--spill_dir=PATH] [CASE…]: prints JSON
+// lines for each case, all of them by default. bench/README.md has the figures.
 #include <gflags/gflags.h>
 
 #include <algorithm>
@@ -13,7 +13,8 @@
 DEFINE_bool(list, false, "name the cases");
 DEFINE_uint64(rows, 0, "rows of the tables; 0: what each case has by default");
 DEFINE_uint32(dim, 16, "weights of a row");
-DEFINE_uint32(threads, 2, "threads, and shards, of table.shards");
+DEFINE_uint32(threads, 2, "threads, and shards, of table.shards; compute threads, and workers, of train.…");
+DEFINE_string(click_log, "", "Criteo TSV that train.deepfm reads; empty: it writes its own");
 DEFINE_string(spill_dir, "", "where table.spill makes its folder, on a fast disk; empty: the current folder");
 
 namespace sherd::bench {
@@ -32,11 +33,16 @@ constexpr Case kCases[] = {
     {"table.capacity", "first pushes of 200 M rows, the last tenth of them", "the first tenth", TableCapacity},
     {"table.spill", "pulls of recent rows, and of some cold ones, from a table that spills to disk",
      "a table that fits in memory; what the disk's random reads allow", TableSpill},
-    {"train.deepfm", "forward, loss, backward of DeepFM 16, 400-400-400, batch 4096, one thread",
-     "its matrix products alone", TrainDeepFm},
+    {"train.compute", "forward, loss, backward of DeepFM 16, 400-400-400, batch 4096, a model a thread",
+     "its fp32 matrix products alone, by the best library", TrainCompute},
+    {"train.compute_bf16", "the same with dense_precision: BF16", "the same fp32 products", TrainComputeBf16},
+    {"train.deepfm", "the same model trained from a click log by a whole job in one process", "that of train.compute",
+     TrainDeepFm},
+    {"train.deepfm_bf16", "the same with dense_precision: BF16", "the same fp32 products", TrainDeepFmBf16},
+    {"train.bytes", "bytes on the wire a row of DeepFM, and the AUC reached, by how values travel", "FP32", TrainBytes},
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
-    {"wire.push_pull", "pull and push of a minibatch's rows, there and back over ipc",
-     "copying the same bytes in memory", WirePushPull},
+    {"wire.push_pull", "rows pulled from and pushed to one server process over tcp",
+     "a server that is a map of vectors", WirePushPull},
 };
 
 void Print(const Case& c, const Figure& figure) {
@@ -78,7 +84,7 @@ void List() {
 }  // namespace sherd::bench
 
 int main(int argc, char** argv) {
-  gflags::SetUsageMessage("[--list] [--rows=N] [--dim=N] [--threads=N] [--spill_dir=PATH] [CASE…]");
+  gflags::SetUsageMessage("[--list] [--rows=N] [--dim=N] [--threads=N] [--click_log=FILE] [--spill_dir=PATH] [CASE…]");
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   if (FLAGS_list) {
     sherd::bench::List();
@@ -88,7 +94,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "sherd-bench: --dim and --threads are at least 1, --rows 1,000 to 2,000,000,000\n");
     return 2;
   }
-  return sherd::bench::Main(
-      {argv + 1, argv + argc},
-      {.rows = FLAGS_rows, .dim = FLAGS_dim, .threads = FLAGS_threads, .spill_dir = FLAGS_spill_dir});
+  return sherd::bench::Main({argv + 1, argv + argc}, {.rows = FLAGS_rows,
+                                                      .dim = FLAGS_dim,
+                                                      .threads = FLAGS_threads,
+                                                      .click_log = FLAGS_click_log,
+                                                      .spill_dir = FLAGS_spill_dir});
 }

@@ -14,28 +14,37 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kLineFloats = 16;
 constexpr float kRate = 0.02f, kEpsilon = 1e-10f;
 
+// Rows as a table has them: the weights of kBlockRows rows side by side, then their sums.
 struct Memory {
+  static constexpr std::size_t kBlockRows = 16;
+
   float* index;
   float* rows;
   std::size_t dim;
+
+  float* Block(std::uint32_t row) const { return rows + row / kBlockRows * kBlockRows * (dim + 1); }
+  float* Weights(std::uint32_t row) const { return Block(row) + row % kBlockRows * dim; }
+  float* Sum(std::uint32_t row) const { return Block(row) + kBlockRows * dim + row % kBlockRows; }
 };
 
-// The loop that all floors share; work(row, i) is done at each key's row. kDim: known when compiling, or 0.
-template <std::size_t kDim, class Work>
-[[gnu::always_inline]] inline std::uint64_t Visit(const Memory& memory, const KeyBatch& batch, std::size_t ahead,
+// The loop that all floors share; work(weights, sum, i) is done at each key's row. kDim: known when compiling, or 0.
+template <std::size_t kDim, bool kSums, class Work>
+[[gnu::always_inline]] inline std::uint64_t Visit(const Memory& given, const KeyBatch& batch, std::size_t ahead,
                                                   const Work& work) {
-  const std::size_t n = batch.rows.size(), width = (kDim == 0 ? memory.dim : kDim) + 1;
+  const Memory memory{given.index, given.rows, kDim == 0 ? given.dim : kDim};
+  const std::size_t n = batch.rows.size();
   std::uint64_t touched = 0;
   for (std::size_t i = 0; i < n; ++i) {
     // Beyond the end the last key's places are prefetched again, which costs less than to ask.
     __builtin_prefetch(memory.index + std::size_t{batch.lines[std::min(i + 2 * ahead, n - 1)]} * kLineFloats);
-    const float* next = memory.rows + std::size_t{batch.rows[std::min(i + ahead, n - 1)]} * width;
-    for (std::size_t k = 0; k < width; k += kLineFloats) __builtin_prefetch(next + k);
-    __builtin_prefetch(next + width - 1);
+    const std::uint32_t next = batch.rows[std::min(i + ahead, n - 1)];
+    for (std::size_t k = 0; k < memory.dim; k += kLineFloats) __builtin_prefetch(memory.Weights(next) + k);
+    if (memory.dim % kLineFloats != 0) __builtin_prefetch(memory.Weights(next) + memory.dim - 1);
+    if (kSums) __builtin_prefetch(memory.Sum(next));
     std::uint32_t word;
     std::memcpy(&word, memory.index + std::size_t{batch.lines[i]} * kLineFloats, sizeof(word));
     touched += word;
-    work(memory.rows + std::size_t{batch.rows[i]} * width, i);
+    work(memory.Weights(batch.rows[i]), memory.Sum(batch.rows[i]), i);
   }
   return touched;
 }
@@ -44,8 +53,8 @@ template <std::size_t kDim>
 [[gnu::always_inline]] inline std::uint64_t CopyRows(const Memory& memory, const KeyBatch& batch, std::size_t ahead,
                                                      float* out) {
   const std::size_t dim = kDim == 0 ? memory.dim : kDim;
-  return Visit<kDim>(
-      memory, batch, ahead, [=](const float* row, std::size_t i) __attribute__((always_inline)) {
+  return Visit<kDim, false>(
+      memory, batch, ahead, [=](const float* row, const float*, std::size_t i) __attribute__((always_inline)) {
         std::memcpy(out + i * dim, row, dim * sizeof(float));
       });
 }
@@ -54,8 +63,8 @@ template <std::size_t kDim>
 [[gnu::always_inline]] inline std::uint64_t StepRows(const Memory& memory, const KeyBatch& batch, std::size_t ahead,
                                                      const float* gradients) {
   const std::size_t dim = kDim == 0 ? memory.dim : kDim;
-  return Visit<kDim>(
-      memory, batch, ahead, [=](float* row, std::size_t i) __attribute__((always_inline)) {
+  return Visit<kDim, true>(
+      memory, batch, ahead, [=](float* row, float* sum, std::size_t i) __attribute__((always_inline)) {
         const float* g = gradients + i * dim;
         float sums[8] = {};
         std::size_t k = 0;
@@ -64,8 +73,8 @@ template <std::size_t kDim>
         }
         for (; k < dim; ++k) sums[0] += g[k] * g[k];
         const float squares = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-        row[dim] += squares / static_cast<float>(dim);
-        const float step = kRate / (std::sqrt(row[dim]) + kEpsilon);
+        *sum += squares / static_cast<float>(dim);
+        const float step = kRate / (std::sqrt(*sum) + kEpsilon);
         for (k = 0; k < dim; ++k) row[k] -= step * g[k];
       });
 }
@@ -104,7 +113,7 @@ void HugeMemory::Unmap::operator()(float* memory) const { munmap(memory, bytes);
 FloorRows::FloorRows(std::uint64_t rows, std::uint32_t dim, Touch touch)
     : dim_(dim),
       index_(IndexLines(rows) * kLineFloats * sizeof(float)),
-      rows_((rows * (dim + 1) + kLineFloats) * sizeof(float)) {
+      rows_((rows / Memory::kBlockRows + 1) * Memory::kBlockRows * (dim + 1) * sizeof(float)) {
   std::fill_n(index_.data(), IndexLines(rows) * kLineFloats, 1.0f);  // not zeros: those may share one page
   if (touch == Touch::kAtOnce) std::fill_n(rows_.data(), rows * (dim + 1), 0.01f);
 }
@@ -124,10 +133,10 @@ void FloorRows::Step(const KeyBatch& batch, std::size_t ahead, const float* grad
 void FloorRows::Write(const KeyBatch& batch, std::size_t ahead, const float* weights) {
   const Memory memory{index_.data(), rows_.data(), dim_};
   const std::size_t dim = dim_;
-  touched_ += Visit<0>(
-      memory, batch, ahead, [=](float* row, std::size_t i) __attribute__((always_inline)) {
+  touched_ += Visit<0, true>(
+      memory, batch, ahead, [=](float* row, float* sum, std::size_t i) __attribute__((always_inline)) {
         std::memcpy(row, weights + i * dim, dim * sizeof(float));
-        row[dim] = 0.1f;
+        *sum = 0.1f;
       });
 }
 

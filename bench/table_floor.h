@@ -26,8 +26,9 @@ class HugeMemory {
 };
 
 // What a table's memory traffic costs without a table: as many bytes of index, of which each key touches one cache line
-// at a known place, and rows of the same width side by side (`dim` weights and a row-wise Adagrad's sum), each at a
-// known number. No hashing, no comparing, no choice of optimizer. Thread-compatible.
+// at a known place, and rows laid out as the table's are (`dim` weights and a row-wise Adagrad's sum), each at a known
+// number; a copy touches the weights' lines, a step the sum's too. No hashing, no comparing, no choice of optimizer.
+// Thread-compatible.
 class FloorRows {
  public:
   // How many keys ahead rows are prefetched, index lines twice as far: which is best is for the machine to say.

@@ -1,138 +1,91 @@
-#include <cmath>
-#include <vector>
+#include <stdlib.h>
 
-#include "base/aligned_buffer.h"
-#include "base/hash.h"
+#include <cerrno>
+#include <string>
+
+#include "base/file.h"
 #include "bench/bench_case.h"
-#include "models/model.h"
+#include "bench/click_log.h"
+#include "bench/job_process.h"
+#include "bench/tower_products.h"
 #include "models/nn/gemm.h"
 
 namespace sherd::bench {
 namespace {
 
-constexpr std::uint32_t kRows = 4096;
-constexpr std::size_t kFields = 39, kNumbers = 13, kRowFloats = 17;
-constexpr std::size_t kUnique = 30'000;
-constexpr std::size_t kWidths[] = {kFields * 16 + kNumbers, 400, 400, 400, 1};
+constexpr std::uint64_t kRows = 1'000'000;
+constexpr double kLeastAuc = 0.55;  // of a job that learns at all, on either log
+constexpr char kFeatures[] = R"(
+name: "bench"
+train { batch_size: 4096 epochs: 1 }
+feature { column: "I1..I13" bucket {} }
+feature { column: "C1..C26" categorical {} }
+)";
+constexpr char kModel[] = R"(
+  name: "deepfm"
+  embedding_dim: 16
+  tower { hidden: 400 hidden: 400 hidden: 400 }
+  embedding_optimizer { adagrad { learning_rate: 0.02 } }
+  dense_optimizer { adam { learning_rate: 0.001 } }
+  embedding_initializer { kind: NORMAL scale: 0.01 }
+)";
 
-proto::Job MakeJob() {
-  proto::Job job;
-  job.set_name("bench");
-  job.mutable_data()->set_format(proto::Data::CRITEO_TSV);
-  proto::Feature* buckets = job.add_feature();
-  buckets->set_column("I1..I13");
-  buckets->mutable_bucket();
-  proto::Feature* tokens = job.add_feature();
-  tokens->set_column("C1..C26");
-  tokens->mutable_categorical();
-  for (std::size_t i = 1; i <= kNumbers; ++i) {
-    proto::Feature* number = job.add_feature();
-    number->set_column("I" + std::to_string(i));
-    number->set_name(number->column() + "_number");
-    number->mutable_number()->set_transform(proto::Number::LOG);
+std::string JobText(const std::string& log, proto::Model::Precision precision, std::uint32_t workers) {
+  std::string text = kFeatures;
+  for (int i = 1; i <= 13; ++i) {
+    const std::string column = "I" + std::to_string(i);
+    text += "feature { name: \"" + column + "_number\" column: \"" + column +
+            "\" number { transform: LOG scale: 0.25 } }\n";
   }
-  job.mutable_model()->set_name("deepfm");
-  job.mutable_model()->set_embedding_dim(16);
-  for (int i = 0; i < 3; ++i) job.mutable_model()->mutable_tower()->add_hidden(400);
-  return job;
+  return text + "model {" + kModel + "dense_precision: " + proto::Model::Precision_Name(precision) + " }\n" +
+         "cluster { servers: 1 workers: " + std::to_string(workers) + " }\n" + "data { format: CRITEO_TSV train: \"" +
+         log + "\" }\n";
 }
 
-// A minibatch of random numbers and ids, and the memory it refers to.
-struct RandomBatch {
-  std::vector<float> labels, numbers, rows, gradients;
-  std::vector<std::uint64_t> row_ids;
-  std::vector<std::uint32_t> unique;
-  std::vector<const float*> values;
-  std::vector<float*> sums;
-  Batch<float> batch;
-
-  RandomBatch() : rows(kUnique * kRowFloats), gradients(rows.size()) {
-    for (std::uint32_t i = 0; i < kRows; ++i) labels.push_back(Mix(i, 1) % 4 == 0 ? 1 : 0);
-    for (std::size_t i = 0; i < kRows * kNumbers; ++i) numbers.push_back(UnitFloat(Mix(i, 2)));
-    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = 0.02f * UnitFloat(Mix(i, 3)) - 0.01f;
-    for (std::uint32_t i = 0; i < kRows; ++i) row_ids.push_back(i);
-    for (std::size_t i = 0; i < kRows * kFields; ++i) {
-      unique.push_back(static_cast<std::uint32_t>(Below(Mix(i, 4), kUnique)));
-    }
-    for (std::size_t i = 0; i < kUnique; ++i) {
-      values.push_back(&rows[i * kRowFloats]);
-      sums.push_back(&gradients[i * kRowFloats]);
-    }
-    batch = {.rows = kRows,
-             .labels = labels,
-             .weights = {},
-             .numbers = numbers,
-             .row_ids = row_ids,
-             .epoch = 0,
-             .tables = {}};
-    batch.tables.push_back({.unique = unique, .offset = {}, .weight = {}, .values = values, .gradients = sums});
+Result<Figure> Measure(const std::string& folder, proto::Model::Precision precision, const Options& options) {
+  std::string log = options.click_log;
+  if (log.empty()) {
+    log = folder + "/log.tsv";
+    RETURN_IF_ERROR(WriteClickLog(log, options.rows_or(kRows)));
   }
-};
+  ProductsFloor floor(4096, {39 * 16 + 13, 400, 400, 400, 1}, options.threads);
+  if (floor.empty()) return Status::NotFound("no library of matrix products can be loaded");
+  for (int turn = 0; turn < kTurns; ++turn) floor.Measure();
+  ASSIGN_OR_RETURN(const JobOutcome job, TrainJob(folder, JobText(log, precision, options.threads)));
+  for (int turn = 0; turn < kTurns; ++turn) floor.Measure();
+  if (job.auc < kLeastAuc) return Status::BadData("the job has learned nothing: AUC " + std::to_string(job.auc));
+  const auto best = floor.best();
+  const double wall = job.seconds / job.rows;
+  return Figure{.value = 1 / wall,
+                .unit = "rows/s",
+                .floor = 1 / best.row.wall,
+                .ratio = best.row.wall / wall,
+                .part = {},
+                .fields = {}}
+      .With("floor_by", best.blas)
+      .With("cpu_ratio", best.row.cpu * job.rows / job.cpu_seconds)
+      .With("workers", options.threads)
+      .With("transport", "inproc")
+      .With("security", "NONE")
+      .With("auc", job.auc);
+}
 
-// Forward, gradient of the weights, gradient of the input: the three products of each layer.
-class Products {
- public:
-  Products() {
-    for (const std::size_t width : kWidths) {
-      activations_.emplace_back(kRows * width);
-      std::fill(activations_.back().begin(), activations_.back().end(), 0.01f);
-    }
-    for (std::size_t i = 0; i + 1 < std::size(kWidths); ++i) {
-      weights_.emplace_back(kWidths[i] * kWidths[i + 1]);
-      std::fill(weights_.back().begin(), weights_.back().end(), 0.01f);
-      gradients_.emplace_back(kWidths[i] * kWidths[i + 1]);
-    }
-  }
-  void Run() {
-    using nn::Accumulate, nn::Transpose;
-    for (std::size_t i = 0; i + 1 < std::size(kWidths); ++i) {
-      const std::size_t in = kWidths[i], out = kWidths[i + 1];
-      float *x = activations_[i].data(), *y = activations_[i + 1].data();
-      nn::Gemm(Transpose::kNo, Transpose::kNo, kRows, out, in, x, in, weights_[i].data(), out, Accumulate::kNo, y, out);
-      nn::Gemm(Transpose::kYes, Transpose::kNo, in, out, kRows, x, in, y, out, Accumulate::kNo, gradients_[i].data(),
-               out);
-      nn::Gemm(Transpose::kNo, Transpose::kYes, kRows, in, out, y, out, weights_[i].data(), out, Accumulate::kNo, x,
-               in);
-    }
-  }
-
- private:
-  std::vector<AlignedBuffer<float>> activations_, weights_, gradients_;
-};
-
-// A model that learns nothing would be fast: the loss must fall along the gradient.
-Status CheckGradient(Model<float>* model, const Batch<float>& batch) {
-  model->Forward(batch, Model<float>::Mode::kTrain);
-  const double before = model->Loss(batch);
-  model->Backward(batch);
-  for (std::size_t i = 0; i < model->parameters().size(); ++i) {
-    model->parameters()[i] -= 1e-2f * model->gradients()[i] / kRows;
-  }
-  model->Forward(batch, Model<float>::Mode::kTrain);
-  const double after = model->Loss(batch);
-  if (std::isfinite(after) && after < before) return {};
-  return Status::BadData("the loss does not fall along its gradient");
+Status Train(proto::Model::Precision precision, const Options& options, const Report& report) {
+  std::string folder = "/tmp/sherd-bench-XXXXXX";
+  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
+  const Result<Figure> figure = Measure(folder, precision, options);
+  RETURN_IF_ERROR(RemoveTree(folder));
+  if (figure.ok()) report(figure.value());
+  return figure.status();
 }
 
 }  // namespace
 
-Status TrainDeepFm(const Options& options, const Report& report) {
-  const proto::Job job = MakeJob();
-  ASSIGN_OR_RETURN(const auto model, MakeModel<float>(job, kRows));
-  for (std::size_t i = 0; i < model->parameters().size(); ++i) {
-    model->parameters()[i] = 0.1f * UnitFloat(Mix(i, 5)) - 0.05f;
-  }
-  const RandomBatch random;
-  RETURN_IF_ERROR(CheckGradient(model.get(), random.batch));
-  Products products;
-  report(CompareInTurns(kRows, "rows/s",
-                        [&] {
-                          model->Forward(random.batch, Model<float>::Mode::kTrain);
-                          model->Loss(random.batch);
-                          model->Backward(random.batch);
-                        },
-                        {[&] { products.Run(); }}));
-  return {};
+Status TrainDeepFm(const Options& options, const Report& report) { return Train(proto::Model::FP32, options, report); }
+
+Status TrainDeepFmBf16(const Options& options, const Report& report) {
+  if (!nn::HasBf16Gemm()) return Skip("train.deepfm_bf16", "this processor has no AVX512_BF16"), Status();
+  return Train(proto::Model::BF16, options, report);
 }
 
 }  // namespace sherd::bench

@@ -1,102 +1,137 @@
-#include <stdlib.h>
-
-#include <cstring>
+#include <algorithm>
+#include <ctime>
+#include <functional>
 #include <memory>
-#include <thread>
+#include <span>
+#include <string>
 #include <vector>
 
-#include "base/file.h"
-#include "base/hash.h"
 #include "bench/bench_case.h"
+#include "bench/server_process.h"
+#include "bench/wire_client.h"
+#include "bench/wire_servers.h"
 #include "net/zmq_network.h"
 
 namespace sherd::bench {
 namespace {
 
-constexpr std::size_t kKeys = 8192, kFloats = 17;
-constexpr int kRounds = 100;
-constexpr std::chrono::seconds kPatience(30);
+constexpr std::uint64_t kRows = 1'000'000;
 
-Frame FrameOf(std::shared_ptr<const std::vector<std::byte>> bytes) { return Frame(*bytes, bytes); }
+// ps-lite with a hash-map server, one of each, on a machine of another kind: M rows/s. Nothing is said where no figure
+// was given.
+struct Shape {
+  const char* name;
+  std::size_t keys, works, in_flight;
+  double pull, push, both;
+};
+constexpr Shape kShapes[] = {
+    {"100k_keys", 100'000, 8, 1, 8.1, 7.1, 4.1},
+    {"100k_keys_several", 100'000, 8, 2, 0, 0, 0},
+    {"1k_keys", 1'000, 500, 1, 6.2, 5.3, 0},
+    {"1k_keys_several", 1'000, 1'000, 8, 10.5, 8.4, 0},
+};
 
-std::shared_ptr<std::vector<std::byte>> RandomBytes(std::size_t size) {
-  auto bytes = std::make_shared<std::vector<std::byte>>(size);
-  for (std::size_t i = 0; i < size; ++i) (*bytes)[i] = static_cast<std::byte>(Mix(i, size));
-  return bytes;
+proto::Optimizer Sgd() {
+  proto::Optimizer optimizer;
+  optimizer.mutable_sgd()->set_learning_rate(kWireRate);
+  return optimizer;
 }
 
-Message MakeMessage(proto::Kind kind, std::vector<Frame> frames) {
-  Message message;
-  message.header.set_kind(kind);
-  message.header.set_request(1);
-  message.frames = std::move(frames);
-  return message;
+proto::Optimizer RowwiseAdagrad() {
+  proto::Optimizer optimizer;
+  optimizer.mutable_rowwise_adagrad()->set_learning_rate(kWireRate);
+  return optimizer;
 }
 
-// Answers pulls with rows and pushes with nothing, until it is sent a STOP.
-void Serve(Mailbox* mailbox, const Frame& rows) {
-  while (true) {
-    std::optional<Envelope> envelope = mailbox->Receive(Clock::now() + kPatience);
-    if (!envelope || envelope->message.header.kind() == proto::STOP) return;
-    Message reply = MakeReply(envelope->message.header);
-    if (envelope->message.header.kind() == proto::PULL) reply.frames.push_back(rows);
-    if (!mailbox->Send(envelope->from, std::move(reply)).ok()) return;
+double OwnCpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// A server process, its client here, and the CPU time that both have used while measured.
+struct Pair {
+  std::unique_ptr<ServerProcess> server;
+  std::unique_ptr<WireClient> client;
+  Status failed = {};
+  double cpu_seconds = 0;
+
+  void Run(Exchange exchange, const std::vector<WorkPtr>& works, std::size_t in_flight) {
+    const double before = OwnCpuSeconds() + server->CpuSeconds();
+    if (failed.ok()) failed = client->Run(exchange, works, in_flight);
+    cpu_seconds += OwnCpuSeconds() + server->CpuSeconds() - before;
   }
+};
+
+Result<Pair> Start(const ServerProcess::Serve& serve) {
+  Pair pair;
+  ASSIGN_OR_RETURN(pair.server, ServerProcess::Start(serve));
+  return pair;
 }
 
-Result<Message> Exchange(Mailbox* mailbox, const Peer& to, Message message) {
-  RETURN_IF_ERROR(mailbox->Send(to, std::move(message)));
-  std::optional<Envelope> envelope = mailbox->Receive(Clock::now() + kPatience);
-  if (!envelope) return Status::Unavailable("no answer over ipc");
-  return std::move(envelope->message);
+Status Connect(Network* network, const std::vector<WorkPtr>& all_rows, const WorkPtr& some, Pair* pair) {
+  ASSIGN_OR_RETURN(pair->client, WireClient::Connect(network, pair->server->endpoint(), WireModel({})));
+  RETURN_IF_ERROR(pair->client->Run(Exchange::kPush, all_rows, 1));
+  return pair->client->Check(some);
 }
 
-Status RunRounds(Mailbox* client, const Peer& server, const Frame& keys, const Frame& rows) {
-  for (int round = 0; round < kRounds; ++round) {
-    ASSIGN_OR_RETURN(const Message pulled, Exchange(client, server, MakeMessage(proto::PULL, {keys})));
-    if (pulled.frames.size() != 1 || pulled.frames[0].size() != rows.size() ||
-        std::memcmp(pulled.frames[0].bytes().data(), rows.bytes().data(), rows.size()) != 0) {
-      return Status::BadData("the rows that came are not those that were sent");
-    }
-    RETURN_IF_ERROR(Exchange(client, server, MakeMessage(proto::PUSH, {keys, rows})).status());
-  }
-  return {};
-}
+struct Measurement {
+  KeyKind keys;
+  const Shape* shape;
+  Exchange exchange;
+  const char* name;
+  double ps_lite;
+};
 
-Result<Figure> Measure(const std::string& endpoint) {
-  ASSIGN_OR_RETURN(const auto network, ZmqNetwork::Create({.job = 1, .keys = {}}));
-  const std::unique_ptr<Mailbox> server = network->Open(), client = network->Open();
-  RETURN_IF_ERROR(server->Bind(endpoint));
-  ASSIGN_OR_RETURN(const Peer peer, client->Connect(endpoint));
-  const Frame keys = FrameOf(RandomBytes(kKeys * sizeof(Key))),
-              rows = FrameOf(RandomBytes(kKeys * kFloats * sizeof(float)));
-  std::jthread serving([&] { Serve(server.get(), rows); });
-  std::vector<std::byte> copy(rows.size());
-  Status failed;
-  // Twice the keys and the rows, once each way.
-  const double bytes = 2.0 * kRounds * static_cast<double>(keys.size() + rows.size());
-  const Figure figure =
-      CompareInTurns(bytes / 1e6, "MB/s", [&] { failed = RunRounds(client.get(), peer, keys, rows); }, {[&] {
-                       for (int round = 0; round < 2 * kRounds; ++round) {
-                         std::memcpy(copy.data(), keys.bytes().data(), keys.size());
-                         std::memcpy(copy.data(), rows.bytes().data(), rows.size());
-                         asm volatile("" : : "r"(copy.data()) : "memory");  // the copies are wanted
-                       }
-                     }});
-  RETURN_IF_ERROR(client->Send(peer, MakeMessage(proto::STOP, {})));
-  RETURN_IF_ERROR(failed);
+Figure Measure(const Measurement& what, const std::vector<WorkPtr>& works, Pair* ours, Pair* floor) {
+  double rows = 0;
+  for (const WorkPtr& work : works) rows += static_cast<double>(work->keys[0].keys.size());
+  ours->cpu_seconds = floor->cpu_seconds = 0;
+  Figure figure = CompareInTurns(
+      rows, "rows/s", [&] { ours->Run(what.exchange, works, what.shape->in_flight); },
+      {[&] { floor->Run(what.exchange, works, what.shape->in_flight); }}, kTurns);
+  figure.part = std::string(".") + what.name + "." + what.shape->name;
+  figure.With("keys", NameOf(what.keys));
+  figure.With("in_flight", static_cast<double>(what.shape->in_flight));
+  figure.With("transport", "tcp, security NONE");
+  figure.With("cpu_ns_a_row", 1e9 * ours->cpu_seconds / (kTurns * rows));
+  figure.With("floor_cpu_ns_a_row", 1e9 * floor->cpu_seconds / (kTurns * rows));
+  if (what.ps_lite > 0) figure.With("ps_lite", what.ps_lite * 1e6);
   return figure;
+}
+
+Status RunWith(KeyKind kind, std::span<const Shape> shapes, std::uint64_t rows, const Report& report) {
+  std::unique_ptr<ZmqNetwork> network;  // outlives the clients
+  // All processes before the first thread.
+  ASSIGN_OR_RETURN(Pair sgd, Start([](Network* own, std::unique_ptr<Mailbox> mailbox) {
+                     ServeShard(WireModel(Sgd()), own, std::move(mailbox));
+                   }));
+  ASSIGN_OR_RETURN(Pair adagrad, Start([](Network* own, std::unique_ptr<Mailbox> mailbox) {
+                     ServeShard(WireModel(RowwiseAdagrad()), own, std::move(mailbox));
+                   }));
+  ASSIGN_OR_RETURN(Pair map, Start([](Network*, std::unique_ptr<Mailbox> mailbox) { ServeMap(std::move(mailbox)); }));
+  ASSIGN_OR_RETURN(network, ZmqNetwork::Create({.job = kBenchJob, .keys = {}}));
+  const std::vector<WorkPtr> all_rows = MakeAllRows(kind, rows), some = MakeWorks(kind, rows, 1000, 1);
+  for (Pair* pair : {&sgd, &adagrad, &map}) RETURN_IF_ERROR(Connect(network.get(), all_rows, some[0], pair));
+  for (const Shape& shape : shapes) {
+    const std::size_t keys = std::min<std::size_t>(shape.keys, rows / 4);
+    const std::vector<WorkPtr> works = MakeWorks(kind, rows, keys, shape.works);
+    report(Measure({kind, &shape, Exchange::kPull, "pull", shape.pull}, works, &sgd, &map));
+    report(Measure({kind, &shape, Exchange::kPush, "push", shape.push}, works, &sgd, &map));
+    const Measurement both{kind, &shape, Exchange::kPullThenPush, "pull_push", shape.both};
+    report(Measure(both, works, &sgd, &map));
+    report(Measure({kind, &shape, Exchange::kPullThenPush, "adagrad_to_sgd", 0}, works, &adagrad, &sgd));
+  }
+  for (const Pair* pair : {&sgd, &adagrad, &map}) RETURN_IF_ERROR(pair->failed);
+  return {};
 }
 
 }  // namespace
 
 Status WirePushPull(const Options& options, const Report& report) {
-  std::string folder = "/tmp/sherd-bench-XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  const Result<Figure> figure = Measure("ipc://" + folder + "/socket");
-  RETURN_IF_ERROR(RemoveTree(folder));
-  if (figure.ok()) report(figure.value());
-  return figure.status();
+  const std::uint64_t rows = options.rows_or(kRows);
+  RETURN_IF_ERROR(RunWith(KeyKind::kHashes, kShapes, rows, report));
+  return RunWith(KeyKind::kIntegers, std::span(kShapes).first(1), rows, report);
 }
 
 }  // namespace sherd::bench

@@ -23,6 +23,7 @@ constexpr JobFlag kFlags[] = {
     {"max_in_flight", "train.max_in_flight", "N", "minibatches of a worker pulled and not yet pushed"},
     {"dense_staleness", "train.dense_staleness", "N", "clocks, of the dense weights alone; 0: synchronous"},
     {"compute_threads", "cluster.compute_threads", "N", "threads of a worker that compute"},
+    {"wire_values", "train.wire_values", "fp32|bf16|int8", "how weights and gradients travel"},
     {"train", "data.train", "FILE,...", "training files"},
     {"eval", "data.eval", "FILE,...", "evaluation files"},
     {"test", "data.test", "FILE,...", "test files"},

@@ -35,6 +35,7 @@ DEFINE_string(max_staleness, "", "");
 DEFINE_string(max_in_flight, "", "");
 DEFINE_string(dense_staleness, "", "");
 DEFINE_string(compute_threads, "", "");
+DEFINE_string(wire_values, "", "");
 DEFINE_string(train, "", "");
 DEFINE_string(eval, "", "");
 DEFINE_string(test, "", "");

@@ -1,13 +1,17 @@
 #include "models/model.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "base/simd.h"
 #include "models/feature_layout.h"
 #include "models/model_builder.h"
+#include "models/nn/gemm.h"
 #include "models/nn/graph.h"
 #include "models/nn/loss.h"
 #include "models/registry.h"
@@ -122,6 +126,10 @@ Result<std::unique_ptr<Model<T>>> MakeModel(const proto::Job& job, std::uint32_t
   ASSIGN_OR_RETURN(const FeatureLayout layout, FeatureLayout::Make(job));
   auto graph = std::make_unique<nn::Graph<T>>();
   ASSIGN_OR_RETURN(nn::Activation<T>* const logits, Declare(job, layout, graph.get()));
+  if (job.model().dense_precision() == proto::Model::BF16 && !nn::HasBf16Gemm()) {
+    LOG_FIRST_N(WARNING, 1) << "model.dense_precision: no AVX512_BF16 by this processor and the job's SIMD target "
+                            << CurrentSimd() << ", so BF16 products are FP32 here";
+  }
   if (graph->ArenaBytes(max_rows) > kMaxArenaBytes) {
     return Status::Invalid("train.batch_size: the activations of " + std::to_string(max_rows) + " rows take " +
                            std::to_string(graph->ArenaBytes(max_rows) >> 30) + " GB, more than " +

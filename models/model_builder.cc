@@ -7,6 +7,7 @@
 #include "models/nn/dropout.h"
 #include "models/nn/elementwise.h"
 #include "models/nn/embedding.h"
+#include "models/nn/gemm.h"
 #include "models/nn/linear.h"
 
 namespace sherd {
@@ -209,11 +210,15 @@ template <typename T>
 nn::Activation<T>* ModelBuilder<T>::Tower(Activation* x, std::span<const std::uint32_t> hidden) {
   const proto::Tower& tower = model().tower();
   const nn::Nonlinearity f = NonlinearityOf(tower.activation());
+  const nn::Precision precision = model().dense_precision() == proto::Model::BF16 && nn::HasBf16Gemm()
+                                      ? nn::Precision::kBf16
+                                      : nn::Precision::kFloat;
   for (std::size_t i = 0; i < hidden.size(); ++i) {
     const std::string name = "tower." + std::to_string(i);
     x = nn::Linear(graph_, name, x,
                    {.units = hidden[i],
                     .bias = true,
+                    .precision = precision,
                     .nonlinearity = tower.batch_norm() ? nn::Nonlinearity::kIdentity : f,
                     .weight_optimizer = TowerOptimizer(),
                     .bias_optimizer = DenseOptimizer()});

@@ -46,6 +46,19 @@ std::optional<Requester::Reply> Requester::Match(Envelope envelope) {
   return Reply{request, std::move(envelope.from), std::move(envelope.message)};
 }
 
+const Message* Requester::Find(const Envelope& answer) const {
+  const auto found = waiting_.find(answer.message.header.request());
+  const bool ours = answer.message.header.reply() && found != waiting_.end() && found->second.to == answer.from;
+  return ours ? &found->second.message : nullptr;
+}
+
+void Requester::Replace(std::uint64_t request, Message message) {
+  Waiting& waiting = waiting_.at(request);
+  message.header.set_request(request);
+  waiting.message = std::move(message);
+  SendNow(&waiting);
+}
+
 // A peer that asks for a message again need not wait for the whole of retry_after. After a gap everything from the
 // missing number on was dropped there, so all of it is due, in order.
 void Requester::Hasten(const Waiting& refused, const proto::Header& reply) {
@@ -128,6 +141,7 @@ Status StatusOf(const proto::Header& reply) {
     case proto::FAILED:
       return {ErrorCode::kIo, text};
     case proto::UNAVAILABLE:
+    case proto::KEYS_UNKNOWN:
       return Status::Unavailable(text);
   }
   return Status::Invalid(text);

@@ -34,6 +34,10 @@ class Requester {
   // Is this the answer to a request that still waits? Then it is taken off the list; an answer that asks to try again
   // (UNAVAILABLE, OUT_OF_ORDER) leaves it there, to be sent again soon, and returns nothing.
   std::optional<Reply> Match(Envelope envelope);
+  // The request that `answer` is to, if it still waits, for an owner that would rather send another one: null if not.
+  const Message* Find(const Envelope& answer) const;
+  // Sends `message` in place of a request that Find has found, under its number, now.
+  void Replace(std::uint64_t request, Message message);
   // Sends again what is due, oldest first. Unavailable, naming who did not answer, once a request has waited too long
   // (it is off the list then); Invalid when one can never be sent.
   Status Tick();

@@ -46,6 +46,7 @@ bool ClockBarrier::Apply(const std::vector<const Message*>& pushes) {
     step.clock = std::max<std::uint64_t>(step.clock, header.clock());
     job_seconds_ = std::max(job_seconds_, header.job_seconds());
     checker_.ViewAgain(*pushes[i], &views_[i]);
+    checker_.DecodeGradients(&views_[i]);
   }
   step.divisor = static_cast<float>(rows);
   step.seconds = job_seconds_;
@@ -74,7 +75,7 @@ Status ClockBarrier::Prepare() {
 Status ClockBarrier::PrepareTable(std::uint32_t table) {
   keys_.clear();
   for (const RequestView& view : views_) {
-    for (const SectionView& section : view) {
+    for (const SectionView& section : view.sections) {
       if (!section.dense && section.table == table) {
         keys_.insert(keys_.end(), section.keys.begin(), section.keys.end());
       }
@@ -92,7 +93,7 @@ Status ClockBarrier::PrepareTable(std::uint32_t table) {
 void ClockBarrier::ApplyTable(std::uint32_t table, const PushStep& step) {
   parts_.clear();
   for (const RequestView& view : views_) {
-    for (const SectionView& section : view) {
+    for (const SectionView& section : view.sections) {
       if (!section.dense && section.table == table) parts_.push_back(&section);
     }
   }
@@ -109,7 +110,7 @@ void ClockBarrier::ApplyTable(std::uint32_t table, const PushStep& step) {
 void ClockBarrier::ApplyDense(float rows, float rate_scale) {
   parts_.clear();
   for (const RequestView& view : views_) {
-    for (const SectionView& section : view) {
+    for (const SectionView& section : view.sections) {
       if (section.dense) parts_.push_back(&section);
     }
   }

@@ -9,7 +9,7 @@ namespace sherd {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kAhead = 32;  // rows between a prefetch and its use
+constexpr std::size_t kAhead = 24;  // rows between a prefetch and its use
 
 // Beyond a few lines the processor's own prefetcher has seen the pattern. Always inline, as is what calls it: GCC 12
 // takes a function that only prefetches for one without effect, and drops calls of it.
@@ -88,7 +88,7 @@ Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
   for (std::size_t first = 0; first < keys.size(); first += kPart) {
     const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
     float* const out = values + first * floats;
-    index_.FindAll(part, kNone, spills_, places_.data());
+    index_.FindAll(part, spills_, places_.data());
     std::array<std::uint16_t, kPart> absent;
     const std::size_t count = GiveResident(part.size(), out, absent.data());
     for (std::size_t j = 0; j < count; ++j) {
@@ -109,7 +109,7 @@ std::size_t EmbeddingTable::GiveResident(std::size_t count, float* values, std::
   const std::size_t floats = layout_.weight_floats(), bytes = layout_.weight_bytes();
   const RowMemory::View rows = rows_.view();
   const std::uint32_t* const places = places_.data();
-  static_assert(std::tuple_size_v<decltype(places_)> >= kPart + kAhead);
+  static_assert(kNone == KeyIndex::kNone && std::tuple_size_v<decltype(places_)> >= kPart + kAhead);
   std::fill_n(places_.begin() + static_cast<std::ptrdiff_t>(count), kAhead, 0);
   if (!layout_.plain()) {
     return VisitResident<0>(rows, places, count, bytes, absent, [&](std::size_t i, const std::byte* weights) {
@@ -178,7 +178,7 @@ EmbeddingTable::Need EmbeddingTable::FindAway(std::span<const Key> keys) {
   disk_keys_.clear();
   for (std::size_t first = 0; first < keys.size(); first += kPart) {
     const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
-    index_.FindAll(part, kNone, spills_, places_.data());
+    index_.FindAll(part, spills_, places_.data());
     for (std::size_t i = 0; i < part.size(); ++i) {
       const RowPlace place(places_[i]);
       if (place.value() != kNone) --need.keys;
@@ -226,7 +226,7 @@ void EmbeddingTable::FindRowsOfPart(std::span<const Key> keys, const float* sums
   std::array<std::uint16_t, kPart> new_rows;
   std::size_t count = 0;
   FindFiniteRows(sums, keys.size(), layout_.weight_floats(), finite.data());
-  index_.FindAll(keys, kNone, spills_, places_.data());
+  index_.FindAll(keys, spills_, places_.data());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const RowPlace place(places_[i]);
     if (finite[i] != 0 && place.resident()) [[likely]]
@@ -265,7 +265,10 @@ void EmbeddingTable::MakeRows(std::span<const Key> keys, std::span<const std::ui
   std::array<std::uint32_t, kGroup> rows;
   std::array<std::uint64_t, kGroup> streams;
   std::array<float*, kGroup> weights;
-  for (std::size_t i = 0; i < which.size(); ++i) rows[i] = rows_.Take();
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    index_.Prefetch(Mix(keys[which[i]]));
+    rows[i] = rows_.Take();
+  }
   floats_.Resize(kGroup * layout_.row_floats());
   for (std::size_t i = 0; i < which.size(); ++i) {
     CHECK_LT(rows[i], RowPlace::kMostRows) << "a table's rows in one shard are numbered by 31 bits: use more shards";

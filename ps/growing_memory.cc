@@ -12,13 +12,16 @@ namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kLeastReserve = std::size_t{64} << 10;  // many tables are small
 constexpr std::size_t kAhead = 4;                             // reserves grow by this factor: address space is cheap
+// What is no longer small gets so much at once: to move page tables takes a tenth of a second a gigabyte on some
+// virtual machines.
+constexpr std::size_t kSmall = std::size_t{16} << 20, kLarge = std::size_t{64} << 30;
 
-// `bytes` of address space, on the boundary of a huge page where they hold one.
+// `bytes` of address space, on the boundary of a huge page where they hold one; nullptr: there are not so many.
 std::byte* Map(std::size_t bytes) {
   const std::size_t alignment = bytes >= kHugePage ? kHugePage : 1;
   const std::size_t mapped = bytes + alignment - 1;
   void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  PCHECK(memory != MAP_FAILED) << "no address space for " << bytes << " bytes of a table";
+  if (memory == MAP_FAILED) return nullptr;
   const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(memory);
   const std::uintptr_t aligned = (begin + alignment - 1) / alignment * alignment;
   if (aligned > begin) munmap(memory, aligned - begin);
@@ -35,19 +38,23 @@ GrowingMemory::~GrowingMemory() {
 }
 
 void GrowingMemory::Grow(std::size_t size) {
-  if (size > reserved_) Reserve(std::max(kLeastReserve, size * kAhead));
+  if (size > reserved_ && !(size > kSmall && Reserve(std::max(kLarge, size * kAhead)))) {
+    PCHECK(Reserve(std::max(kLeastReserve, size * kAhead))) << "no address space for " << size << " bytes of a table";
+  }
   size_ = std::max(size_, size);
 }
 
-void GrowingMemory::Reserve(std::size_t size) {
+bool GrowingMemory::Reserve(std::size_t size) {
   const std::size_t bytes = (size + kLeastReserve - 1) / kLeastReserve * kLeastReserve;
   std::byte* larger = Map(bytes);
+  if (larger == nullptr) return false;
   if (data_ != nullptr) {
     void* moved = mremap(data_, reserved_, reserved_, MREMAP_MAYMOVE | MREMAP_FIXED, larger);
     PCHECK(moved == larger) << "cannot move " << reserved_ << " bytes of a table";
   }
   data_ = larger;
   reserved_ = bytes;
+  return true;
 }
 
 }  // namespace sherd

@@ -21,7 +21,7 @@ class GrowingMemory {
   void Grow(std::size_t size);
 
  private:
-  void Reserve(std::size_t size);
+  bool Reserve(std::size_t size);  // false: there is not so much address space
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;

@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kFirstBuckets = 12;
 constexpr std::uint64_t kSpare = 64;  // buckets behind the last home: at least so many
 // While growing: buckets moved for each insertion, so that it ends long before the next growth begins, and at a time.
-constexpr std::uint32_t kMovesPerInsert = 4;
+constexpr std::uint32_t kMovesPerInsert = 2;
 constexpr std::uint32_t kMovesAtOnce = 64;
 constexpr std::size_t kAhead = 32;  // keys between a prefetch and its use
 
@@ -38,7 +38,7 @@ void KeyIndex::SetBuckets(std::uint64_t buckets) {
 // Homes first. Then every key is looked for in its home, without a branch that depends on it; then those that go on in
 // the next bucket, and so on, one bucket further each time. So no look-up waits for memory by itself.
 template <bool kMark>
-void KeyIndex::FindEach(std::span<const Key> keys, std::uint32_t none, std::uint32_t* values) const {
+void KeyIndex::FindEach(std::span<const Key> keys, std::uint32_t* values) const {
   CHECK_LE(keys.size(), kMostAtOnce);
   std::array<std::uint32_t, kMostAtOnce + kAhead> homes;
   std::array<std::uint16_t, kMostAtOnce> beyond;
@@ -47,21 +47,21 @@ void KeyIndex::FindEach(std::span<const Key> keys, std::uint32_t none, std::uint
   for (std::size_t i = 0; i < count; ++i) homes[i] = static_cast<std::uint32_t>(HomeOf(Mix(keys[i])));
   std::fill_n(homes.begin() + static_cast<std::ptrdiff_t>(count), kAhead, homes[0]);
 
-  // Whether the key must be looked for in the next bucket.
-  const auto look = [&](std::size_t i, Bucket& bucket) {
+  // 1: the key must be looked for in the next bucket. In arithmetic, since GCC would make branches of conditions.
+  const auto look = [&](std::size_t i, Bucket& bucket) -> std::size_t {
     const std::uint32_t found = Match(bucket, keys[i]);
-    const std::uint32_t value = bucket.values[std::countr_zero(found | 1u << (kEntries - 1))];
-    values[i] = found != 0 ? value : none;
+    const std::uint32_t missing = found == 0 ? 1 : 0;
+    values[i] = bucket.values[std::countr_zero(found | 1u << (kEntries - 1))] | (0 - missing);
     // A line that is not changed need not be written back.
     if (kMark && (bucket.marks & found) != found) bucket.marks |= static_cast<std::uint8_t>(found);
-    return found == 0 && bucket.count == kEntries;
+    return missing & (bucket.count == kEntries ? 1u : 0u);
   };
   for (std::size_t i = 0; i < std::min(kAhead, count); ++i) __builtin_prefetch(&buckets_[homes[i]]);
   std::size_t left = 0;
   for (std::size_t i = 0; i < count; ++i) {
     __builtin_prefetch(&buckets_[homes[i + kAhead]]);
     beyond[left] = static_cast<std::uint16_t>(i);
-    const std::size_t more = look(i, buckets_[homes[i]]) ? 1 : 0;
+    const std::size_t more = look(i, buckets_[homes[i]]);
     __builtin_prefetch(&buckets_[homes[i] + more]);
     left += more;
   }
@@ -70,7 +70,7 @@ void KeyIndex::FindEach(std::span<const Key> keys, std::uint32_t none, std::uint
     for (std::size_t j = 0; j < left; ++j) {
       const std::uint16_t i = beyond[j];
       beyond[still] = i;
-      const std::size_t more = look(i, buckets_[homes[i] + step]) ? 1 : 0;
+      const std::size_t more = look(i, buckets_[homes[i] + step]);
       __builtin_prefetch(&buckets_[homes[i] + step + more]);
       still += more;
     }
@@ -78,8 +78,8 @@ void KeyIndex::FindEach(std::span<const Key> keys, std::uint32_t none, std::uint
   }
 }
 
-template void KeyIndex::FindEach<false>(std::span<const Key>, std::uint32_t, std::uint32_t*) const;
-template void KeyIndex::FindEach<true>(std::span<const Key>, std::uint32_t, std::uint32_t*) const;
+template void KeyIndex::FindEach<false>(std::span<const Key>, std::uint32_t*) const;
+template void KeyIndex::FindEach<true>(std::span<const Key>, std::uint32_t*) const;
 
 std::uint64_t KeyIndex::BytesAfter(std::uint64_t more) const {
   return size_ + more <= limit_ ? bytes() : std::max(bytes(), BytesOf(size_ + more));
@@ -144,6 +144,11 @@ void KeyIndex::MoveRuns() {
       Place(HomeOf(Mix(bucket.keys[i])), bucket.keys[i], bucket.values[i], (bucket.marks >> i & 1) != 0);
     }
   }
+  // What comes next, and where it will go.
+  const std::uint64_t next = unmoved_ - std::min<std::uint64_t>(unmoved_, kMovesAtOnce);
+  for (std::uint64_t b = next; b < unmoved_; ++b) __builtin_prefetch(&buckets_[b], 1);
+  const auto moved = [&](std::uint64_t b) { return b * scale_ / old_scale_; };
+  for (std::uint64_t b = moved(next); b <= moved(unmoved_); ++b) __builtin_prefetch(&buckets_[b], 1);
 }
 
 // Where the run that bucket - 1 is in begins: no entry in it or behind it has its home before that.

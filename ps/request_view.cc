@@ -11,7 +11,18 @@ Status Bad(const proto::Section& section, const std::string& what) {
   return Status::Invalid(where + ": " + what);
 }
 
+ValueCodec DenseCodec(const ShardStore& store) {
+  std::vector<DenseBlock> blocks;
+  for (const DenseBlocks::Block& block : store.dense().blocks()) blocks.push_back(block.place);
+  return ValueCodec::OfBlocks(store.model(), blocks);
+}
+
 }  // namespace
+
+RequestChecker::RequestChecker(const ShardStore* store)
+    : store_(store), dense_codec_(DenseCodec(*store)), seen_(store->tables()) {
+  for (const proto::TableSpec& table : store->model().table()) row_codecs_.push_back(ValueCodec::OfRow(table));
+}
 
 Status RequestChecker::ViewPull(const Message& message, RequestView* view) {
   return View(message, Keys::kUnchecked, view);
@@ -28,11 +39,12 @@ Status RequestChecker::ViewPush(const Message& message, RequestView* view) {
   if (!std::isfinite(header.learning_rate_scale()) || header.learning_rate_scale() < 0) {
     return Status::Invalid("learning_rate_scale is not a number of 0 or more");
   }
-  return View(message, Keys::kUnchecked, view);
+  // Those that were given to it with the pull that it names have been looked at.
+  return View(message, header.has_keys_of() ? Keys::kChecked : Keys::kUnchecked, view);
 }
 
 Status RequestChecker::View(const Message& message, Keys keys, RequestView* view) {
-  view->clear();
+  view->sections.clear();
   seen_.assign(seen_.size(), false);
   bool dense = false;
   std::size_t frame = 0;
@@ -40,7 +52,7 @@ Status RequestChecker::View(const Message& message, Keys keys, RequestView* view
   for (const proto::Section& section : message.header.section()) {
     if (dense) return Status::Invalid("a section after the dense one");
     dense = section.dense();
-    SectionView& part = view->emplace_back();
+    SectionView& part = view->sections.emplace_back();
     RETURN_IF_ERROR(ViewSection(section, message, keys, &frame, &part));
     if (message.header.kind() == proto::PULL) RETURN_IF_ERROR(AddAnswer(section, part, &answer));
   }
@@ -56,11 +68,13 @@ Status RequestChecker::ViewSection(const proto::Section& section, const Message&
   const bool push = message.header.kind() == proto::PUSH;
   const std::size_t frames = (section.dense() ? 0 : 1) + (push ? 1 : 0);
   if (message.frames.size() - *frame < frames) return Bad(section, "its frames are missing");
-  if (section.encoding() != proto::FP32) return Bad(section, "unknown encoding");
+  if (!ValueCodec::Knows(section.encoding())) return Bad(section, "unknown encoding");
+  view->encoding = section.encoding();
   view->dense = section.dense();
   view->table = section.table();
   if (section.dense()) {
-    view->floats = store_->dense().weight_floats();
+    view->floats = dense_codec_.floats();
+    view->bytes = dense_codec_.bytes(view->encoding);
     const std::size_t blocks = store_->dense().blocks().size();
     if (section.count() != blocks) {
       return Bad(section, std::to_string(section.count()) + " blocks, the shard has " + std::to_string(blocks));
@@ -71,7 +85,8 @@ Status RequestChecker::ViewSection(const proto::Section& section, const Message&
       return Bad(section, "its rows are kept as INT8, for serving alone");
     }
     RETURN_IF_ERROR(ViewKeys(section, message.frames[(*frame)++], keys, view));
-    view->floats = view->keys.size() * store_->table(section.table()).layout().weight_floats();
+    view->floats = view->keys.size() * row_codecs_[section.table()].floats();
+    view->bytes = view->keys.size() * row_codecs_[section.table()].bytes(view->encoding);
   }
   return push ? ViewGradients(section, message.frames[(*frame)++], view) : Status();
 }
@@ -85,13 +100,19 @@ Status RequestChecker::ViewKeys(const proto::Section& section, const Frame& fram
                std::to_string(section.count()) + " keys in a frame of " + std::to_string(frame.size()) + " bytes");
   }
   view->keys = frame.As<Key>();
-  return keys == Keys::kChecked ? Status() : CheckKeys(*view);
+  return keys == Keys::kChecked ? Status() : CheckKeys(view->keys);
 }
 
-Status RequestChecker::CheckKeys(const SectionView& view) {
-  numbering_.Start(view.keys.size());
-  for (std::size_t i = 0; i < view.keys.size(); ++i) {
-    const Key key = view.keys[i];
+Status RequestChecker::CheckKeys(std::span<const Key> keys) {
+  bool ascending = true, owned = true;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    ascending &= i == 0 || keys[i - 1] < keys[i];
+    owned &= store_->Owns(keys[i]);
+  }
+  if (ascending && owned) return {};
+  numbering_.Start(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const Key key = keys[i];
     if (!store_->Owns(key)) {
       return Status::Invalid("key " + std::to_string(key) + " of slot " + std::to_string(SlotOf(key)) +
                              " is not of this shard, whose slots are " + std::to_string(store_->first_slot()) + ".." +
@@ -104,7 +125,7 @@ Status RequestChecker::CheckKeys(const SectionView& view) {
 
 // A few bytes of keys may ask for any number of rows' bytes, and the answer to a pull is one buffer.
 Status RequestChecker::AddAnswer(const proto::Section& section, const SectionView& view, std::uint64_t* bytes) const {
-  const std::uint64_t mine = view.floats * sizeof(float);
+  const std::uint64_t mine = view.bytes;
   *bytes += mine;
   if (*bytes <= kMaxFrameBytes) return {};
   const std::string sum = *bytes == mine ? "" : ", " + std::to_string(*bytes) + " with the sections before it";
@@ -113,12 +134,30 @@ Status RequestChecker::AddAnswer(const proto::Section& section, const SectionVie
 }
 
 Status RequestChecker::ViewGradients(const proto::Section& section, const Frame& frame, SectionView* view) const {
-  if (section.floats() != view->floats || frame.size() != view->floats * sizeof(float)) {
+  if (section.floats() != view->floats || frame.size() != view->bytes) {
     return Bad(section, std::to_string(view->floats) + " gradients expected, " + std::to_string(section.floats()) +
                             " announced, in a frame of " + std::to_string(frame.size()) + " bytes");
   }
-  view->gradients = frame.As<float>();
+  view->encoded = frame.bytes().data();
+  if (view->encoding == proto::FP32) view->gradients = frame.As<float>();
   return {};
+}
+
+void RequestChecker::DecodeGradients(RequestView* view) const {
+  std::size_t floats = 0;
+  for (const SectionView& section : view->sections) floats += section.encoding == proto::FP32 ? 0 : section.floats;
+  view->decoded.Resize(floats);
+  float* to = view->decoded.data();
+  for (SectionView& section : view->sections) {
+    if (section.encoding == proto::FP32) continue;
+    const ValueCodec& codec = section.dense ? dense_codec_ : row_codecs_[section.table];
+    section.gradients = {to, section.floats};
+    const std::size_t row_bytes = codec.bytes(section.encoding);
+    for (const std::byte* in = section.encoded, *end = in + section.bytes; in != end; in += row_bytes) {
+      codec.Decode(section.encoding, in, to);
+      to += codec.floats();
+    }
+  }
 }
 
 }  // namespace sherd

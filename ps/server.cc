@@ -4,16 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <memory>
-#include <mutex>
-#include <thread>
 #include <utility>
 
 #include "base/file.h"
 #include "net/requester.h"
 #include "ps/shard.h"
+#include "ps/shard_thread.h"
 
 namespace sherd {
 namespace {
@@ -23,82 +21,6 @@ constexpr std::chrono::milliseconds kTellFailure(5000);  // how long a failing s
 std::chrono::milliseconds Milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
-
-// One shard and the thread that it is confined to. The mailbox is bound by the caller and handed over.
-class ShardThread {
- public:
-  ShardThread(std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Shard> shard, std::string name)
-      : mailbox_(std::move(mailbox)), shard_(std::move(shard)), name_(std::move(name)) {}
-  ~ShardThread() { Stop(); }
-
-  // Calls `server->Wake()` when a STOP has ended it, or there is something new in `troubles`.
-  void Start(Mailbox* server) {
-    thread_ = std::thread([this, server] {
-      Run(server);
-      done_ = true;
-      server->Wake();
-    });
-  }
-  void Stop() {
-    stop_ = true;
-    mailbox_->Wake();
-    if (thread_.joinable()) thread_.join();
-  }
-  bool done() const { return done_; }
-
-  struct Troubles {
-    std::string full, paused;  // with the shard's name; empty: there is none
-    bool operator==(const Troubles&) const = default;
-  };
-  Troubles troubles() const {
-    std::lock_guard lock(mutex_);
-    return troubles_;
-  }
-
- private:
-  void Run(Mailbox* server) {
-    constexpr std::chrono::seconds kLook{1};
-    while (!stop_ && !shard_->stopped()) {
-      std::optional<Envelope> request = mailbox_->Receive(Clock::now() + kLook);
-      if (!request.has_value() || request->message.header.reply()) continue;
-      for (Envelope& reply : shard_->Handle(std::move(*request))) Send(std::move(reply));
-      NoteTroubles(server);
-    }
-  }
-
-  void NoteTroubles(Mailbox* server) {
-    if (shard_->full().empty() && shard_->paused().empty() && untroubled_) return;
-    const auto named = [&](const std::string& text) { return text.empty() ? "" : name_ + ": " + text; };
-    Troubles now{.full = named(shard_->full()), .paused = named(shard_->paused())};
-    std::lock_guard lock(mutex_);
-    untroubled_ = now == Troubles();
-    if (now.full.empty() == troubles_.full.empty() && now.paused.empty() == troubles_.paused.empty()) return;
-    troubles_ = std::move(now);
-    server->Wake();
-  }
-
-  void Send(Envelope reply) {
-    Message failure = MakeReply(reply.message.header, proto::FAILED);
-    Status status = mailbox_->Send(reply.from, std::move(reply.message));
-    if (status.ok()) return;
-    LOG(WARNING) << name_ << ": " << status.text();
-    // Whoever is gone, or so slow that its queue is full, asks again. An answer that can never be sent would leave its
-    // requester waiting for nothing.
-    if (status.code() != ErrorCode::kInvalid) return;
-    failure.header.set_text(name_ + ": " + status.text());
-    status = mailbox_->Send(reply.from, std::move(failure));
-    LOG_IF(WARNING, !status.ok()) << name_ << ": " << status.text();
-  }
-
-  const std::unique_ptr<Mailbox> mailbox_;
-  const std::unique_ptr<Shard> shard_;
-  const std::string name_;
-  std::atomic<bool> stop_ = false, done_ = false;
-  bool untroubled_ = true;  // of the shard's thread
-  mutable std::mutex mutex_;
-  Troubles troubles_;
-  std::thread thread_;
-};
 
 class Server {
  public:

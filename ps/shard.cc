@@ -80,7 +80,7 @@ void Shard::HandleWorker(Envelope request) {
   Stream* const stream = Admit(request);
   if (stream == nullptr) return;
   if (request.message.header.kind() == proto::PULL) {
-    HandlePull(std::move(request));
+    HandlePull(std::move(request), stream);
   } else {
     HandleOrdered(std::move(request), stream);
   }
@@ -120,11 +120,12 @@ void Shard::ForgetWorker(std::uint32_t worker) {
   std::erase_if(pulls_, [&](const Envelope& pull) { return pull.message.header.index() == worker; });
 }
 
-void Shard::HandlePull(Envelope request) {
+void Shard::HandlePull(Envelope request, Stream* stream) {
   if (const Status status = checker_.ViewPull(request.message, &view_); !status.ok()) {
     return Refuse(request, proto::INVALID, "pull: " + status.text());
   }
   const proto::Header& header = request.message.header;
+  if (!header.evaluation()) stream->pulled.Note(request.message);
   if (Ready(header)) return AnswerPull(request);
   for (Envelope& held : pulls_) {
     const proto::Header& other = held.message.header;
@@ -146,10 +147,12 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
     reply.header.set_sequence(stream->next);
     return Reply(request, std::move(reply));
   }
+  if (header.has_keys_of() && !GiveKeys(&request, *stream)) return;
   if (cut_.Holds(header.index())) {
     const Status status = header.kind() == proto::PUSH ? checker_.ViewPush(request.message, &view_) : Status();
     if (!status.ok()) return Refuse(request, proto::INVALID, KindName(header.kind()) + ": " + status.text());
     ++stream->next;
+    stream->pulled.ForgetUpTo(header.keys_of());
     stream->held.push_back(std::move(request));
     return;
   }
@@ -161,8 +164,26 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
     return Refuse(request, later ? proto::UNAVAILABLE : proto::INVALID, KindName(header.kind()) + ": " + status.text());
   }
   ++stream->next;
+  stream->pulled.ForgetUpTo(header.keys_of());
   Reply(request, MakeReply(header));
   Advance();
+}
+
+bool Shard::GiveKeys(Envelope* push, const Stream& stream) {
+  const proto::Header& header = push->message.header;
+  PulledKeys::Given given = PulledKeys::Given::kMisfit;
+  if (header.kind() == proto::PUSH) given = stream.pulled.GiveTo(&push->message);
+  switch (given) {
+    case PulledKeys::Given::kYes:
+      return true;
+    case PulledKeys::Given::kUnknown:
+      Refuse(*push, proto::KEYS_UNKNOWN, "the keys of request " + std::to_string(header.keys_of()) + " are not here");
+      return false;
+    case PulledKeys::Given::kMisfit:
+      break;
+  }
+  Refuse(*push, proto::INVALID, "its sections are not those of request " + std::to_string(header.keys_of()));
+  return false;
 }
 
 // Before the marks of an open cut there may be pushes that the checkpoint can not do without: they are taken though the
@@ -213,6 +234,7 @@ Status Shard::ExecutePush(const Message& message) {
     return {};
   }
   job_seconds_ = std::max(job_seconds_, header.job_seconds());
+  checker_.DecodeGradients(&view_);
   ApplyPrepared(header);
   if (gathers_dense_) barrier_.Add(header.index(), message);
   return {};
@@ -221,7 +243,7 @@ Status Shard::ExecutePush(const Message& message) {
 // Room for all that view_ may add, or none of it is applied.
 Status Shard::Prepare() {
   store_->DealBudget();
-  for (const SectionView& section : view_) {
+  for (const SectionView& section : view_.sections) {
     if (section.dense) continue;
     const Status status = store_->table(section.table).Prepare(section.keys);
     trouble_ = status.ok()
@@ -239,7 +261,7 @@ void Shard::ApplyPrepared(const proto::Header& header) {
                       .seconds = job_seconds_,
                       .noise = Mix(header.index(), header.clock())};
   store_->Advance(step.clock, step.seconds);
-  for (const SectionView& section : view_) {
+  for (const SectionView& section : view_.sections) {
     if (!section.dense) {
       store_->table(section.table).PushPrepared(section.keys, section.gradients.data(), step);
     } else if (!gathers_dense_) {
@@ -320,29 +342,54 @@ void Shard::AnswerPull(const Envelope& request) {
 
 Result<Message> Shard::GatherValues(const proto::Header& request, const RequestView& view) {
   constexpr std::size_t kLine = kAlignment / sizeof(float);
-  const auto round_up = [](std::size_t floats) { return (floats + kLine - 1) / kLine * kLine; };
+  const auto lines = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kLine; };
   std::size_t total = 0;
-  for (const SectionView& section : view) total += round_up(section.floats);
+  for (const SectionView& section : view.sections) total += lines(section.bytes);
 
   Message reply = MakeReply(request);
   const std::uint64_t smallest = clocks_.smallest();
   reply.header.set_clock(smallest == ClockTable::kRetired ? request.clock() : smallest);
   const BufferPool::Lent buffer = pool_.Take(total);
   float* values = buffer.floats.data();
-  for (std::size_t i = 0; i < view.size(); ++i) {
-    const std::size_t floats = view[i].floats;
-    if (view[i].dense) {
-      store_->dense().Pull(values);
+  for (std::size_t i = 0; i < view.sections.size(); ++i) {
+    const SectionView& part = view.sections[i];
+    const std::span bytes(reinterpret_cast<std::byte*>(values), part.bytes);
+    if (part.dense) {
+      GatherDense(part, bytes.data());
     } else {
-      RETURN_IF_ERROR(store_->table(view[i].table).Pull(view[i].keys, values));
+      RETURN_IF_ERROR(GatherRows(part, bytes.data()));
     }
     proto::Section* section = reply.header.add_section();
     *section = request.section(static_cast<int>(i));
-    section->set_floats(static_cast<std::uint32_t>(floats));
-    reply.frames.emplace_back(std::as_bytes(std::span(values, floats)), buffer.owner);
-    values += round_up(floats);
+    section->set_floats(static_cast<std::uint32_t>(part.floats));
+    reply.frames.emplace_back(bytes, buffer.owner);
+    values += lines(part.bytes);
   }
   return reply;
+}
+
+// Straight into the reply, or through a part at a time that stays in the cache.
+Status Shard::GatherRows(const SectionView& section, std::byte* out) {
+  EmbeddingTable& table = store_->table(section.table);
+  if (section.encoding == proto::FP32) return table.Pull(section.keys, reinterpret_cast<float*>(out));
+  constexpr std::size_t kPart = 2048;
+  const ValueCodec& codec = checker_.row_codec(section.table);
+  rows_.Resize(kPart * codec.floats());
+  for (std::size_t first = 0; first < section.keys.size(); first += kPart) {
+    const auto keys = section.keys.subspan(first, std::min(kPart, section.keys.size() - first));
+    RETURN_IF_ERROR(table.Pull(keys, rows_.data()));
+    for (std::size_t i = 0; i < keys.size(); ++i, out += codec.bytes(section.encoding)) {
+      codec.Encode(section.encoding, &rows_[i * codec.floats()], std::nullopt, out);
+    }
+  }
+  return {};
+}
+
+void Shard::GatherDense(const SectionView& section, std::byte* out) {
+  if (section.encoding == proto::FP32) return store_->dense().Pull(reinterpret_cast<float*>(out));
+  rows_.Resize(section.floats);
+  store_->dense().Pull(rows_.data());
+  checker_.dense_codec().Encode(section.encoding, rows_.data(), std::nullopt, out);
 }
 
 // ---- the scheduler -------------------------------------------------------------------------------------------------

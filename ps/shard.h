@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "net/mailbox.h"
+#include "net/pulled_keys.h"
 #include "proto/job.pb.h"
 #include "ps/buffer_pool.h"
 #include "ps/clock_barrier.h"
@@ -59,10 +60,11 @@ class Shard {
     std::uint32_t incarnation = 0;
     std::uint64_t next = 1;     // the sequence number that is expected
     std::deque<Envelope> held;  // taken, but waiting for a cut: the sequence numbers just before `next`
+    PulledKeys pulled;
   };
 
   void HandleWorker(Envelope request);
-  void HandlePull(Envelope request);
+  void HandlePull(Envelope request, Stream* stream);
   void HandleOrdered(Envelope request, Stream* stream);
   void HandleStartEpoch(const Envelope& request);
   void HandleOpenCut(const Envelope& request);
@@ -75,6 +77,8 @@ class Shard {
   void ForgetWorker(std::uint32_t worker);
   void AnswerAgain(Envelope request, Stream* stream);
 
+  // The keys of the pull that a push names. False: it has no use, and has been answered.
+  bool GiveKeys(Envelope* push, const Stream& stream);
   // Unavailable: a push can not be taken for now, and is to come again.
   Status TakesPushes();
 
@@ -92,6 +96,8 @@ class Shard {
   bool Ready(const proto::Header& pull) const;
   std::uint64_t BoundOf(const proto::Header& pull) const;
   void AnswerPull(const Envelope& request);
+  Status GatherRows(const SectionView& section, std::byte* out);
+  void GatherDense(const SectionView& section, std::byte* out);
   Result<Message> GatherValues(const proto::Header& request, const RequestView& view);
 
   void Reply(const Envelope& request, Message reply);
@@ -114,6 +120,7 @@ class Shard {
   std::map<std::uint32_t, Stream> streams_;  // by worker
   std::deque<Envelope> pulls_;               // held until the clocks allow
   BufferPool pool_;
+  AlignedBuffer<float> rows_;  // that are to be encoded
 
   std::string started_;  // the StartEpoch that the clocks are of, serialized; empty: none
   std::string trouble_;  // why pushes wait; empty: they do not

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "net/requester.h"
+#include "net/seal.h"
 
 namespace sherd {
 namespace {
@@ -15,7 +16,7 @@ std::chrono::milliseconds Milliseconds(double seconds) {
 }  // namespace
 
 void FillHeader(const WorkerOptions& options, proto::Header* header) {
-  header->set_version(1);
+  header->set_version(kWireVersion);
   header->set_job(options.job_id);
   header->set_role(proto::WORKER);
   header->set_index(options.index);

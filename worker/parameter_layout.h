@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/dense_layout.h"
+#include "net/value_codec.h"
 #include "proto/model_spec.pb.h"
 
 namespace sherd {
@@ -12,14 +13,15 @@ namespace sherd {
 struct ParameterLayout {
   ParameterLayout(const proto::ModelSpec& spec, std::uint32_t shard_count) : shards(shard_count), dense(spec) {
     for (const proto::TableSpec& table : spec.table()) {
-      std::uint32_t floats = 0;
-      for (const proto::SegmentSpec& segment : table.segment()) floats += segment.dim();
-      row_floats.push_back(floats);
+      row_codecs.push_back(ValueCodec::OfRow(table));
+      row_floats.push_back(static_cast<std::uint32_t>(row_codecs.back().floats()));
     }
     for (std::uint32_t shard = 0; shard < shards; ++shard) {
       blocks.push_back(dense.BlocksOfShard(shard, shards));
-      dense_floats.push_back(0);
-      for (std::uint32_t block : blocks.back()) dense_floats.back() += dense.blocks()[block].length;
+      std::vector<DenseBlock> owned;
+      for (const std::uint32_t block : blocks.back()) owned.push_back(dense.blocks()[block]);
+      dense_codecs.push_back(ValueCodec::OfBlocks(spec, owned));
+      dense_floats.push_back(static_cast<std::uint32_t>(dense_codecs.back().floats()));
     }
   }
 
@@ -28,6 +30,8 @@ struct ParameterLayout {
   std::vector<std::uint32_t> row_floats;           // by table: floats of a row, all segments
   std::vector<std::vector<std::uint32_t>> blocks;  // by shard: the dense blocks it owns, ascending
   std::vector<std::uint32_t> dense_floats;         // by shard: floats of those blocks
+  std::vector<ValueCodec> row_codecs;              // by table
+  std::vector<ValueCodec> dense_codecs;            // by shard
 };
 
 }  // namespace sherd

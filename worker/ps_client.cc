@@ -4,6 +4,9 @@
 #include <span>
 #include <utility>
 
+#include "net/pulled_keys.h"
+#include "net/seal.h"
+
 namespace sherd {
 namespace {
 
@@ -17,9 +20,15 @@ RequesterOptions RequestTimes(const PsClient::Options& options) {
   return {.retry_after = std::min(options.retry_after, timeout / 12), .give_up_after = kPatience * timeout};
 }
 
-template <typename T>
-Frame View(const T* data, std::size_t count, const WorkPtr& owner) {
-  return {std::as_bytes(std::span(data, count)), owner};
+// Puts `count` times the codec's floats to `to`, in the place of a frame of them. Returns where the next ones go.
+float* Decode(const ValueCodec& codec, proto::Encoding encoding, std::size_t count, float* to, Frame* frame) {
+  float* const first = to;
+  const std::byte* from = frame->bytes().data();
+  for (std::size_t i = 0; i < count; ++i, from += codec.bytes(encoding), to += codec.floats()) {
+    codec.Decode(encoding, from, to);
+  }
+  *frame = Frame(std::as_bytes(std::span(first, to)), nullptr);  // the work's own memory
+  return to;
 }
 
 }  // namespace
@@ -29,6 +38,7 @@ PsClient::PsClient(Mailbox* mailbox, Options options, const ParameterLayout* lay
       mailbox_(mailbox),
       layout_(layout),
       requester_(mailbox, RequestTimes(options_)),
+      encoder_(options_.encoding, layout, options_.index),
       sequence_(layout->shards) {
   CHECK_EQ(options_.map.endpoint_size(), static_cast<int>(layout->shards));
 }
@@ -45,7 +55,7 @@ Status PsClient::Connect() {
 Message PsClient::MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const {
   Message message;
   proto::Header& header = message.header;
-  header.set_version(1);
+  header.set_version(kWireVersion);
   header.set_kind(kind);
   header.set_job(options_.job_id);
   header.set_role(proto::WORKER);
@@ -58,57 +68,70 @@ Message PsClient::MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32
   return message;
 }
 
-void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const {
-  message->frames.reserve(2 * (work->keys.size() + 1));
-  if (parts != Parts::kDense) AddRows(work, shard, message);
-  if (parts == Parts::kRows || layout_->dense_floats[shard] == 0) return;
-  proto::Section* section = message->header.add_section();
-  section->set_dense(true);
-  section->set_count(layout_->blocks[shard].size());
-  section->set_floats(layout_->dense_floats[shard]);
-  if (message->header.kind() != proto::PUSH) return;
-  message->frames.push_back(View(work->dense_gradients[shard].data(), layout_->dense_floats[shard], work));
+proto::Encoding PsClient::EncodingOf(const Work& work) const {
+  return work.is(proto::Task::EVALUATE) ? proto::FP32 : options_.encoding;
 }
 
-void PsClient::AddRows(const WorkPtr& work, std::uint32_t shard, Message* message) const {
-  for (std::uint32_t table = 0; table < work->keys.size(); ++table) {
-    const UniqueKeys& unique = work->keys[table];
-    const std::uint32_t begin = unique.shard_begin[shard];
-    const std::uint32_t count = unique.shard_begin[shard + 1] - begin;
-    if (count == 0) continue;
-    const std::uint32_t floats = layout_->row_floats[table];
+void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const {
+  const bool push = message->header.kind() == proto::PUSH;
+  const proto::Encoding encoding = EncodingOf(*work);
+  if (push) message->frames.reserve(work->keys.size() + 1);
+  const auto add = [&](std::size_t count, std::size_t floats, std::size_t bytes, const std::byte* gradients) {
     proto::Section* section = message->header.add_section();
-    section->set_table(table);
-    section->set_count(count);
-    section->set_floats(count * floats);
-    message->frames.push_back(View(unique.keys.data() + begin, count, work));
-    if (message->header.kind() != proto::PUSH) continue;
-    const float* gradients = work->gradients[table].data() + std::size_t{begin} * floats;
-    message->frames.push_back(View(gradients, std::size_t{count} * floats, work));
+    section->set_count(static_cast<std::uint32_t>(count));
+    section->set_floats(static_cast<std::uint32_t>(floats));
+    if (encoding != proto::FP32) section->set_encoding(encoding);
+    if (push) message->frames.emplace_back(std::span(gradients, bytes), work);
+    return section;
+  };
+  for (std::uint32_t table = 0; parts != Parts::kDense && table < work->keys.size(); ++table) {
+    const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
+    const std::size_t count = begin[shard + 1] - begin[shard];
+    if (count == 0) continue;
+    const ValueCodec& codec = layout_->row_codecs[table];
+    const std::byte* gradients = push ? encoder_.Rows(*work, table, begin[shard]) : nullptr;
+    add(count, count * codec.floats(), count * codec.bytes(encoding), gradients)->set_table(table);
   }
+  const ValueCodec& codec = layout_->dense_codecs[shard];
+  if (parts == Parts::kRows || codec.floats() == 0) return;
+  const std::byte* gradients = push ? encoder_.Blocks(*work, shard) : nullptr;
+  add(layout_->blocks[shard].size(), codec.floats(), codec.bytes(encoding), gradients)->set_dense(true);
+}
+
+std::vector<Frame> PsClient::KeysFrames(const WorkPtr& work, std::uint32_t shard) const {
+  std::vector<Frame> frames;
+  frames.reserve(work->keys.size());
+  for (const UniqueKeys& unique : work->keys) {
+    const std::uint32_t begin = unique.shard_begin[shard], end = unique.shard_begin[shard + 1];
+    if (begin < end) frames.emplace_back(std::as_bytes(unique.keys.span().subspan(begin, end - begin)), work);
+  }
+  return frames;
 }
 
 void PsClient::Pull(const WorkPtr& work) {
   work->unanswered = 0;
   work->values.resize(layout_->shards);
   work->dense_values.resize(layout_->shards);
+  work->pulls.resize(layout_->shards);
   const bool apart = options_.dense == Dense::kApart && !work->is(proto::Task::EVALUATE);
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
-    PullFrom(shard, apart ? Parts::kRows : Parts::kAll, work);
+    work->pulls[shard] = PullFrom(shard, apart ? Parts::kRows : Parts::kAll, work);
     if (apart && layout_->dense_floats[shard] > 0) PullFrom(shard, Parts::kDense, work);
   }
 }
 
-void PsClient::PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work) {
+std::uint64_t PsClient::PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work) {
   Message message = MakeMessage(proto::PULL, shard, work->task->epoch(), work->clock);
   if (work->is(proto::Task::EVALUATE)) message.header.set_evaluation(true);
   AddSections(work, shard, parts, &message);
+  if (parts != Parts::kDense) message.frames = KeysFrames(work, shard);
   ++work->unanswered;
-  Send(std::move(message), work, parts);
+  return Send(std::move(message), work, parts);
 }
 
 void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
   work->unanswered = layout_->shards;
+  encoder_.Encode(work.get());
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::PUSH, shard, work->task->epoch(), work->clock);
     message.header.set_sequence(++sequence_[shard]);
@@ -118,11 +141,18 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     message.header.set_learning_rate_scale(work->learning_rate_scale);
     message.header.set_job_seconds(job_seconds);
     AddSections(work, shard, Parts::kAll, &message);
+    if (work->pulls.empty()) {
+      GiveKeys(KeysFrames(work, shard), &message);
+    } else {
+      message.header.set_keys_of(work->pulls[shard]);
+    }
     Send(std::move(message), work);
   }
+  work->pulls.clear();
 }
 
 void PsClient::Retire(const WorkPtr& work) {
+  encoder_.Forget();
   work->unanswered = layout_->shards;
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::RETIRE, shard, work->task->epoch(), work->clock);
@@ -132,6 +162,7 @@ void PsClient::Retire(const WorkPtr& work) {
 }
 
 void PsClient::Mark(std::uint32_t cut, std::uint32_t epoch, std::uint64_t clock) {
+  encoder_.Forget();
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::MARK, shard, epoch, clock);
     message.header.set_sequence(++sequence_[shard]);
@@ -140,15 +171,31 @@ void PsClient::Mark(std::uint32_t cut, std::uint32_t epoch, std::uint64_t clock)
   }
 }
 
-void PsClient::Send(Message message, WorkPtr work, Parts parts) {
+std::uint64_t PsClient::Send(Message message, WorkPtr work, Parts parts) {
   const proto::Header& header = message.header;
   Pending pending{header.kind(), header.shard(), header.clock(), std::move(work), parts};
   std::string what = Describe(pending.kind, pending.shard, pending.clock);
   const std::uint64_t request = requester_.Send(shards_[pending.shard], std::move(message), std::move(what));
   pending_.emplace(request, std::move(pending));
+  return request;
+}
+
+void PsClient::SendKeys(const Envelope& answer) {
+  const Message* named = requester_.Find(answer);
+  if (named == nullptr || !named->header.has_keys_of()) return;
+  const std::uint64_t request = named->header.request();
+  const Pending& pending = pending_.at(request);
+  Message message = *named;
+  message.header.clear_keys_of();
+  GiveKeys(KeysFrames(pending.work, pending.shard), &message);
+  requester_.Replace(request, std::move(message));
 }
 
 Status PsClient::Handle(Envelope envelope) {
+  if (envelope.message.header.code() == proto::KEYS_UNKNOWN) {
+    SendKeys(envelope);
+    return {};
+  }
   std::optional<Requester::Reply> reply = requester_.Match(std::move(envelope));
   if (!reply) return {};
   auto node = pending_.extract(reply->request);
@@ -172,19 +219,20 @@ Status PsClient::TakeValues(Message message, const Pending& pending) const {
   Work* const work = pending.work.get();
   const bool rows = pending.parts != Parts::kDense;
   const bool dense = pending.parts != Parts::kRows && layout_->dense_floats[shard] > 0;
+  const proto::Encoding encoding = EncodingOf(*work);
   std::size_t sections = 0;
   // What the next values frame must be; the sections of an answer are those of its request.
-  const auto check = [&](std::size_t floats, const std::string& of) -> Status {
-    const std::size_t i = sections++;
+  const auto check = [&](std::size_t count, const ValueCodec& codec, const std::string& of) -> Status {
+    const std::size_t i = sections++, bytes = count * codec.bytes(encoding);
     if (i >= message.frames.size()) return Status::BadData("the answer has no values of " + of);
-    if (message.frames[i].size() != floats * sizeof(float)) {
+    if (message.frames[i].size() != bytes) {
       return Status::BadData("the answer's values of " + of + " have " + std::to_string(message.frames[i].size()) +
-                             " bytes where " + std::to_string(floats * sizeof(float)) + " are expected");
+                             " bytes where " + std::to_string(bytes) + " are expected");
     }
     const int given = message.header.section_size();
-    if (given == 0) return {};
-    if (static_cast<int>(i) >= given || message.header.section(i).floats() != floats ||
-        message.header.section(i).encoding() != proto::FP32) {
+    if (given == 0 && encoding == proto::FP32) return {};
+    if (static_cast<int>(i) >= given || message.header.section(i).floats() != count * codec.floats() ||
+        message.header.section(i).encoding() != encoding) {
       return Status::BadData("the answer's section of " + of + " does not fit its request");
     }
     return {};
@@ -192,9 +240,9 @@ Status PsClient::TakeValues(Message message, const Pending& pending) const {
   for (std::uint32_t table = 0; rows && table < work->keys.size(); ++table) {
     const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
     const std::size_t count = begin[shard + 1] - begin[shard];
-    if (count > 0) RETURN_IF_ERROR(check(count * layout_->row_floats[table], "table " + std::to_string(table)));
+    if (count > 0) RETURN_IF_ERROR(check(count, layout_->row_codecs[table], "table " + std::to_string(table)));
   }
-  if (dense) RETURN_IF_ERROR(check(layout_->dense_floats[shard], "the dense blocks"));
+  if (dense) RETURN_IF_ERROR(check(1, layout_->dense_codecs[shard], "the dense blocks"));
   if (message.frames.size() != sections) {
     return Status::BadData("the answer has " + std::to_string(message.frames.size()) + " frames where " +
                            std::to_string(sections) + " are expected");
@@ -205,9 +253,37 @@ Status PsClient::TakeValues(Message message, const Pending& pending) const {
   if (dense) {
     work->dense_values[shard] = std::move(message.frames.back());
     message.frames.pop_back();
+    if (encoding != proto::FP32) DecodeBlocks(shard, work);
   }
-  if (rows) work->values[shard] = std::move(message.frames);
+  if (rows) {
+    work->values[shard] = std::move(message.frames);
+    if (encoding != proto::FP32) DecodeRows(shard, work);
+  }
   return {};
+}
+
+void PsClient::DecodeRows(std::uint32_t shard, Work* work) const {
+  std::size_t floats = 0;
+  for (std::uint32_t table = 0; table < work->keys.size(); ++table) {
+    const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
+    floats += std::size_t{begin[shard + 1] - begin[shard]} * layout_->row_floats[table];
+  }
+  work->decoded.resize(layout_->shards);
+  work->decoded[shard].Resize(floats);
+  float* to = work->decoded[shard].data();
+  std::vector<Frame>::iterator frame = work->values[shard].begin();
+  for (std::uint32_t table = 0; table < work->keys.size(); ++table) {
+    const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
+    const std::size_t count = begin[shard + 1] - begin[shard];
+    if (count > 0) to = Decode(layout_->row_codecs[table], options_.encoding, count, to, &*frame++);
+  }
+}
+
+void PsClient::DecodeBlocks(std::uint32_t shard, Work* work) const {
+  work->dense_decoded.resize(layout_->shards);
+  AlignedBuffer<float>& decoded = work->dense_decoded[shard];
+  decoded.Resize(layout_->dense_floats[shard]);
+  Decode(layout_->dense_codecs[shard], options_.encoding, 1, decoded.data(), &work->dense_values[shard]);
 }
 
 std::string PsClient::Describe(proto::Kind kind, std::uint32_t shard, std::uint64_t clock) const {

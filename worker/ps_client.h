@@ -10,6 +10,7 @@
 #include "net/mailbox.h"
 #include "net/requester.h"
 #include "proto/wire.pb.h"
+#include "worker/gradient_encoder.h"
 #include "worker/parameter_layout.h"
 #include "worker/work.h"
 
@@ -30,6 +31,7 @@ class PsClient {
     // Dense blocks are pulled with the rows, or by requests of their own where other clocks may hold them up.
     Dense dense = Dense::kWithRows;
     std::chrono::milliseconds retry_after{5000};
+    proto::Encoding encoding = proto::FP32;  // of values and gradients, but for those of evaluation
   };
 
   // All must outlive the client.
@@ -65,18 +67,26 @@ class PsClient {
   };
 
   Message MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const;
-  // Of the shard's part of the work: sections, and the frames that the kind has.
+  // Of the shard's part of the work: sections, and the frames that the kind has but for the keys.
   void AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const;
-  void AddRows(const WorkPtr& work, std::uint32_t shard, Message* message) const;
-  void PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work);
-  void Send(Message message, WorkPtr work, Parts parts = Parts::kAll);
+  std::vector<Frame> KeysFrames(const WorkPtr& work, std::uint32_t shard) const;
+  proto::Encoding EncodingOf(const Work& work) const;
+  // These two return the number of the request.
+  std::uint64_t PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work);
+  std::uint64_t Send(Message message, WorkPtr work, Parts parts = Parts::kAll);
+  // The shard does not know the keys that a push has named: it is sent again with them, unless it was already.
+  void SendKeys(const Envelope& answer);
   Status TakeValues(Message message, const Pending& pending) const;
+  // Put floats in the place of encoded values.
+  void DecodeRows(std::uint32_t shard, Work* work) const;
+  void DecodeBlocks(std::uint32_t shard, Work* work) const;
   std::string Describe(proto::Kind kind, std::uint32_t shard, std::uint64_t clock) const;
 
   const Options options_;
   Mailbox* const mailbox_;
   const ParameterLayout* const layout_;
   Requester requester_;
+  GradientEncoder encoder_;
   std::vector<Peer> shards_;
   std::vector<std::uint64_t> sequence_;                 // by shard: the last one used
   std::unordered_map<std::uint64_t, Pending> pending_;  // by request

@@ -69,6 +69,7 @@ WorkPtr WorkPool::Take() {
   work->read_rows = work->bad_rows = 0;
   work->computed = false;
   work->unanswered = 0;
+  work->pulls.clear();
   work->staleness = 0;
   work->loss_sum = 0;
   return {work, [](Work* done) { done->LetGoOfValues(); }, Allocator<Work>(free_, node)};

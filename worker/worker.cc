@@ -39,13 +39,26 @@ Result<proto::Welcome> Register(Mailbox* mailbox, const Peer& scheduler, const W
   return welcome;
 }
 
+proto::Encoding EncodingOf(proto::Train::Values values) {
+  switch (values) {
+    case proto::Train::FP32:
+      return proto::FP32;
+    case proto::Train::BF16:
+      return proto::BF16;
+    case proto::Train::INT8:
+      return proto::INT8;
+  }
+  return proto::FP32;
+}
+
 PsClient::Options ClientOptions(const WorkerOptions& options, const proto::Welcome& welcome) {
   return {.job_id = options.job_id,
           .index = options.index,
           .incarnation = options.incarnation,
           .map = welcome.map(),
           .request_timeout_seconds = options.request_timeout_seconds,
-          .dense = options.job.train().has_dense_staleness() ? PsClient::Dense::kApart : PsClient::Dense::kWithRows};
+          .dense = options.job.train().has_dense_staleness() ? PsClient::Dense::kApart : PsClient::Dense::kWithRows,
+          .encoding = EncodingOf(options.job.train().wire_values())};
 }
 
 // From registration to the end. What it makes is gone, its threads ended, when it returns.

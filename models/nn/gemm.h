@@ -2,6 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+
+#include "models/nn/bf16.h"
 
 namespace sherd::nn {
 
@@ -16,5 +19,16 @@ void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size
           std::size_t lda, const float* b, std::size_t ldb, Accumulate accumulate, float* c, std::size_t ldc);
 void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size_t n, std::size_t k, const double* a,
           std::size_t lda, const double* b, std::size_t ldb, Accumulate accumulate, double* c, std::size_t ldc);
+
+// Of bfloat16 factors, with products and sums in fp32 (in fp32 the pairs of products that one instruction sums, too).
+// For where HasBf16Gemm() alone.
+void Gemm(Transpose a_transpose, Transpose b_transpose, std::size_t m, std::size_t n, std::size_t k, const Bf16* a,
+          std::size_t lda, const Bf16* b, std::size_t ldb, Accumulate accumulate, float* c, std::size_t ldc);
+
+// The processor multiplies bfloat16 (AVX512_BF16), CurrentSimd() admits that, and oneDNN has the product.
+bool HasBf16Gemm();
+
+// The best instructions that oneDNN uses in this process, by its name for them; the limit is set from here on.
+std::string GemmInstructions();
 
 }  // namespace sherd::nn

@@ -1,7 +1,9 @@
 #include "models/nn/linear.h"
 
 #include <cmath>
+#include <type_traits>
 
+#include "models/nn/bf16.h"
 #include "models/nn/gemm.h"
 
 namespace sherd::nn {
@@ -38,6 +40,62 @@ class LinearLayer : public Layer<T> {
   const Nonlinearity nonlinearity_;
 };
 
+// The same with bfloat16 factors. Each is rounded once: x and W going forward, for both ways.
+class Bf16LinearLayer : public Layer<float> {
+ public:
+  Bf16LinearLayer(Activation<float>* x, Activation<float>* y, Activation<float>* rounded_x, Parameter<float>* weight,
+                  Parameter<float>* bias, Nonlinearity f)
+      : Layer<float>({x}, y),
+        rounded_x_(rounded_x),
+        weight_(weight),
+        bias_(bias),
+        nonlinearity_(f),
+        rounded_weight_(weight->size()) {}
+
+  void Forward(const Step<float>& step) override {
+    const auto &x = input(), &y = output();
+    RoundToBf16(x.values(step.rows), rounded_x(), rounded_x_stride());
+    RoundToBf16({weight_->data, weight_->cols, weight_->rows, weight_->cols}, rounded_weight_.data(), weight_->cols);
+    Gemm(Transpose::kNo, Transpose::kNo, step.rows, y.cols, x.cols, rounded_x(), rounded_x_stride(),
+         rounded_weight_.data(), weight_->cols, Accumulate::kNo, y.data, y.stride);
+    step.kernels->bias_activation(y.values(step.rows), bias_ == nullptr ? nullptr : bias_->data, nonlinearity_);
+  }
+
+  void Backward(const Step<float>& step) override {
+    const auto &x = input(), &y = output();
+    RoundedActivationGradient(y.data, y.gradients(step.rows), bias_ == nullptr ? nullptr : bias_->gradient,
+                              nonlinearity_);
+    const Bf16* dz = reinterpret_cast<const Bf16*>(y.gradient);
+    Gemm(Transpose::kYes, Transpose::kNo, x.cols, y.cols, step.rows, rounded_x(), rounded_x_stride(), dz, 2 * y.stride,
+         Accumulate::kNo, weight_->gradient, weight_->cols);
+    if (write() == Write::kNone) return;
+    Gemm(Transpose::kNo, Transpose::kYes, step.rows, x.cols, y.cols, dz, 2 * y.stride, rounded_weight_.data(),
+         weight_->cols, write() == Write::kAdd ? Accumulate::kYes : Accumulate::kNo, x.gradient, x.stride);
+  }
+
+ private:
+  Bf16* rounded_x() const { return reinterpret_cast<Bf16*>(rounded_x_->data); }
+  std::size_t rounded_x_stride() const { return 2 * rounded_x_->stride; }
+
+  Activation<float>* const rounded_x_;  // room for two numbers a float
+  Parameter<float>* const weight_;      // [in, units]
+  Parameter<float>* const bias_;        // [1, units], or null
+  const Nonlinearity nonlinearity_;
+  AlignedBuffer<Bf16> rounded_weight_;
+};
+
+template <typename T>
+std::unique_ptr<Layer<T>> MakeLayer(Graph<T>* graph, Activation<T>* x, Activation<T>* y, Parameter<T>* weight,
+                                    Parameter<T>* bias, const LinearOptions& options) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (options.precision == Precision::kBf16) {
+      return std::make_unique<Bf16LinearLayer>(x, y, graph->NewScratch((x->cols + 1) / 2), weight, bias,
+                                               options.nonlinearity);
+    }
+  }
+  return std::make_unique<LinearLayer<T>>(x, y, weight, bias, options.nonlinearity);
+}
+
 }  // namespace
 
 template <typename T>
@@ -61,7 +119,7 @@ Activation<T>* Linear(Graph<T>* graph, const std::string& name, Activation<T>* x
     b = graph->NewParameter(bias);
   }
   Activation<T>* y = graph->NewActivation(name, options.units);
-  return graph->Add(std::make_unique<LinearLayer<T>>(x, y, w, b, options.nonlinearity));
+  return graph->Add(MakeLayer(graph, x, y, w, b, options));
 }
 
 template Activation<float>* Linear(Graph<float>*, const std::string&, Activation<float>*, const LinearOptions&);

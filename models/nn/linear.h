@@ -6,9 +6,18 @@
 
 namespace sherd::nn {
 
+// Of a layer's matrix products.
+enum class Precision {
+  kFloat,
+  // x, W and the gradient of f's argument are rounded to bfloat16; products are summed in fp32, and W, b, y and all
+  // gradients are fp32. For where HasBf16Gemm(); in double it makes no difference.
+  kBf16,
+};
+
 struct LinearOptions {
   std::uint32_t units = 1;
   bool bias = true;
+  Precision precision = Precision::kFloat;
   Nonlinearity nonlinearity = Nonlinearity::kIdentity;
   proto::Optimizer weight_optimizer = {};
   proto::Optimizer bias_optimizer = {};

@@ -95,6 +95,15 @@ TEST(Crc32c, MatchesTheDefinitionAtEveryLengthAndAlignment) {
   }
 }
 
+TEST(Crc32c, MatchesTheDefinitionInLongTexts) {
+  std::string text(20'000, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(Mix(i + 1));
+  for (const std::size_t length : {3071, 3072, 3073, 6144, 7000, 20'000}) {
+    const auto part = std::string_view(text).substr(20'000 - length);
+    EXPECT_EQ(Crc32c(Bytes(part)), SlowCrc32c(part)) << length;
+  }
+}
+
 TEST(Crc32c, GoesOnFromAPart) {
   const std::string_view text = "a checkpoint is written in pieces";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {

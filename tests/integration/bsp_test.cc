@@ -48,6 +48,21 @@ TEST_P(BspIntegrationTest, GivesTheSameBitsForAnyNumberOfServersUnderMpirunOrInO
   EXPECT_FALSE(CheckpointOf(&test, "seed", 1, false, {"--seed=2"}) == one) << "another seed must show";
 }
 
+class BspWireValuesTest : public ::testing::TestWithParam<proto::Train::Values> {};
+
+TEST_P(BspWireValuesTest, GiveTheSameBitsForAnyNumberOfServers) {
+  TestJob test("adult_deepfm");
+  MakeBsp(&test);
+  const std::string exact = CheckpointOf(&test, "exact", 1, false);
+  test.job().mutable_train()->set_wire_values(GetParam());
+  const std::string one = CheckpointOf(&test, "one", 1, false);
+  ASSERT_GT(Lines(one).size(), 100);
+  EXPECT_FALSE(one == exact) << "nothing was rounded";
+  EXPECT_TRUE(CheckpointOf(&test, "three", 3, false) == one) << "three servers in one process";
+  EXPECT_TRUE(CheckpointOf(&test, "mpirun_two", 2, true) == one) << "two servers under mpirun";
+}
+
+INSTANTIATE_TEST_SUITE_P(Encodings, BspWireValuesTest, ::testing::Values(proto::Train::BF16, proto::Train::INT8));
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
                          ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));
 

@@ -32,6 +32,7 @@ TEST(DenseStalenessIntegrationTest, AnyBoundReachesTheSameAccuracy) {
     EXPECT_NEAR(AucWith({std::string("--dense_staleness=") + bound}), unbounded, 0.004) << bound;
   }
   EXPECT_NEAR(AucWith({"--dense_staleness=0", "--consistency=bounded", "--max_staleness=2"}), unbounded, 0.004);
+  EXPECT_NEAR(AucWith({"--dense_staleness=0", "--wire_values=int8"}), unbounded, 0.004);
 }
 
 }  // namespace

@@ -181,6 +181,12 @@ TEST(JobFile, FingerprintIsNotOfTheStorage) {
   EXPECT_NE(ModelFingerprint(job), original);
 }
 
+TEST(JobFile, FingerprintIsNotOfThePrecisionOfProducts) {
+  proto::Job job = Good();
+  job.mutable_model()->set_dense_precision(proto::Model::BF16);
+  EXPECT_EQ(ModelFingerprint(job), ModelFingerprint(Good()));
+}
+
 TEST(JobFile, DifferencesNameTheFields) {
   proto::Job there = Good(), here = Good();
   EXPECT_THAT(ModelDifferences(there, here), IsEmpty());

@@ -1,14 +1,36 @@
 #include "models/nn/gemm.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "base/simd.h"
 #include "tests/models/testing_graph.h"
 
 namespace sherd::nn {
 namespace {
+
+// oneDNN takes its limit once a process. So that its products for lesser processors are tested too, ctest runs this
+// program again in processes that begin with a lesser target.
+class Target : public testing::Environment {
+ public:
+  void SetUp() override {
+    const char* const simd = std::getenv("SHERD_TEST_SIMD");
+    if (simd != nullptr && !UseSimd(simd).ok()) GTEST_SKIP() << "this processor has no " << simd;
+  }
+};
+const testing::Environment* const kTarget = testing::AddGlobalTestEnvironment(new Target);
+
+TEST(GemmInstructionsTest, AreThoseOfTheTarget) {
+  const std::map<std::string, std::string> names = {{"sse4", "sse41"}, {"avx2", "avx2"}, {"avx512", "avx512_core"}};
+  EXPECT_THAT(GemmInstructions(), testing::HasSubstr(names.at(CurrentSimd())));
+  EXPECT_TRUE(CurrentSimd() == "avx512" || !HasBf16Gemm());
+}
 
 struct Case {
   std::size_t m, n, k;

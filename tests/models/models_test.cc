@@ -9,6 +9,7 @@
 #include "base/dense_layout.h"
 #include "base/simd.h"
 #include "models/model.h"
+#include "models/nn/gemm.h"
 #include "tests/models/allocations.h"
 #include "tests/models/test_data.h"
 #include "tests/models/testing_graph.h"
@@ -186,6 +187,21 @@ TEST_P(ModelsTest, EachSimdTargetAgreesWithTheOthersAndExactlyWithItself) {
       EXPECT_NEAR(result.gradients[i], expected.gradients[i], 2e-3);
   }
   ASSERT_TRUE(UseSimd(best).ok());
+}
+
+// Runs again in a process without AVX-512 (CMakeLists.txt): there the products are those of FP32.
+TEST(DensePrecisionTest, OfTheTowerAloneAndFp32WithoutTheInstructions) {
+  const std::string rest = R"( model { name: "deepfm" embedding_dim: 5 tower { hidden: 17 hidden: 4 } })";
+  const proto::Job plain_job = JobOf(kClicks + rest);
+  proto::Job job = plain_job;
+  job.mutable_model()->set_dense_precision(proto::Model::BF16);
+  TestData<float> plain_data(plain_job, {1, 2, 3, 4, 5}, TestData<float>::Lookups::kMany);
+  TestData<float> data(job, {1, 2, 3, 4, 5}, TestData<float>::Lookups::kMany);
+  const auto plain = RunStep(MakeTestModel<float>(plain_job, 9).get(), &plain_data);
+  const auto rounded = RunStep(MakeTestModel<float>(job, 9).get(), &data);
+  EXPECT_EQ(rounded == plain, !nn::HasBf16Gemm());
+  EXPECT_NEAR(rounded.loss, plain.loss, 0.05);
+  for (std::size_t i = 0; i < plain.gradients.size(); ++i) EXPECT_NEAR(rounded.gradients[i], plain.gradients[i], 0.1);
 }
 
 // All tables' storage, then a table's own; what neither says is written out, so that equal storages are equal bytes.

@@ -323,7 +323,7 @@ TEST_P(NetworkTest, MalformedRequestsAreAnsweredCountedAndNotHandedOn) {
   };
   const std::pair<const char*, Message> cases[] = {
       {"another job", bad([](Message* m) { m->header.set_job(kJob + 1); })},
-      {"version 2", bad([](Message* m) { m->header.set_version(2); })},
+      {"version 1", bad([](Message* m) { m->header.set_version(1); })},
       {"unknown kind", bad([](Message* m) { m->header.clear_kind(); })},
       {"unknown kind", bad([](Message* m) { m->header.set_kind(proto::KIND_UNSET); })},
       {"checksums", bad([](Message* m) {

@@ -422,6 +422,7 @@ TEST(RefusalTest, NoiseIsHarmless) {
         static_cast<proto::Kind>(std::vector<int>{1, 1, 2, 2, 2, 3, 4, 10, 11, 12, 14, 20, 26}[random(13)]));
     message.header.set_index(static_cast<std::uint32_t>(random(4)));
     message.header.set_sequence(random(4));
+    if (random(4) == 0) message.header.set_keys_of(random(40));
     message.header.set_incarnation(static_cast<std::uint32_t>(random(3)));
     message.header.set_evaluation(random(2) == 0);
     if (random(2) == 0) {

@@ -145,7 +145,7 @@ TEST(PipelineTest, CountsAreExactOverALossyNetwork) {
   Rig rig({.shards = 2,
            .max_in_flight = 4,
            .gradient = TinyModel::Gradient::kCount,
-           .faults = {.lost_requests = 0.1, .lost_replies = 0.1}});
+           .faults = {.lost_requests = 0.1, .lost_replies = 0.1, .forgotten_keys = 0.2}});
   rig.Train(0, 0, 40 * kBatch);
   rig.Train(1, 1000, 1333);
   ASSERT_TRUE(rig.EndEpoch()) << rig.pipeline->status().text();
@@ -169,6 +169,7 @@ TEST(PipelineTest, CountsAreExactOverALossyNetwork) {
   EXPECT_EQ(rig.Dense(), dense);
   EXPECT_EQ(progress.rows(), 40u * kBatch + 333);
   for (auto& shard : rig.shards) EXPECT_GT(shard->lost, 0u);
+  for (auto& shard : rig.shards) EXPECT_GT(shard->forgotten, 0u);
 }
 
 proto::CutPosition TakeCutPosition(Rig* rig) {

@@ -186,6 +186,8 @@ void TinyShard::Run() {
       ++lost;
       continue;
     }
+    // As when the push was repeated before the first answer came.
+    if (reply.header.code() == proto::KEYS_UNKNOWN) (void)mailbox_->Send(envelope->from, reply);
     (void)mailbox_->Send(envelope->from, std::move(reply));  // the worker may have ended
   }
 }
@@ -199,10 +201,15 @@ Message TinyShard::Answer(const Message& request) {
     reply.header.set_sequence(next_sequence_);
     return reply;
   }
+  Message push = request;
+  if (header.has_keys_of() && (Loses(faults_.forgotten_keys) || pulled_.GiveTo(&push) != PulledKeys::Given::kYes)) {
+    ++forgotten;
+    return MakeReply(header, proto::KEYS_UNKNOWN);
+  }
   ++next_sequence_;
   switch (header.kind()) {
     case proto::PUSH:
-      Apply(request);
+      Apply(push);
       break;
     case proto::MARK:
       rows_at_mark[header.cut()] = applied_rows;
@@ -218,6 +225,7 @@ Message TinyShard::Answer(const Message& request) {
 }
 
 Message TinyShard::AnswerPull(const Message& request) {
+  pulled_.Note(request);
   Message reply = MakeReply(request.header);
   reply.header.set_clock(clock_);
   if (!request.header.evaluation() && request.header.clock() > clock_) {

@@ -13,6 +13,7 @@
 #include "base/dense_layout.h"
 #include "models/model.h"
 #include "net/mailbox.h"
+#include "net/pulled_keys.h"
 #include "worker/data/dataset.h"
 
 // A job that is small enough to be followed by hand: rows made from hashes, a linear model, and shards that are maps.
@@ -75,6 +76,7 @@ class TinyDataset : public Dataset {
 
 struct Faults {
   double lost_requests = 0, lost_replies = 0;  // shares
+  double forgotten_keys = 0;                   // share of the pushes whose pull's keys are not there any more
   bool short_values = false;                   // answers to pulls lack a float
 };
 
@@ -102,7 +104,7 @@ class TinyShard {
   std::atomic<bool> retired = false;
   std::vector<float> scales;           // learning_rate_scale by push
   std::vector<std::uint32_t> seconds;  // job_seconds by push
-  std::uint64_t lost = 0;
+  std::uint64_t lost = 0, forgotten = 0;
 
   static std::string Endpoint(std::uint32_t shard) { return "inproc://shard-" + std::to_string(shard); }
 
@@ -120,6 +122,7 @@ class TinyShard {
   const DenseLayout layout_;
   const std::vector<std::uint32_t> blocks_;
   const std::unique_ptr<Mailbox> mailbox_;
+  PulledKeys pulled_;
   std::uint64_t next_sequence_ = 1, draws_ = 0;
   std::atomic<std::uint64_t> clock_ = 0;
   std::atomic<bool> stopping_ = false;

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "net/mailbox.h"
+#include "ps/shard.h"
+
+namespace sherd {
+
+// One shard, its mailbox and the thread that both are confined to. The mailbox is bound by the caller and handed over.
+// Thread-compatible, but for done() and troubles().
+class ShardThread {
+ public:
+  ShardThread(std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Shard> shard, std::string name)
+      : mailbox_(std::move(mailbox)), shard_(std::move(shard)), name_(std::move(name)) {}
+  ~ShardThread() { Stop(); }
+
+  // Calls `server->Wake()` when a STOP has ended it, or there is something new in `troubles`.
+  void Start(Mailbox* server);
+  void Stop();
+  bool done() const { return done_; }
+
+  struct Troubles {
+    std::string full, paused;  // with the shard's name; empty: there is none
+    bool operator==(const Troubles&) const = default;
+  };
+  Troubles troubles() const {
+    std::lock_guard lock(mutex_);
+    return troubles_;
+  }
+
+ private:
+  void Run(Mailbox* server);
+  void NoteTroubles(Mailbox* server);
+  void Send(Envelope reply);
+
+  const std::unique_ptr<Mailbox> mailbox_;
+  const std::unique_ptr<Shard> shard_;
+  const std::string name_;
+  std::atomic<bool> stop_ = false, done_ = false;
+  bool untroubled_ = true;  // of the shard's thread
+  mutable std::mutex mutex_;
+  Troubles troubles_;
+  std::thread thread_;
+};
+
+}  // namespace sherd

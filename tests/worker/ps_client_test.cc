@@ -1,0 +1,173 @@
+#include "worker/ps_client.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "net/memory_network.h"
+#include "ps/shard.h"
+
+namespace sherd {
+namespace {
+
+constexpr char kEndpoint[] = "inproc://shard";
+constexpr std::uint32_t kRowFloats = 3, kKeys = 4;
+
+proto::ModelSpec Spec() {
+  proto::ModelSpec spec;
+  proto::TableSpec* table = spec.add_table();
+  table->set_name("t");
+  proto::SegmentSpec* segment = table->add_segment();
+  segment->set_name("v");
+  segment->set_dim(kRowFloats);
+  segment->mutable_optimizer()->mutable_sgd()->set_learning_rate(0.1);
+  proto::TensorSpec* tensor = spec.add_tensor();
+  tensor->set_name("m");
+  tensor->set_rows(10);
+  tensor->set_cols(13);
+  tensor->mutable_optimizer()->mutable_sgd()->set_learning_rate(0.1);
+  tensor->mutable_initializer()->set_kind(proto::Initializer::XAVIER);
+  return spec;
+}
+
+// A client, and the one shard that it talks to.
+class Conversation {
+ public:
+  Conversation(PsClient::Dense dense, proto::Encoding encoding)
+      : network_({.job = 0}),
+        worker_(network_.Open()),
+        server_(network_.Open()),
+        layout_(Spec(), 1),
+        shard_(Options(dense), ShardStore::Make(Spec(), 1, 0, 1).value()) {
+    CHECK(server_->Bind(kEndpoint).ok());
+    proto::StartEpoch start;
+    start.add_worker(0);
+    shard_.Handle({.from = "s", .message = MakeControl(proto::START_EPOCH, start)});
+    PsClient::Options options;
+    options.map.set_epoch(1);
+    options.map.add_endpoint(kEndpoint);
+    options.dense = dense;
+    options.encoding = encoding;
+    client_ = std::make_unique<PsClient>(worker_.get(), options, &layout_);
+    CHECK(client_->Connect().ok());
+  }
+
+  PsClient& client() { return *client_; }
+  const ParameterLayout& layout() const { return layout_; }
+
+  // Until everything is answered. Returns what was asked.
+  std::vector<proto::Header> Exchange(const WorkPtr& work) {
+    std::vector<proto::Header> requests;
+    while (work->unanswered > 0) {
+      std::optional<Envelope> request = server_->Receive(Clock::now() + std::chrono::seconds(10));
+      CHECK(request.has_value());
+      requests.push_back(request->message.header);
+      for (Envelope& reply : shard_.Handle(std::move(*request))) {
+        EXPECT_EQ(reply.message.header.code(), proto::OK) << reply.message.header.text();
+        CHECK(server_->Send(reply.from, std::move(reply.message)).ok());
+        std::optional<Envelope> answer = worker_->Receive(Clock::now() + std::chrono::seconds(10));
+        CHECK(answer.has_value());
+        const Status status = client_->Handle(std::move(*answer));
+        CHECK(status.ok()) << status.text();
+      }
+    }
+    return requests;
+  }
+
+  // What the shard holds.
+  std::vector<float> Rows(const WorkPtr& work) {
+    std::vector<float> rows(kKeys * kRowFloats);
+    CHECK(shard_.store().table(0).Pull(std::as_const(work->keys[0].keys).span(), rows.data()).ok());
+    return rows;
+  }
+  std::vector<float> Blocks() {
+    std::vector<float> blocks(layout_.dense_floats[0]);
+    shard_.store().dense().Pull(blocks.data());
+    return blocks;
+  }
+
+ private:
+  static ShardOptions Options(PsClient::Dense dense) {
+    ShardOptions options{.shard = 0, .map_epoch = 1, .train = {}, .memory_budget = 0, .spill_dir = ""};
+    if (dense == PsClient::Dense::kApart) options.train.set_dense_staleness(0);
+    return options;
+  }
+
+  MemoryNetwork network_;
+  const std::unique_ptr<Mailbox> worker_, server_;
+  const ParameterLayout layout_;
+  Shard shard_;
+  std::unique_ptr<PsClient> client_;
+};
+
+WorkPtr MakeWork(const ParameterLayout& layout) {
+  auto task = std::make_shared<proto::Task>();
+  task->set_kind(proto::Task::TRAIN);
+  auto work = std::make_shared<Work>();
+  work->task = std::move(task);
+  work->minibatch.rows = 2;
+  UniqueKeys& unique = work->keys.emplace_back();
+  unique.keys.Resize(kKeys);
+  for (std::uint32_t i = 0; i < kKeys; ++i) unique.keys[i] = 10 + i;
+  unique.shard_begin = {0, kKeys};
+  work->gradients.emplace_back(kKeys * kRowFloats);
+  work->dense_gradients.emplace_back(layout.dense_floats[0]);
+  return work;
+}
+
+void Fill(std::uint64_t seed, AlignedBuffer<float>* values) {
+  for (std::size_t i = 0; i < values->size(); ++i) (*values)[i] = UnitFloat(Mix(seed, i)) - 0.5f;
+}
+
+// What is left of values that have travelled.
+std::vector<float> Travelled(const ValueCodec& codec, proto::Encoding encoding, std::vector<float> values) {
+  std::vector<std::byte> bytes(codec.bytes(encoding));
+  for (std::size_t i = 0; i < values.size(); i += codec.floats()) {
+    codec.Encode(encoding, &values[i], {}, bytes.data());
+    codec.Decode(encoding, bytes.data(), &values[i]);
+  }
+  return values;
+}
+
+std::vector<float> FloatsOf(const Frame& frame) {
+  const auto floats = frame.As<float>();
+  return {floats.begin(), floats.end()};
+}
+
+// In any encoding, dense blocks that are pulled by themselves are the same as with the rows, and a push names the pull
+// of the rows, whose keys it does not repeat.
+TEST(PsClientTest, DenseBlocksApartAreTheSameInAnyEncoding) {
+  for (const proto::Encoding encoding : {proto::FP32, proto::BF16, proto::INT8}) {
+    Conversation with(PsClient::Dense::kWithRows, encoding), apart(PsClient::Dense::kApart, encoding);
+    const std::vector<float> blocks = with.Blocks();
+    for (Conversation* each : {&with, &apart}) {
+      const WorkPtr work = MakeWork(each->layout());
+      for (std::uint64_t clock = 0; clock < 3; ++clock) {
+        work->clock = clock;
+        each->client().Pull(work);
+        const std::vector<proto::Header> pulls = each->Exchange(work);
+        ASSERT_EQ(pulls.size(), each == &with ? 1u : 2u);
+        ASSERT_EQ(work->values[0].size(), 1u);
+        EXPECT_EQ(FloatsOf(work->values[0][0]), Travelled(each->layout().row_codecs[0], encoding, each->Rows(work)));
+        EXPECT_EQ(FloatsOf(work->dense_values[0]), Travelled(each->layout().dense_codecs[0], encoding, each->Blocks()));
+        Fill(Mix(clock, 1), &work->gradients[0]);
+        Fill(Mix(clock, 2), &work->dense_gradients[0]);
+        each->client().Push(work, 0);
+        const std::vector<proto::Header> pushes = each->Exchange(work);
+        ASSERT_EQ(pushes.size(), 1u);
+        EXPECT_EQ(pushes[0].keys_of(), pulls[0].request());
+        EXPECT_EQ(pulls[0].section(0).count(), kKeys);
+      }
+      EXPECT_NE(each->Blocks(), blocks);
+    }
+    const WorkPtr work = MakeWork(with.layout());
+    EXPECT_EQ(apart.Rows(work), with.Rows(work));
+    EXPECT_EQ(apart.Blocks(), with.Blocks());
+  }
+}
+
+}  // namespace
+}  // namespace sherd
