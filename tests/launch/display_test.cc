@@ -75,7 +75,7 @@ TEST(MetricsWriter, EachLineIsAnObjectAndTheLastIsDone) {
   const std::string path = JoinPath(dir->path(), "m.jsonl");
   auto writer = MetricsWriter::Create(path).value();
   writer->OnStart(2, 3);
-  for (int i = 0; i < 5; ++i) writer->OnProgress({.epoch = 1, .rows = 10, .auc = kNan});
+  for (int i = 0; i < 5; ++i) writer->OnProgress({.epoch = 1, .rows = 10, .auc = kNan, .stages = {}});
   proto::BadRow bad;
   bad.set_where("a.tsv:3: \"x\"");
   bad.set_reason("number expected");
