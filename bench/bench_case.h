@@ -15,7 +15,7 @@ struct Options {
   std::uint64_t rows = 0;  // of a table; 0: what the case has by default
   std::uint32_t dim = 16;
   std::uint32_t threads = 2;  // of table.shards and train.…
-  std::string click_log;      // that train.deepfm reads; empty: one it writes itself
+  std::string click_log;      // Criteo TSV for train.…; empty: one of our own
   std::string spill_dir;      // where table.spill makes its folder; empty: the current one
   std::uint64_t rows_or(std::uint64_t usual) const { return rows == 0 ? usual : rows; }
 };
@@ -58,6 +58,11 @@ Status TrainCompute(const Options& options, const Report& report);
 Status TrainComputeBf16(const Options& options, const Report& report);
 Status TrainDeepFm(const Options& options, const Report& report);
 Status TrainDeepFmBf16(const Options& options, const Report& report);
+Status TrainDeepFmSmall(const Options& options, const Report& report);
+Status TrainWideDeep(const Options& options, const Report& report);
+Status TrainNeuMf(const Options& options, const Report& report);
+Status TrainFm(const Options& options, const Report& report);
+Status TrainLatency(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
 Status TrainBytes(const Options& options, const Report& report);
 Status WirePushPull(const Options& options, const Report& report);

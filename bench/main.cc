@@ -14,7 +14,7 @@ DEFINE_bool(list, false, "name the cases");
 DEFINE_uint64(rows, 0, "rows of the tables; 0: what each case has by default");
 DEFINE_uint32(dim, 16, "weights of a row");
 DEFINE_uint32(threads, 2, "threads, and shards, of table.shards; compute threads, and workers, of train.…");
-DEFINE_string(click_log, "", "Criteo TSV that train.deepfm reads; empty: it writes its own");
+DEFINE_string(click_log, "", "Criteo TSV that train.… read; empty: they write their own");
 DEFINE_string(spill_dir, "", "where table.spill makes its folder, on a fast disk; empty: the current folder");
 
 namespace sherd::bench {
@@ -39,6 +39,15 @@ constexpr Case kCases[] = {
     {"train.deepfm", "the same model trained from a click log by a whole job in one process", "that of train.compute",
      TrainDeepFm},
     {"train.deepfm_bf16", "the same with dense_precision: BF16", "the same fp32 products", TrainDeepFmBf16},
+    {"train.deepfm_small", "DeepFM 8, 128-64 trained by a whole job in one process, from rows in memory",
+     "its forward, loss and backward alone, rows in an array", TrainDeepFmSmall},
+    {"train.wide_deep", "the same of Wide&Deep 16, 400-400-400, FTRL, crosses",
+     "its forward, loss and backward alone, rows in an array", TrainWideDeep},
+    {"train.neumf", "the same of NeuMF 8, 64-32-16-8 on pairs, minibatches of 1024 and 4096",
+     "its forward, loss and backward alone, rows in an array", TrainNeuMf},
+    {"train.fm", "the same of FM 16", "a plain Hogwild FM on arrays", TrainFm},
+    {"train.latency", "train.deepfm through a proxy that adds 10 ms each way", "through the same proxy at 0 ms",
+     TrainLatency},
     {"train.bytes", "bytes on the wire a row of DeepFM, and the AUC reached, by how values travel", "FP32", TrainBytes},
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
     {"wire.push_pull", "rows pulled from and pushed to one server process over tcp",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the table cases of sherd-bench on small tables: each checks its own results, and its lines must be JSON with the fields
-that readers rely on. No times are looked at. Argument: sherd-bench."""
+"""Runs the cases of sherd-bench for tables and for training by whole jobs on few rows: each checks its own results, and its
+lines must be JSON with the fields that readers rely on. No times are looked at. Argument: sherd-bench."""
 import json
 import subprocess
 import sys
@@ -9,6 +9,7 @@ import tempfile
 BENCH = sys.argv[1]
 ROWS = "20000"
 FIELDS = {"case": str, "value": (int, float), "unit": str, "floor": (int, float), "ratio": (int, float)}
+TRAINED = {"train.deepfm_small", "train.wide_deep", "train.neumf", "train.fm", "train.latency"}
 DRAWS = {"uniform", "zipf"}
 # Cases whose every line stands once for each way of drawing keys.
 DRAWN = {"table.pull", "table.push", "table.growth", "table.shards"}
@@ -37,8 +38,8 @@ def run(*arguments):
 def main():
     problems = []
     listed = [line.split()[0] for line in run("--list").stdout.splitlines()]
-    cases = [name for name in listed if name.startswith("table.")]
-    if len(cases) < 8:
+    cases = [name for name in listed if name.startswith("table.") or name in TRAINED]
+    if len(cases) < 8 + len(TRAINED):
         problems.append(f"--list names {cases}")
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <unordered_map>
 #include <vector>
@@ -41,8 +42,28 @@ class Pair {
     KeyIndex::Mark(value);
     map_[keys_[i]].marked = true;
   }
-  void ExpectFound() const {
+  // One by one, and in batches among keys that may have none, which mark what they find.
+  void ExpectFound() {
     ASSERT_EQ(index_.size(), map_.size());
+    std::vector<Key> keys = keys_;
+    for (std::uint64_t i = 0; i < 2 * keys_.size(); ++i) {
+      const Slot slot = SlotOf(Mix(i, 99));
+      if (slot >= index_.first_slot() && slot < index_.end_slot()) keys.push_back(Mix(i, 99));
+    }
+    std::ranges::sort(keys, {}, [](Key key) { return Mix(key, 7); });
+    std::size_t n = 0;
+    for (std::size_t first = 0; first < keys.size(); first += n) {
+      n = std::min(first % (KeyIndex::kMostAtOnce + 1), keys.size() - first);
+      n = n == 0 ? 1 : n;
+      const bool mark = first % 2 == 0;
+      std::array<std::uint32_t, KeyIndex::kMostAtOnce> values;
+      index_.FindAll({&keys[first], n}, mark, values.data());
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto found = map_.find(keys[first + i]);
+        ASSERT_EQ(values[i], found == map_.end() ? KeyIndex::kNone : found->second.value) << keys[first + i];
+        if (mark && found != map_.end()) found->second.marked = true;
+      }
+    }
     for (const auto& [key, expected] : map_) {
       const std::uint32_t* value = index_.Find(key, Mix(key));
       ASSERT_NE(value, nullptr) << key;

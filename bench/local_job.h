@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "bench/memory_rows.h"
+#include "net/mailbox.h"
+#include "ps/shard_thread.h"
+
+namespace sherd::bench {
+
+// A job in this process as `sherd train` runs one: the worker's pipelines, clients and shards, each on threads of its
+// own, over ZeroMQ. Its caller stands for the scheduler, and its rows come from memory. Confined to one thread.
+class LocalJob {
+ public:
+  struct Options {
+    std::uint32_t workers = 2, shards = 1;
+    bool tcp = false;  // without CURVE; else inproc
+    // Where workers reach the shard of an endpoint: through a proxy, say.
+    std::function<Result<std::string>(const std::string& endpoint)> route = {};
+  };
+
+  // `made` must outlive the job.
+  static Result<std::unique_ptr<LocalJob>> Start(const MemoryJob& made, const Options& options);
+  ~LocalJob();
+
+  struct Round {
+    double rows = 0;
+    double wall = 0, cpu = 0;     // seconds, of the whole process
+    double loss = 0;              // mean over the rows, each before it was trained on
+    std::uint64_t staleness = 0;  // the largest, clocks
+  };
+  // Each worker trains on so many minibatches more, until every shard has acknowledged the last.
+  Result<Round> Train(std::uint64_t minibatches_a_worker);
+
+ private:
+  class Worker;
+
+  LocalJob();
+  Status Begin(const MemoryJob& made, const Options& options);
+
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<Mailbox> server_;  // that shards' threads wake when there is trouble
+  std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+// Seconds of processor time of this process so far.
+double ProcessCpuSeconds();
+
+}  // namespace sherd::bench
