@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -34,7 +35,7 @@ double ProcessCpuSeconds() {
 class LocalJob::Worker {
  public:
   Worker(const MemoryJob& made, const proto::ModelSpec& model, Network* network, std::uint32_t index,
-         const proto::ShardMap& map, std::uint64_t first)
+         const proto::ShardMap& map, std::uint64_t first, std::uint32_t cores)
       : layout_(model, static_cast<std::uint32_t>(map.endpoint_size())),
         at_(first),
         pipeline_({.job = &made.job,
@@ -43,6 +44,7 @@ class LocalJob::Worker {
                    .layout = &layout_,
                    .make_model = [&made](std::uint32_t rows) { return MakeModel<float>(made.job, rows); },
                    .client = {.job_id = kJobId, .index = index, .map = map},
+                   .shape = PipelineShape::Choose(made.job, cores),
                    .predict = false,
                    .notify = [] {}}) {}
 
@@ -106,8 +108,9 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
     shards_.back()->Start(server_.get());
   }
   const std::uint64_t share = made.rows->minibatches() / options.workers;
+  const std::uint32_t cores = std::max(std::thread::hardware_concurrency() / options.workers, 1u);
   for (std::uint32_t i = 0; i < options.workers; ++i) {
-    workers_.push_back(std::make_unique<Worker>(made, model, network_.get(), i, map, i * share));
+    workers_.push_back(std::make_unique<Worker>(made, model, network_.get(), i, map, i * share, cores));
   }
   return {};
 }

@@ -118,9 +118,9 @@ class ByteCountingRun {
     for (std::uint64_t row = rows_; row < rows_ + kTestRows; row += kBatch) {
       const WorkPtr work = MakeMinibatch(proto::Task::EVALUATE, row, &unique_);
       RETURN_IF_ERROR(client_->Run(Exchange::kPull, {work}, 1));
-      ASSIGN_OR_RETURN(const std::span<const float> logits, trainer_.Predict(work.get()));
+      RETURN_IF_ERROR(trainer_.Predict(work.get()));
       for (std::uint32_t i = 0; i < kBatch; ++i) {
-        scored.push_back(ScoredRow::Of(logits[i], work->minibatch.labels[i] > 0.5f, 1));
+        scored.push_back(ScoredRow::Of(work->scores[i], work->minibatch.labels[i] > 0.5f, 1));
       }
     }
     return ExactAuc(scored).Auc().value_or(0);
