@@ -42,7 +42,10 @@ TEST(PipelineTest, SeveralThreadsComputeAndPushesStayInOrder) {
 TEST(PipelineTest, StagesTellWhereTheirTimeGoes) {
   const auto begin = std::chrono::steady_clock::now();
   Rig rig({});
-  rig.pipeline->TakeProgress();
+  ASSERT_TRUE(rig.WaitFor([&] {  // until all threads are there
+    const proto::Progress begun = rig.pipeline->TakeProgress();
+    return std::ranges::all_of(begun.stage(), [](const proto::StageTime& time) { return time.waited_for_input() > 0; });
+  }));
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   const proto::Progress idle = rig.pipeline->TakeProgress();
   const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
