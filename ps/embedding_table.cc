@@ -81,7 +81,7 @@ EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot firs
 // ---- pull ----------------------------------------------------------------------------------------------------------
 
 // A part of the batch at a time: first where each key's row is, then the rows, each with its memory on the way some
-// keys ahead. Two short loops keep more accesses in flight than one that does both.
+// keys ahead.
 Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
   const std::size_t floats = layout_.weight_floats();
   on_disk_.clear();

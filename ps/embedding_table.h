@@ -186,7 +186,6 @@ class EmbeddingTable {
   std::vector<std::size_t> on_disk_;              // of a batch's keys
   std::vector<Key> disk_keys_;
   std::vector<std::uint32_t> disk_numbers_;  // in the spill file, not asked for yet
-  AlignedBuffer<float> disk_values_;
 };
 
 }  // namespace sherd
