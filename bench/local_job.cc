@@ -94,7 +94,7 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     ASSIGN_OR_RETURN(auto store, ShardStore::Make(model, made.job.train().seed(), i, options.shards));
     auto shard =
-        std::make_unique<Shard>(ShardOptions{.shard = i, .train = made.job.train(), .spill_dir = {}}, std::move(store));
+        std::make_unique<Shard>(ShardOptions{.shard = i, .train = made.job.train(), .spill_dir = {}, .wake = {}}, std::move(store));
     (void)shard->Handle({.from = "scheduler", .message = MakeControl(proto::START_EPOCH, start)});
     std::unique_ptr<Mailbox> mailbox = network_->Open();
     RETURN_IF_ERROR(mailbox->Bind(options.tcp ? "tcp://127.0.0.1:*" : "inproc://shard-" + std::to_string(i)));
