@@ -22,6 +22,15 @@ CutWriter::CutWriter(ShardStore* store, Options options) : store_(store), slot_(
 
 CutWriter::~CutWriter() { EndCut(); }
 
+BlockHeader CutWriter::HeaderOf(std::uint32_t table, BlockKind kind, std::uint32_t row_bytes) const {
+  BlockHeader header{};
+  header.table = table;
+  header.kind = kind;
+  header.slot = slot_;
+  header.row_bytes = row_bytes;
+  return header;
+}
+
 // Few megabytes against the rows' gigabytes.
 void CutWriter::CopyDense() {
   const DenseBlocks& dense = store_->dense();
@@ -81,13 +90,13 @@ Status CutWriter::WriteTable(std::uint32_t number) {
   RETURN_IF_ERROR(table.ReadCut(slot_, &contents_));
   const std::uint32_t bytes = table.layout().row_bytes();
   const std::span<const EmbeddingTable::CutRow> rows = contents_.rows;
-  WriteBlocks({.table = number, .kind = BlockKind::kRows, .row_bytes = bytes}, rows.size(),
+  WriteBlocks(HeaderOf(number, BlockKind::kRows, bytes), rows.size(),
               [&](std::size_t first, std::size_t count, Key* keys, std::byte* rest) {
                 for (std::size_t i = 0; i < count; ++i) keys[i] = rows[first + i].key;
                 table.CopyRows(rows.subspan(first, count), rest);
               });
   const auto& candidates = contents_.candidates;
-  WriteBlocks({.table = number, .kind = BlockKind::kCandidates, .row_bytes = sizeof(std::uint32_t)}, candidates.size(),
+  WriteBlocks(HeaderOf(number, BlockKind::kCandidates, sizeof(std::uint32_t)), candidates.size(),
               [&](std::size_t first, std::size_t count, Key* keys, std::byte* rest) {
                 for (std::size_t i = 0; i < count; ++i) {
                   keys[i] = candidates[first + i].first;
@@ -95,7 +104,7 @@ Status CutWriter::WriteTable(std::uint32_t number) {
                 }
               });
   const std::vector<Key>& deleted = contents_.deleted;
-  WriteBlocks({.table = number, .kind = BlockKind::kDeleted, .row_bytes = 0}, deleted.size(),
+  WriteBlocks(HeaderOf(number, BlockKind::kDeleted, 0), deleted.size(),
               [&](std::size_t first, std::size_t count, Key* keys, std::byte*) {
                 std::copy_n(deleted.begin() + static_cast<std::ptrdiff_t>(first), count, keys);
               });
@@ -107,8 +116,7 @@ Status CutWriter::WriteTable(std::uint32_t number) {
 // table changes.
 template <class Put>
 void CutWriter::WriteBlocks(BlockHeader header, std::size_t count, const Put& put) {
-  const std::size_t each = sizeof(Key) + header.row_bytes, most = std::max<std::size_t>(1, kBlockBytes / each);
-  header.slot = slot_;
+  const std::size_t each = sizeof(Key) + header.row_bytes, most = RowsOfBlock(header.row_bytes);
   for (std::size_t first = 0; first < count; first += most) {
     FileBlock* const block = file_->Take(/*wait=*/true);
     if (block == nullptr) return;  // Outcome tells
@@ -134,7 +142,8 @@ void CutWriter::WriteDense() {
     std::byte* const payload = out->Reserve(sizeof(place) + bytes).data();
     std::memcpy(payload, &place, sizeof(place));
     std::memcpy(payload + sizeof(place), &dense_[copy.offset], bytes);
-    out->header = {.table = 0, .kind = BlockKind::kDense, .slot = slot_, .rows = 1, .row_bytes = static_cast<std::uint32_t>(bytes)};
+    out->header = HeaderOf(kDenseTable, BlockKind::kDense, static_cast<std::uint32_t>(bytes));
+    out->header.rows = 1;
     out->bytes = sizeof(place) + bytes;
     file_->Give(out);
   }

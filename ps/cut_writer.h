@@ -51,6 +51,7 @@ class CutWriter {
   };
 
   void CopyDense();
+  BlockHeader HeaderOf(std::uint32_t table, BlockKind kind, std::uint32_t row_bytes) const;
   Status WriteTable(std::uint32_t number);
   void WriteDense();
   void EndCut();

@@ -79,8 +79,9 @@ class EmbeddingTable {
     changes_.BeginCut(delta, track);
   }
   void EndCut() { changes_.EndCut(); }
-  // What was saved for the cut's sake, in bytes.
+  // What was saved for the cut's sake, in bytes, and all that checkpoints need beside bytes().
   std::uint64_t saved_bytes() const { return changes_.saved_bytes(); }
+  std::uint64_t cut_bytes() const { return changes_.bytes(); }
 
   // What a slot had at the cut: all by ascending Mix(key).
   struct CutRow {
@@ -127,9 +128,7 @@ class EmbeddingTable {
     std::uint64_t total() const { return keys + index + weights + state + slack; }
   };
   Memory memory() const;
-  std::uint64_t bytes() const {
-    return index_.bytes() + rows_.bytes() + rows_.free_rows() * sizeof(std::uint32_t) + changes_.bytes();
-  }
+  std::uint64_t bytes() const { return index_.bytes() + rows_.bytes() + rows_.free_rows() * sizeof(std::uint32_t); }
 
  private:
   static constexpr std::size_t kPart = KeyIndex::kMostAtOnce;  // keys that are looked up before their rows are touched
