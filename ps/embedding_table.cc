@@ -433,8 +433,9 @@ Status EmbeddingTable::ReadSlot(Slot slot, SlotContents* contents) {
   for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
     contents->rows.emplace_back(disk_keys_[i], &disk_rows_[i * bytes]);
   }
-  std::ranges::sort(contents->rows);
-  std::ranges::sort(contents->candidates);
+  const auto hash = [](const auto& pair) { return Mix(pair.first); };
+  std::ranges::sort(contents->rows, {}, hash);
+  std::ranges::sort(contents->candidates, {}, hash);
   return {};
 }
 

@@ -70,7 +70,7 @@ class EmbeddingTable {
   Status Restore(Key key, const std::byte* row);
   Status RestoreCandidate(Key key, std::uint32_t sightings);
 
-  // All of a slot by ascending key. Rows are [row_bytes], valid until the table changes or is read again.
+  // All of a slot by ascending Mix(key). Rows are [row_bytes], valid until the table changes or is read again.
   struct SlotContents {
     std::vector<std::pair<Key, const std::byte*>> rows;
     std::vector<std::pair<Key, std::uint32_t>> candidates;  // with their sightings
