@@ -55,7 +55,7 @@ struct Training {
   LocalJob* job;
   std::uint64_t minibatches;  // of a round
   double rows = 0, wall = 0, longest = 0;
-  std::vector<double> medians;
+  std::vector<double> medians = {};
 
   Status Round() {
     ASSIGN_OR_RETURN(const LocalJob::Round round, job->Train(minibatches));

@@ -5,7 +5,7 @@
 namespace sherd {
 
 Result<proto::ShardFile> WriteShardFile(ShardStore* store, const std::string& dir, bool compress) {
-  return CutWriter(store, {.dir = dir, .compress = compress, .wake = {}}).Run();
+  return CutWriter(store, {.dir = dir, .compress = compress}).Run();
 }
 
 }  // namespace sherd

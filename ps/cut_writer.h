@@ -26,7 +26,7 @@ class CutWriter {
     bool delta = false;  // what has changed since the last cut, if all tables can tell
     bool track = false;  // note what changes from now on, for a delta
     bool compress = false;
-    std::function<void()> wake;  // when Step may get on again, or Outcome is there; called by another thread
+    std::function<void()> wake = {};  // when Step may get on again, or Outcome is there; called by another thread
   };
   // The moment of the cut. One at a time of a store.
   CutWriter(ShardStore* store, Options options);

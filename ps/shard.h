@@ -30,7 +30,7 @@ struct ShardOptions {
   proto::Train train;               // the consistency
   std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
   std::string spill_dir;            // of this shard alone; empty: it must not spill
-  std::function<void()> wake;       // when Work may have something to do again; called by other threads
+  std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what

@@ -99,7 +99,7 @@ Contents ContentsOf(ShardStore& store) {
 ShardCluster::ShardCluster(Options options) : model_(SmallModel()), writes_at_once_(options.writes_at_once) {
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     ShardOptions shard{
-        .shard = i, .map_epoch = kMapEpoch, .train = {}, .memory_budget = options.memory_budget, .spill_dir = "", .wake = {}};
+        .shard = i, .map_epoch = kMapEpoch, .train = {}, .memory_budget = options.memory_budget, .spill_dir = ""};
     shard.train.set_consistency(options.consistency);
     shard.train.set_max_staleness(options.max_staleness);
     if (options.dense_staleness) shard.train.set_dense_staleness(*options.dense_staleness);
