@@ -82,8 +82,8 @@ Status CheckpointStall(const Options& options, const Report& report) {
   ASSIGN_OR_RETURN(
       const std::unique_ptr<LocalJob> job,
       LocalJob::Start(made, {.workers = options.threads, .shards = kShards, .fill = [&](ShardStore* store) {
-                        return Fill(rows, store);
-                      }}));
+                               return Fill(rows, store);
+                             }}));
   ASSIGN_OR_RETURN(const LocalJob::Round first, job->Train(made.rows->minibatches() / options.threads + 1));
   const double minibatch = first.wall * options.threads / static_cast<double>(made.rows->minibatches());
   const std::uint64_t round = 2 * MinibatchesOfTurn(minibatch);
@@ -137,11 +137,10 @@ Status CheckpointDelta(const Options& options, const Report& report) {
     const auto begin = std::chrono::steady_clock::now();
     CutWriter writer(store.get(), {.dir = dir, .delta = delta, .track = true});
     ASSIGN_OR_RETURN(const proto::ShardFile file, writer.Run());
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (file.delta() != delta) return Status::BadData("not the kind of file that was asked for");
-    return LocalJob::Written{
-        .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
-        .bytes = file.bytes(),
-        .rows = file.rows()};
+    RETURN_IF_ERROR(RemoveTree(dir));
+    return LocalJob::Written{.seconds = seconds, .bytes = file.bytes(), .rows = file.rows()};
   };
   const std::vector<float> gradients(kBatch * options.dim, 0.25f);
   const auto changed = static_cast<std::uint64_t>(kChanged * static_cast<double>(rows));
@@ -169,7 +168,6 @@ Status CheckpointDelta(const Options& options, const Report& report) {
     ASSIGN_OR_RETURN(delta, write(true));
     delta_seconds.push_back(delta.seconds);
   }
-  RETURN_IF_ERROR(RemoveTree(dir));
   if (delta.rows < changed || delta.rows > changed + kBatch) {
     return Status::BadData("a delta of " + std::to_string(delta.rows) + " rows, not " + std::to_string(changed));
   }

@@ -117,11 +117,10 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
     if (options.fill) RETURN_IF_ERROR(options.fill(store.get()));
     std::unique_ptr<Mailbox> mailbox = network_->Open();
     RETURN_IF_ERROR(mailbox->Bind(options.tcp ? "tcp://127.0.0.1:*" : "inproc://shard-" + std::to_string(i)));
-    auto shard = std::make_unique<Shard>(ShardOptions{.shard = i,
-                                                      .train = made.job.train(),
-                                                      .spill_dir = {},
-                                                      .wake = [m = mailbox.get()] { m->Wake(); }},
-                                         std::move(store));
+    auto shard = std::make_unique<Shard>(
+        ShardOptions{
+            .shard = i, .train = made.job.train(), .spill_dir = {}, .wake = [m = mailbox.get()] { m->Wake(); }},
+        std::move(store));
     (void)shard->Handle({.from = "scheduler", .message = MakeControl(proto::START_EPOCH, start)});
     std::string endpoint = endpoints_.emplace_back(mailbox->endpoint());
     if (options.route) {

@@ -35,9 +35,9 @@ class LocalJob {
 
   struct Round {
     double rows = 0;
-    double wall = 0, cpu = 0;     // seconds, of the whole process
-    double loss = 0;              // mean over the rows, each before it was trained on
-    std::uint64_t staleness = 0;  // the largest, clocks
+    double wall = 0, cpu = 0;        // seconds, of the whole process
+    double loss = 0;                 // mean over the rows, each before it was trained on
+    std::uint64_t staleness = 0;     // the largest, clocks
     double longest = 0, median = 0;  // seconds between two minibatches of a worker that were acknowledged
   };
   // Each worker trains on so many minibatches more, until every shard has acknowledged the last.

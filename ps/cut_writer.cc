@@ -112,8 +112,8 @@ Status CutWriter::WriteTable(std::uint32_t number) {
   return {};
 }
 
-// A table's slot is written as a whole, if need be by waiting for the disk: what it holds is in contents_ only until the
-// table changes.
+// A table's slot is written as a whole, if need be by waiting for the disk: what it holds is in contents_ only until
+// the table changes.
 template <class Put>
 void CutWriter::WriteBlocks(BlockHeader header, std::size_t count, const Put& put) {
   const std::size_t each = sizeof(Key) + header.row_bytes, most = RowsOfBlock(header.row_bytes);

@@ -85,10 +85,11 @@ class EmbeddingTable {
 
   // What a slot had at the cut: all by ascending Mix(key).
   struct CutRow {
+    enum class At : std::uint32_t { kInMemory, kSaved, kReadFromDisk };
     std::uint64_t hash;
     Key key;
-    std::uint32_t number;    // of the resident row,
-    const std::byte* bytes;  // unless it stands elsewhere: [row_bytes]
+    At at;
+    std::uint32_t number;  // there
   };
   struct CutSlot {
     std::vector<CutRow> rows;
@@ -197,7 +198,9 @@ class EmbeddingTable {
   void CollectAll(Slot slot, bool at_cut, CutSlot* contents);
   void CollectChanged(Slot slot, CutSlot* contents);
   Status CollectRowsOnDisk(CutSlot* contents);
-  static void GiveSaved(const RowChanges::Saved& saved, CutSlot* contents);
+  void GiveSaved(std::size_t number, CutSlot* contents) const;
+  template <std::uint32_t kWeights, std::uint32_t kRest>
+  void CopyRowsOf(std::span<const CutRow> rows, std::byte* to) const;
 
   const RowLayout layout_;
   const std::uint64_t stream_;
@@ -227,7 +230,7 @@ class EmbeddingTable {
   std::array<std::uint32_t, kPart + 32> places_;  // and some that are only prefetched
   std::vector<std::size_t> on_disk_;              // of a batch's keys
   std::vector<Key> disk_keys_;
-  std::vector<RowChanges::Saved> saved_;
+  std::vector<RowChanges::Saved> saved_;  // of the slot that is read
   CutSlot slot_;
   std::vector<std::uint32_t> disk_numbers_;  // in the spill file, not asked for yet
 };

@@ -7,8 +7,6 @@
 namespace sherd {
 namespace {
 
-bool ByHash(Key a, Key b) { return Mix(a) < Mix(b); }
-
 std::size_t WordsOf(std::uint64_t rows) { return (rows + 63) / 64; }
 
 }  // namespace
@@ -21,7 +19,9 @@ void RowChanges::Make(Key key, std::uint32_t row) {
     TestAndSet(&changed_, row);
     Note(key);
   }
-  if (cutting_) TestAndSet(&saved_, row);
+  if (!cutting_) return;
+  TestAndSet(&saved_, row);
+  TouchSlotOf(key);
 }
 
 void RowChanges::UpdateCandidate(Key key, std::uint32_t sightings) {
@@ -41,7 +41,9 @@ void RowChanges::UpdateOnDisk(Key key, const std::byte* row) {
 
 void RowChanges::Leave(Key key, std::uint32_t row) {
   if (tracking_) Clear(&changed_, row);  // if it has changed its key is noted
-  if (cutting_ && Test(saved_, row) && !Written(key)) saved_away_.insert(key);
+  if (!cutting_) return;
+  if (Test(saved_, row) && !Written(key)) saved_away_.insert(key);
+  TouchSlotOf(key);
 }
 
 // It may have changed before it left, which nothing tells any more.
@@ -52,6 +54,7 @@ void RowChanges::Return(Key key, std::uint32_t row) {
     Note(key);
   }
   if (!cutting_) return;
+  TouchSlotOf(key);
   if (Written(key) || saved_away_.contains(key)) {
     TestAndSet(&saved_, row);
   } else {
@@ -67,13 +70,13 @@ void RowChanges::MakeBits(std::uint32_t row) {
 
 void RowChanges::Note(Key key) {
   if (too_many_) return;
-  noted_[PartOf(SlotOf(key))].push_back(key);
+  noted_[SlotOf(key) - first_].push_back(key);
   if (++noted_count_ > std::max<std::uint64_t>(kAlwaysNoted, rows_->rows() / kMostShare)) StopNoting();
 }
 
 void RowChanges::StopNoting() {
   too_many_ = true;
-  for (std::vector<Key>& part : noted_) std::vector<Key>().swap(part);
+  noted_ = {};
   noted_count_ = 0;
 }
 
@@ -81,12 +84,14 @@ void RowChanges::StopNoting() {
 
 void RowChanges::Save(Key key, std::uint32_t row) {
   if (Written(key)) return;
+  TouchSlotOf(key);
   rows_->Read(row, RowOf(AddRecord(key, 0)));
 }
 
 // What was not there at the cut leaves only its key.
 void RowChanges::SaveAway(Key key, const std::byte* row, std::uint32_t sightings) {
   if (Written(key) || !saved_away_.insert(key).second) return;
+  TouchSlotOf(key);
   if (row == nullptr && sightings == 0) return;
   Record* const record = AddRecord(key, sightings);
   if (row != nullptr) std::memcpy(RowOf(record), row, rows_->row_bytes());
@@ -118,16 +123,18 @@ void RowChanges::BeginCut(bool delta, bool track) {
   delta_ = delta;
   next_slot_ = first_;
   heads_.assign(end_ - first_, kNone);
+  touched_slots_.assign(end_ - first_, false);
   const std::size_t words = WordsOf(rows_->rows());
   if (delta) {
     saved_ = std::move(changed_);
     saved_.resize(words);
     for (std::uint64_t& word : saved_) word = ~word;  // what has not changed need not be saved
-    delta_keys_ = std::exchange(noted_, {});
+    delta_keys_ = std::move(noted_);
   } else {
     saved_.assign(words, 0);
-    noted_ = {};
   }
+  noted_.clear();
+  if (track) noted_.resize(end_ - first_);
   noted_count_ = 0;
   too_many_ = false;
   tracking_ = track;
@@ -139,7 +146,6 @@ void RowChanges::EndCut() {
   Bits().swap(saved_);
   saved_away_ = {};
   delta_keys_ = {};
-  sorted_part_ = kParts;
   chunks_.clear();
   free_ = kNone;
   saved_count_ = 0;
@@ -167,26 +173,36 @@ void RowChanges::SavedOf(Slot slot, std::vector<Saved>* saved) const {
   std::ranges::sort(*saved, {}, &Saved::hash);
 }
 
-std::span<const Key> RowChanges::ChangedOf(Slot slot) {
-  const std::size_t part = PartOf(slot);
-  std::vector<Key>& keys = delta_keys_[part];
-  if (part != sorted_part_) {
-    if (sorted_part_ < part) std::vector<Key>().swap(delta_keys_[sorted_part_]);
-    std::ranges::sort(keys, ByHash);
-    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-    sorted_part_ = part;
+// Hashes are even over a slot, so each tells about where its key belongs, and few steps are left: a third of the time of
+// std::sort.
+void RowChanges::SortByHash(std::vector<Key>* keys) {
+  const auto home = [n = keys->size()](std::uint64_t hash) { return Below(hash << 12, n); };
+  ends_.assign(keys->size(), 0);
+  for (const Key key : *keys) ++ends_[home(Mix(key))];
+  for (std::size_t i = 1; i < ends_.size(); ++i) ends_[i] += ends_[i - 1];
+  sorted_.resize(keys->size());
+  for (const Key key : *keys) sorted_[--ends_[home(Mix(key))]] = {.hash = Mix(key), .key = key};
+  for (std::size_t i = 0; i < sorted_.size(); ++i) {
+    const Hashed entry = sorted_[i];
+    std::size_t to = i;
+    for (; to > 0 && sorted_[to - 1].hash > entry.hash; --to) sorted_[to] = sorted_[to - 1];
+    sorted_[to] = entry;
   }
-  const auto by_slot = [](Key key) { return SlotOf(key); };
-  const auto found = std::ranges::equal_range(keys, slot, {}, by_slot);
-  return {found.begin(), found.end()};
+  for (std::size_t i = 0; i < sorted_.size(); ++i) (*keys)[i] = sorted_[i].key;
+}
+
+std::span<const Key> RowChanges::ChangedOf(Slot slot) {
+  std::vector<Key>& keys = delta_keys_[slot - first_];
+  SortByHash(&keys);
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
 }
 
 std::uint64_t RowChanges::bytes() const {
   std::uint64_t bytes = (changed_.capacity() + saved_.capacity()) * sizeof(std::uint64_t);
   bytes += chunks_.size() * kChunkRecords * record_bytes();
-  for (std::size_t part = 0; part < kParts; ++part) {
-    bytes += (noted_[part].capacity() + delta_keys_[part].capacity()) * sizeof(Key);
-  }
+  for (const std::vector<Key>& keys : noted_) bytes += keys.capacity() * sizeof(Key);
+  for (const std::vector<Key>& keys : delta_keys_) bytes += keys.capacity() * sizeof(Key);
   return bytes;
 }
 

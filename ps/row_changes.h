@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -74,11 +73,13 @@ class RowChanges {
   };
   // By ascending hash. Valid until the table changes.
   void SavedOf(Slot slot, std::vector<Saved>* saved) const;
+  // Is all of the slot as it was at the cut?
+  bool SlotUntouched(Slot slot) const { return !touched_slots_[slot - first_]; }
   // Was this row there at the cut, and is still as it was?
   bool Untouched(std::uint32_t row) const { return !Test(saved_, row); }
   // The same of a key that has no resident row.
   bool UntouchedAway(Key key) const { return !saved_away_.contains(key); }
-  // Of a delta: the keys that had changed, in order of their hashes, each once. Asked for each slot in order.
+  // Of a delta: the keys that had changed, by ascending hash, each once.
   std::span<const Key> ChangedOf(Slot slot);
 
   std::uint64_t saved_bytes() const { return saved_count_ * record_bytes(); }
@@ -86,7 +87,6 @@ class RowChanges {
 
  private:
   using Bits = std::vector<std::uint64_t>;
-  static constexpr std::size_t kParts = 256;  // of the noted keys, by hash: what is put in order at once
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   static constexpr std::size_t kChunkRecords = 1 << 12;
   static constexpr std::uint32_t kMostShare = 4;  // of the rows, that are noted
@@ -117,32 +117,41 @@ class RowChanges {
   static std::byte* RowOf(Record* record) { return reinterpret_cast<std::byte*>(record + 1); }
 
   bool Written(Key key) const { return SlotOf(key) < next_slot_; }
+  void TouchSlotOf(Key key) { touched_slots_[SlotOf(key) - first_] = true; }
   void MakeBits(std::uint32_t row);
+  void SortByHash(std::vector<Key>* keys);
   void Note(Key key);
   void StopNoting();
   void Save(Key key, std::uint32_t row);
   void SaveAway(Key key, const std::byte* row, std::uint32_t sightings);
   Record* AddRecord(Key key, std::uint32_t sightings);
-  std::size_t PartOf(Slot slot) const { return std::size_t{slot - first_} * kParts / (end_ - first_); }
 
   const RowMemory* const rows_;
   const Slot first_, end_;
 
   bool tracking_ = false, too_many_ = false;
   Bits changed_;
-  std::array<std::vector<Key>, kParts> noted_;  // may hold a key more than once
+  std::vector<std::vector<Key>> noted_;  // by slot; may hold a key more than once
   std::uint64_t noted_count_ = 0;
 
   bool cutting_ = false, delta_ = false;
   Slot next_slot_ = 0;  // to be written
   Bits saved_;
   std::unordered_set<Key> saved_away_;
-  std::array<std::vector<Key>, kParts> delta_keys_;
-  std::size_t sorted_part_ = kParts;  // the part of delta_keys_ that is in order
+  std::vector<std::vector<Key>> delta_keys_;  // by slot
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
   std::vector<std::uint32_t> heads_;  // by slot, of its saved records
+  std::vector<bool> touched_slots_;   // since the cut
   std::uint32_t free_ = kNone;
   std::uint64_t saved_count_ = 0;
+
+  // Memory that is used again from slot to slot.
+  struct Hashed {
+    std::uint64_t hash;
+    Key key;
+  };
+  std::vector<std::uint32_t> ends_;
+  std::vector<Hashed> sorted_;
 };
 
 }  // namespace sherd

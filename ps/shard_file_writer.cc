@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kBlocks = 48;  // of 256 kB: with the file's buffer 16 MB
 // So many are free again before one who waits is woken: waking for each would be most of the work.
 constexpr std::size_t kEnough = kBlocks / 2;
+// So many wait for the thread before it is woken: blocks of a delta are small.
+constexpr std::size_t kWorthWaking = 8;
 constexpr int kZstdLevel = 1;
 
 template <typename T>
@@ -87,6 +89,7 @@ void ShardFileWriter::Give(FileBlock* block) {
     const std::lock_guard lock(mutex_);
     CHECK(!finished_);
     queue_.push_back(block);
+    if (queue_.size() < kWorthWaking) return;
   }
   given_.notify_one();
 }

@@ -12,7 +12,7 @@ namespace {
 // thread's time. A quarter is some 250 MB/s, of which training notices little; what has to be saved for the cut's sake
 // makes it more, so that there is never more of that than the memory that is meant for it.
 constexpr std::chrono::milliseconds kSlice{1};
-constexpr std::chrono::milliseconds kQuiet{200};  // nobody asks
+constexpr std::chrono::milliseconds kQuiet{200};    // nobody asks
 constexpr double kShare = 0.25, kWhenUrgent = 0.5;  // pressure from which on the share grows
 
 double ShareOf(double pressure) {

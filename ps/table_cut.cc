@@ -8,18 +8,18 @@
 namespace sherd {
 namespace {
 
-constexpr std::size_t kAhead = 12;  // rows between a prefetch and its use
+constexpr std::size_t kAhead = 16;  // rows between a prefetch and its use
 
 using CutRow = EmbeddingTable::CutRow;
 
-[[gnu::always_inline]] inline void PrefetchRow(const RowMemory::View& rows, const CutRow& row, std::size_t weight_bytes,
-                                               std::size_t rest_bytes) {
-  if (row.bytes != nullptr) return;
-  for (std::size_t i = 0; i < std::min<std::size_t>(weight_bytes, 512); i += 64) {
-    __builtin_prefetch(rows.Weights(row.number) + i);
-  }
-  for (std::size_t i = 0; i < std::min<std::size_t>(rest_bytes, 512); i += 64) {
-    __builtin_prefetch(rows.Rest(row.number) + i);
+// Rows are short, a call of memcpy would cost more than the copying. kBytes: how many, or 0 where that is not known
+// when compiling.
+template <std::uint32_t kBytes>
+[[gnu::always_inline]] inline void CopyBytes(const std::byte* from, std::size_t bytes, std::byte* to) {
+  if constexpr (kBytes != 0) {
+    std::memcpy(to, from, kBytes);
+  } else {
+    std::memcpy(to, from, bytes);
   }
 }
 
@@ -62,26 +62,25 @@ Status EmbeddingTable::ReadCut(Slot slot, CutSlot* contents) {
 Status EmbeddingTable::CollectRowsOnDisk(CutSlot* contents) {
   if (disk_keys_.empty()) return {};
   RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
-  for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
-    contents->rows.push_back({.hash = Mix(disk_keys_[i]),
-                              .key = disk_keys_[i],
-                              .number = 0,
-                              .bytes = &disk_rows_[i * layout_.row_bytes()]});
+  for (std::uint32_t i = 0; i < disk_keys_.size(); ++i) {
+    const Key key = disk_keys_[i];
+    contents->rows.push_back({.hash = Mix(key), .key = key, .at = CutRow::At::kReadFromDisk, .number = i});
   }
   std::ranges::sort(contents->rows, {}, &CutRow::hash);
   return {};
 }
 
 void EmbeddingTable::CollectAll(Slot slot, bool at_cut, CutSlot* contents) {
+  const bool as_it_was = !at_cut || changes_.SlotUntouched(slot);
   const auto there = [&](RowPlace place, Key key) {
-    if (!at_cut) return true;
+    if (as_it_was) return true;
     return place.resident() ? changes_.Untouched(place.number()) : changes_.UntouchedAway(key);
   };
   index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
     const RowPlace place(*value);
     if (!there(place, key)) return;
     if (place.resident()) {
-      contents->rows.push_back({.hash = Mix(key), .key = key, .number = place.number(), .bytes = nullptr});
+      contents->rows.push_back({.hash = Mix(key), .key = key, .at = CutRow::At::kInMemory, .number = place.number()});
     } else if (place.candidate()) {
       contents->candidates.emplace_back(key, place.sightings());
     } else {
@@ -90,7 +89,7 @@ void EmbeddingTable::CollectAll(Slot slot, bool at_cut, CutSlot* contents) {
   });
   SortNearlySorted(&contents->rows);
   const std::size_t of_index = contents->rows.size();
-  for (const RowChanges::Saved& saved : saved_) GiveSaved(saved, contents);
+  for (std::size_t i = 0; i < saved_.size(); ++i) GiveSaved(i, contents);
   const auto middle = contents->rows.begin() + static_cast<std::ptrdiff_t>(of_index);
   std::ranges::inplace_merge(contents->rows, middle, {}, &CutRow::hash);
   std::ranges::sort(contents->candidates, {}, [](const auto& candidate) { return Mix(candidate.first); });
@@ -98,22 +97,24 @@ void EmbeddingTable::CollectAll(Slot slot, bool at_cut, CutSlot* contents) {
 
 void EmbeddingTable::CollectChanged(Slot slot, CutSlot* contents) {
   const std::span<const Key> keys = changes_.ChangedOf(slot);
-  auto saved = saved_.begin();
+  std::size_t saved = 0;
   for (std::size_t first = 0; first < keys.size(); first += kPart) {
     const std::span part = keys.subspan(first, std::min(kPart, keys.size() - first));
     index_.FindAll(part, false, places_.data());
     for (std::size_t i = 0; i < part.size(); ++i) {
       const std::uint64_t hash = Mix(part[i]);
-      while (saved != saved_.end() && saved->hash < hash) ++saved;  // not of the delta
+      while (saved < saved_.size() && saved_[saved].hash < hash) ++saved;  // not of the delta
       const RowPlace place(places_[i]);
-      if (saved != saved_.end() && saved->hash == hash) {
-        GiveSaved(*saved, contents);
+      if (saved < saved_.size() && saved_[saved].hash == hash) {
+        GiveSaved(saved, contents);
       } else if (place.value() == kNone) {
         contents->deleted.push_back(part[i]);
       } else if (place.resident() ? !changes_.Untouched(place.number()) : !changes_.UntouchedAway(part[i])) {
         contents->deleted.push_back(part[i]);  // it came after the cut
       } else if (place.resident()) {
-        contents->rows.push_back({.hash = hash, .key = part[i], .number = place.number(), .bytes = nullptr});
+        __builtin_prefetch(rows_.Weights(place.number()));  // CopyRows comes soon
+        __builtin_prefetch(rows_.Rest(place.number()));
+        contents->rows.push_back({.hash = hash, .key = part[i], .at = CutRow::At::kInMemory, .number = place.number()});
       } else if (place.candidate()) {
         contents->candidates.emplace_back(part[i], place.sightings());
       } else {
@@ -123,27 +124,50 @@ void EmbeddingTable::CollectChanged(Slot slot, CutSlot* contents) {
   }
 }
 
-void EmbeddingTable::GiveSaved(const RowChanges::Saved& saved, CutSlot* contents) {
+void EmbeddingTable::GiveSaved(std::size_t number, CutSlot* contents) const {
+  const RowChanges::Saved& saved = saved_[number];
   if (saved.row == nullptr) {
     contents->candidates.emplace_back(saved.key, saved.sightings);
   } else {
-    contents->rows.push_back({.hash = saved.hash, .key = saved.key, .number = 0, .bytes = saved.row});
+    contents->rows.push_back(
+        {.hash = saved.hash, .key = saved.key, .at = CutRow::At::kSaved, .number = static_cast<std::uint32_t>(number)});
+  }
+}
+
+template <std::uint32_t kWeights, std::uint32_t kRest>
+void EmbeddingTable::CopyRowsOf(std::span<const CutRow> rows, std::byte* to) const {
+  const RowMemory::View memory = rows_.view();
+  const std::size_t weights = layout_.state_offset(), row_bytes = layout_.row_bytes(), rest = row_bytes - weights;
+  const auto prefetch = [&](const CutRow& row) __attribute__((always_inline)) {
+    if (row.at != CutRow::At::kInMemory) return;
+    const std::byte* const at = memory.Weights(row.number);
+    for (std::size_t line = 0; line < std::min<std::size_t>(weights, 512); line += 64) __builtin_prefetch(at + line);
+    __builtin_prefetch(memory.Rest(row.number));
+  };
+  for (std::size_t i = 0; i < std::min(kAhead, rows.size()); ++i) prefetch(rows[i]);
+  for (std::size_t i = 0; i < rows.size(); ++i, to += row_bytes) {
+    if (i + kAhead < rows.size()) prefetch(rows[i + kAhead]);
+    const std::uint32_t number = rows[i].number;
+    switch (rows[i].at) {
+      case CutRow::At::kInMemory:
+        CopyBytes<kWeights>(memory.Weights(number), weights, to);
+        CopyBytes<kRest>(memory.Rest(number), rest, to + weights);
+        break;
+      case CutRow::At::kSaved:
+        std::memcpy(to, saved_[number].row, row_bytes);
+        break;
+      case CutRow::At::kReadFromDisk:
+        std::memcpy(to, &disk_rows_[number * row_bytes], row_bytes);
+        break;
+    }
   }
 }
 
 void EmbeddingTable::CopyRows(std::span<const CutRow> rows, std::byte* to) const {
-  const RowMemory::View memory = rows_.view();
   const std::size_t weights = layout_.state_offset(), rest = layout_.row_bytes() - weights;
-  for (std::size_t i = 0; i < std::min(kAhead, rows.size()); ++i) PrefetchRow(memory, rows[i], weights, rest);
-  for (std::size_t i = 0; i < rows.size(); ++i, to += weights + rest) {
-    if (i + kAhead < rows.size()) PrefetchRow(memory, rows[i + kAhead], weights, rest);
-    if (rows[i].bytes != nullptr) {
-      std::memcpy(to, rows[i].bytes, weights + rest);
-    } else {
-      std::memcpy(to, memory.Weights(rows[i].number), weights);
-      std::memcpy(to + weights, memory.Rest(rows[i].number), rest);
-    }
-  }
+  if (weights == 64 && rest == 4) return CopyRowsOf<64, 4>(rows, to);
+  if (weights == 32 && rest == 4) return CopyRowsOf<32, 4>(rows, to);
+  CopyRowsOf<0, 0>(rows, to);
 }
 
 Status EmbeddingTable::ReadSlot(Slot slot, SlotContents* contents) {
@@ -156,7 +180,8 @@ Status EmbeddingTable::ReadSlot(Slot slot, SlotContents* contents) {
   read_rows_.resize(slot_.rows.size() * bytes);
   CopyRows(slot_.rows, read_rows_.data());
   contents->rows.clear();
-  for (std::size_t i = 0; i < slot_.rows.size(); ++i) contents->rows.emplace_back(slot_.rows[i].key, &read_rows_[i * bytes]);
+  for (std::size_t i = 0; i < slot_.rows.size(); ++i)
+    contents->rows.emplace_back(slot_.rows[i].key, &read_rows_[i * bytes]);
   contents->candidates = slot_.candidates;
   return {};
 }
