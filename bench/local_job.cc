@@ -127,8 +127,8 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
       ASSIGN_OR_RETURN(endpoint, options.route(endpoint));
     }
     map.add_endpoint(endpoint);
-    shards_.push_back(
-        std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), "shard " + std::to_string(i)));
+    shards_.push_back(std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), "shard " + std::to_string(i),
+                                                    options.shards));
     shards_.back()->Start(server_.get());
   }
   const std::uint64_t share = made.rows->minibatches() / options.workers;

@@ -61,7 +61,7 @@ void ServeShard(const proto::ModelSpec& model, Network* network, std::unique_ptr
   start.add_worker(0);
   shard->Handle({.from = "", .message = MakeControl(proto::START_EPOCH, start)});
   const std::unique_ptr<Mailbox> server = network->Open();
-  ShardThread thread(std::move(mailbox), std::move(shard), "shard 0");
+  ShardThread thread(std::move(mailbox), std::move(shard), "shard 0", 1);
   thread.Start(server.get());
   while (!thread.done()) server->Receive(Deadline::max());
 }

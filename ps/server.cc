@@ -158,9 +158,9 @@ class Server {
       RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
       const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
       ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards, memory));
-      shards_.push_back(std::make_unique<ShardThread>(std::move(mailboxes_[i]),
-                                                      std::make_unique<Shard>(options, std::move(store)),
-                                                      "shard " + std::to_string(first + i)));
+      shards_.push_back(
+          std::make_unique<ShardThread>(std::move(mailboxes_[i]), std::make_unique<Shard>(options, std::move(store)),
+                                        "shard " + std::to_string(first + i), options_.shards_per_server));
     }
     mailboxes_.clear();
     for (const auto& shard : shards_) shard->Start(mailbox_.get());

@@ -15,8 +15,9 @@ namespace sherd {
 // Thread-compatible, but for done() and troubles().
 class ShardThread {
  public:
-  ShardThread(std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Shard> shard, std::string name)
-      : mailbox_(std::move(mailbox)), shard_(std::move(shard)), name_(std::move(name)) {}
+  // `shards`: that there are in this process, which together write checkpoints no faster than one does.
+  ShardThread(std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Shard> shard, std::string name, std::uint32_t shards)
+      : mailbox_(std::move(mailbox)), shard_(std::move(shard)), name_(std::move(name)), shards_(shards) {}
   ~ShardThread() { Stop(); }
 
   // Calls `server->Wake()` when a STOP has ended it, or there is something new in `troubles`.
@@ -42,6 +43,7 @@ class ShardThread {
   const std::unique_ptr<Mailbox> mailbox_;
   const std::unique_ptr<Shard> shard_;
   const std::string name_;
+  const std::uint32_t shards_;
   std::atomic<bool> stop_ = false, done_ = false;
   // Of the shard's thread.
   bool untroubled_ = true;
