@@ -5,6 +5,7 @@
 
 #include "base/byte_count.h"
 #include "base/job_file.h"
+#include "base/manifest.h"
 #include "launch/checkpoint_choice.h"
 #include "launch/progress_display.h"
 #include "launch/row_cost.h"
@@ -18,7 +19,7 @@ Result<std::string> FolderOf(const std::string& dir) {
   if (OpenCheckpoint(dir).ok()) return dir;
   const CheckpointChoice choice = ChooseCheckpoint(dir);
   for (const std::string& note : choice.passed_over) std::cout << note << '\n';
-  if (!choice.dir.empty()) return choice.dir;
+  if (!choice.whole.empty()) return choice.whole[0].dir;
   return OpenCheckpoint(dir).status();  // neither: why it is none itself
 }
 

@@ -153,7 +153,9 @@ class Server {
                                  .map_epoch = map.epoch(),
                                  .train = options_.train,
                                  .memory_budget = options_.memory_budget / options_.shards_per_server,
-                                 .spill_dir = SpillDirOf(first + i)};
+                                 .spill_dir = SpillDirOf(first + i),
+                                 .compress_checkpoints = options_.compress_checkpoints,
+                                 .server_dir = options_.server_dir};
       RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
       const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
       ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards, memory));

@@ -28,6 +28,8 @@ struct ShardOptions {
   proto::Train train;               // the consistency
   std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
   std::string spill_dir;            // of this shard alone; empty: it must not spill
+  bool compress_checkpoints = false;
+  std::string server_dir;  // of checkpoints' folders on the server's own disk; empty: a cut's own folder
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what

@@ -310,6 +310,7 @@ void Scheduler::Impl::ReportProgress(Deadline now) {
   report.rows = rows_;
   report.seconds = SecondsSoFar();
   report.bad_rows = bad_rows_.bad();
+  report.failed_checkpoints = schedule_.failures();
   const double done = ShareOfJob() - share_at_start_;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   if (done > 0) report.seconds_left = elapsed / done * (report.epochs - ShareOfJob());
