@@ -57,9 +57,12 @@ CheckpointChoice ChooseCheckpoint(const std::string& job_dir) {
   if (!folders.ok()) choice.passed_over.push_back(folders.status().text());
   for (const std::string& dir : folders.ok() ? *folders : std::vector<std::string>()) {
     auto manifest = OpenCheckpoint(dir);
-    if (manifest.ok()) {
-      choice.whole.push_back({.dir = dir, .manifest = std::move(*manifest)});
-    } else if (choice.whole.empty()) {
+    if (manifest.ok() && choice.dir.empty()) {
+      choice.dir = dir;
+      choice.manifest = std::move(*manifest);
+    } else if (manifest.ok()) {
+      choice.before.push_back({.dir = dir, .manifest = std::move(*manifest)});
+    } else if (choice.dir.empty()) {
       choice.passed_over.push_back("passing over a checkpoint that is not whole: " + manifest.status().text());
     }
   }

@@ -11,11 +11,13 @@
 namespace sherd {
 
 struct CheckpointChoice {
-  std::vector<StartingPoint> whole;      // the newest first; empty: there is none
+  std::string dir;  // empty: there is none
+  proto::Manifest manifest;
+  std::vector<StartingPoint> before;     // whole ones too, the newest first
   std::vector<std::string> passed_over;  // newer ones that are not whole: which, and why
 };
 
-// The checkpoints of a job's folder that are whole.
+// The newest checkpoint of a job's folder that is whole, and those before it.
 CheckpointChoice ChooseCheckpoint(const std::string& job_dir);
 
 // Invalid, naming the fields that differ, when the checkpoint is of another model than the job's.

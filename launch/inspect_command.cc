@@ -19,7 +19,7 @@ Result<std::string> FolderOf(const std::string& dir) {
   if (OpenCheckpoint(dir).ok()) return dir;
   const CheckpointChoice choice = ChooseCheckpoint(dir);
   for (const std::string& note : choice.passed_over) std::cout << note << '\n';
-  if (!choice.whole.empty()) return choice.whole[0].dir;
+  if (!choice.dir.empty()) return choice.dir;
   return OpenCheckpoint(dir).status();  // neither: why it is none itself
 }
 

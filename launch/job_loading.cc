@@ -150,32 +150,28 @@ void ChooseStart(const JobRequest& request, LoadedJob* loaded) {
   const std::string& folder = loaded->job.checkpoint().dir();
   auto choice = ChooseCheckpoint(folder);
   loaded->notes = choice.passed_over;
-  if (choice.whole.empty()) return;
-  loaded->from_checkpoint = choice.whole[0].dir;
-  loaded->manifest = std::move(choice.whole[0].manifest);
-  for (std::size_t i = 1; i < choice.whole.size(); ++i) {
-    const StartingPoint& before = choice.whole[i];
+  loaded->from_checkpoint = choice.dir;
+  loaded->manifest = std::move(choice.manifest);
+  for (StartingPoint& before : choice.before) {
     const bool fits = CheckSameModel(before.manifest, loaded->job, before.dir).ok() &&
                       (!request.resume || CheckSamePositions(before.manifest, loaded->job, before.dir).ok());
-    if (fits) loaded->fallbacks.push_back(std::move(choice.whole[i]));
+    if (fits) loaded->fallbacks.push_back(std::move(before));
   }
 }
 
 Status FindWarmStart(LoadedJob* loaded) {
   if (!loaded->job.has_warm_start()) return {};
   const proto::WarmStart& wanted = loaded->job.warm_start();
-  StartingPoint start{.dir = wanted.checkpoint(), .manifest = {}};
-  if (auto choice = ChooseCheckpoint(wanted.checkpoint()); !choice.whole.empty()) {
-    start = std::move(choice.whole[0]);
-    loaded->notes.insert(loaded->notes.end(), choice.passed_over.begin(), choice.passed_over.end());
-  } else {
+  CheckpointChoice choice = ChooseCheckpoint(wanted.checkpoint());
+  if (choice.dir.empty()) {
     auto manifest = OpenCheckpoint(wanted.checkpoint());
     if (!manifest.ok()) return Status::Invalid("warm_start.checkpoint: " + manifest.status().text());
-    start.manifest = std::move(*manifest);
+    choice = {.dir = wanted.checkpoint(), .manifest = std::move(*manifest), .before = {}, .passed_over = {}};
   }
-  ASSIGN_OR_RETURN(loaded->warm_start, ResolveWarmStart(wanted, loaded->model, start.manifest.model()));
-  loaded->warm_start.set_dir(AbsolutePath(start.dir));
-  loaded->notes.push_back("warm start from " + start.dir);
+  loaded->notes.insert(loaded->notes.end(), choice.passed_over.begin(), choice.passed_over.end());
+  ASSIGN_OR_RETURN(loaded->warm_start, ResolveWarmStart(wanted, loaded->model, choice.manifest.model()));
+  loaded->warm_start.set_dir(AbsolutePath(choice.dir));
+  loaded->notes.push_back("warm start from " + choice.dir);
   return {};
 }
 

@@ -218,11 +218,13 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(const std::stri
 
 const proto::ModelSpec& CheckpointReader::model() const { return files_.front()->model(); }
 
+Status CheckpointReader::ReadSlot(Slot slot, ShardFileVisitor* visitor) {
+  const auto after = std::ranges::upper_bound(files_, slot, {}, [](const auto& file) { return file->first_slot(); });
+  return (*std::prev(after))->ReadSlot(slot, visitor);
+}
+
 Status CheckpointReader::ForEachSlot(ShardFileVisitor* visitor) {
-  for (const auto& file : files_) {
-    for (Slot slot = file->first_slot(); slot < file->end_slot(); ++slot)
-      RETURN_IF_ERROR(file->ReadSlot(slot, visitor));
-  }
+  for (Slot slot = 0; slot < kSlots; ++slot) RETURN_IF_ERROR(ReadSlot(slot, visitor));
   return {};
 }
 

@@ -35,6 +35,8 @@ class CheckpointReader {
   // As the files have it.
   const proto::ModelSpec& model() const;
 
+  // Everything of one slot.
+  Status ReadSlot(Slot slot, ShardFileVisitor* visitor);
   // The rows of a table by ascending slot and, within one, ascending key: the same sequence for equal contents, however
   // many shards wrote them.
   Status ForEachRow(std::uint32_t table, const RowFunction& function);

@@ -148,6 +148,12 @@ class Server {
       return Status::Invalid("welcome of " + Scheduler() + ": a map of " + std::to_string(shards) + " shards, not " +
                              std::to_string(options_.servers * options_.shards_per_server));
     }
+    // At once, not hours later when the first checkpoint has to go there.
+    if (!options_.server_dir.empty()) {
+      RETURN_IF_ERROR(MakeDirectory(options_.server_dir)
+                          .Annotate("checkpoint.server_dir must be a folder that can be "
+                                    "written to"));
+    }
     for (std::uint32_t i = 0; i < options_.shards_per_server; ++i) {
       const ShardOptions options{.shard = first + i,
                                  .map_epoch = map.epoch(),

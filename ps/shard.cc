@@ -6,6 +6,8 @@
 
 #include "ps/checkpoint_reader.h"
 #include "ps/checkpoint_writer.h"
+#include "ps/local_checkpoints.h"
+#include "ps/warm_start.h"
 
 namespace sherd {
 namespace {
@@ -57,6 +59,9 @@ std::vector<Envelope> Shard::Handle(Envelope request) {
       break;
     case proto::AWAIT_CUT:
       HandleAwaitCut(std::move(request));
+      break;
+    case proto::PRUNE:
+      HandlePrune(request);
       break;
     case proto::LOAD:
       HandleLoad(request);
@@ -436,6 +441,16 @@ void Shard::HandleAwaitCut(Envelope request) {
   cut_.Await(std::move(request));
 }
 
+void Shard::HandlePrune(const Envelope& request) {
+  proto::Prune prune;
+  if (const Status status = ParseBody(request.message, &prune); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  const Status status = options_.server_dir.empty() ? Status() : PruneLocalCheckpoints(options_.server_dir, prune);
+  if (!status.ok()) return Refuse(request, proto::FAILED, status.text());
+  Reply(request, MakeReply(request.message.header));
+}
+
 void Shard::HandleLoad(const Envelope& request) {
   const proto::Header& header = request.message.header;
   if (last_load_.has_value() && last_load_->from == request.from && last_load_->request == header.request()) {
@@ -449,7 +464,7 @@ void Shard::HandleLoad(const Envelope& request) {
   started_.clear();
   barrier_.Clear();
   cut_.Abandon();
-  const Status status = LoadShard(load.dir(), store_.get());
+  const Status status = load.part().empty() ? LoadShard(load.dir(), store_.get()) : LoadParts(load, store_.get());
   damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
   Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
   last_load_ = Answered{.from = request.from, .request = header.request(), .reply = reply};

@@ -71,6 +71,7 @@ class Shard {
   void HandleStartEpoch(const Envelope& request);
   void HandleOpenCut(const Envelope& request);
   void HandleAwaitCut(Envelope request);
+  void HandlePrune(const Envelope& request);
   void HandleLoad(const Envelope& request);
   void HandleStatus(const Envelope& request);
 

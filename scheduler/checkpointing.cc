@@ -89,6 +89,7 @@ void Scheduler::Impl::BeginCut() {
   body.set_cut(last_cut_);
   body.set_dir(*folder);
   body.set_since_cut(since);
+  body.set_deltas_follow(full_every_ > 1 && purpose_ != Purpose::kFinal);
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
     calls_.Send(shard, MakeControl(proto::OPEN_CUT, body), "open cut at " + membership_.NameOfShard(shard),
                 request_timeout_, [this, cut = last_cut_, shard](const Result<Message>& answer) {

@@ -56,7 +56,8 @@ Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* c
       judge_(options_.job, {}),
       start_at_{.dir = options_.from_checkpoint, .manifest = options_.manifest},
       folders_(options_.checkpoint_dir),
-      chain_(options_.job.checkpoint().full_every()),
+      full_every_(keeps_checkpoints() ? options_.job.checkpoint().full_every() : 1),
+      chain_(full_every_),
       schedule_(options_.job.checkpoint()) {}
 
 Result<std::string> Scheduler::Impl::Bind() {

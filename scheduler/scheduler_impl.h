@@ -189,6 +189,7 @@ class Scheduler::Impl {
   StartingPoint start_at_;  // what the run begins from; nothing: an empty folder's name
   CheckpointCoordinator coordinator_;
   CheckpointFolders folders_;
+  const std::uint32_t full_every_;
   CheckpointChain chain_;
   CheckpointSchedule schedule_;
   Purpose purpose_ = Purpose::kPeriodic;

@@ -116,8 +116,8 @@ void WriteOrDie(const std::string& path, const std::string& text) {
 
 std::string CheckpointContents(const std::string& job_dir) {
   const CheckpointChoice choice = ChooseCheckpoint(job_dir);
-  CHECK(!choice.whole.empty()) << "no checkpoint in " << job_dir;
-  Result<std::unique_ptr<CheckpointReader>> opened = CheckpointReader::Open(choice.whole[0].dir);
+  CHECK(!choice.dir.empty()) << "no checkpoint in " << job_dir;
+  Result<std::unique_ptr<CheckpointReader>> opened = CheckpointReader::Open(choice.dir);
   CHECK(opened.ok()) << opened.status().text();
   CheckpointReader& reader = **opened;
   std::string text;
