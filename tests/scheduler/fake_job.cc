@@ -61,6 +61,7 @@ Result<std::vector<proto::Chunk>> FakeJob::Chunks(proto::Chunk::Set set, std::ui
 
 void FakeJob::OnProgress(const ProgressReport& report) {
   record.Add("progress", std::to_string(report.rows));
+  most_failed = std::max(most_failed, report.failed_checkpoints);
   if (on_progress) on_progress();
 }
 
@@ -72,7 +73,10 @@ void FakeJob::OnEpochEnd(const EpochReport& report) {
 
 void FakeJob::OnEvaluation(const EvaluationReport& report) { evaluations.push_back(report); }
 
-void FakeJob::OnCheckpoint(const std::string& dir, std::uint64_t, double) { record.Add("checkpoint", dir); }
+void FakeJob::OnCheckpoint(const std::string& dir, std::uint64_t, double) {
+  record.Add("checkpoint", dir);
+  if (on_checkpoint) on_checkpoint(dir);
+}
 
 Status FakeJob::Write(std::span<const float> values) {
   predictions.insert(predictions.end(), values.begin(), values.end());

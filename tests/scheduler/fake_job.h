@@ -59,6 +59,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   // Called on the scheduler's thread.
   std::function<void()> on_progress;
   std::function<void(const std::string& text)> on_message;
+  std::function<void(const std::string& dir)> on_checkpoint;
 
   SchedulerOptions options;
   std::vector<WorkerScript> scripts;  // by worker
@@ -74,6 +75,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
 
   Record record;
   std::vector<proto::TableStatus> tables;  // at the end of the last epoch
+  std::uint32_t most_failed = 0;           // checkpoints in a row, as progress reports have it
   DoneReport done;
   Scheduler* scheduler = nullptr;  // while running
   std::vector<float> predictions;
