@@ -151,7 +151,8 @@ Result<std::string> CheckpointFolders::MakeNext() {
 }
 
 void CheckpointFolders::Distrust(const std::string& folder) {
-  distrusted_.insert(Path(folder).lexically_normal().filename().string());
+  const Path path = Path(folder).lexically_normal();
+  distrusted_.insert((path.has_filename() ? path : path.parent_path()).filename().string());
 }
 
 Result<std::set<std::string>> CheckpointFolders::Prune(const KeepPolicy& policy) {

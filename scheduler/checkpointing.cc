@@ -218,8 +218,12 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
   proto::JobState state;
   state.set_epoch(epoch_);
   std::uint64_t clock = std::max(clock_, coordinator_.clock());
+  // What workers have reported may be more than the cut has, or less; those who have retired have reported all.
+  std::uint64_t rows = rows_ - epoch_rows_ + coordinator_.rows();
   for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
-    if (!coordinator_.marked().contains(worker)) clock = std::max(clock, clocks_.clock(worker));
+    if (coordinator_.marked().contains(worker)) continue;
+    clock = std::max(clock, clocks_.clock(worker));
+    rows += worker_rows_[worker];
   }
   state.set_clock(clock);
   if (queue_) {
@@ -227,7 +231,7 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
       *state.add_chunk() = std::move(position);
     }
   }
-  state.set_rows(rows_);
+  state.set_rows(rows);
   judge_.Save(&state);
   const bool is_best = !queue_ && judge_.best_epoch() > 0 && judge_.best_epoch() == weights_epoch_;
   state.set_best_checkpoint(is_best ? std::filesystem::path(coordinator_.plan().dir).filename().string()

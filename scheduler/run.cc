@@ -51,6 +51,7 @@ Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* c
       desk_(options_.workers),
       clocks_(options_.workers),
       progress_log_(options_.workers),
+      worker_rows_(options_.workers),
       ended_(options_.workers),
       bad_rows_(options_.job.data().max_bad_fraction()),
       judge_(options_.job, {}),
@@ -185,6 +186,7 @@ Status Scheduler::Impl::BeginEpoch() {
   for (std::uint32_t worker = 0; worker < options_.workers; ++worker) body.add_worker(worker);
   RETURN_IF_ERROR(CallAllShards(proto::START_EPOCH, &body, request_timeout_));
   epoch_rows_ = 0;
+  worker_rows_.assign(options_.workers, 0);
   epoch_loss_ = 0;
   ended_.assign(options_.workers, false);
   epoch_start_ = last_moved_ = Clock::now();

@@ -170,6 +170,7 @@ class Scheduler::Impl {
   bool stop_early_ = false;
   std::uint32_t epoch_ = 0, weights_epoch_ = 0;
   std::uint64_t clock_ = 0, rows_ = 0, epoch_rows_ = 0;
+  std::vector<std::uint64_t> worker_rows_;  // by worker: of epoch_rows_
   double epoch_loss_ = 0;
   double earlier_seconds_ = 0, share_at_start_ = 0;
   Deadline start_, epoch_start_;

@@ -14,6 +14,8 @@ namespace {
 
 using ::testing::UnorderedElementsAre;
 
+KeepPolicy Keep(std::uint32_t newest) { return {.keep = newest, .keep_every = 0, .best = ""}; }
+
 class CheckpointFoldersTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -29,7 +31,8 @@ class CheckpointFoldersTest : public testing::Test {
     std::string folder = *folders->MakeNext();
     proto::Manifest manifest;
     for (const std::string& name : files) {
-      if (name.find('/') == std::string::npos) EXPECT_TRUE(WriteFileAtomically(JoinPath(folder, name), "rows").ok());
+      const bool own = name.find('/') == std::string::npos;
+      EXPECT_TRUE(!own || WriteFileAtomically(JoinPath(folder, name), "rows").ok());
       proto::ShardFile* file = manifest.add_file();
       file->set_name(name);
       file->set_bytes(4);
@@ -54,7 +57,8 @@ TEST_F(CheckpointFoldersTest, KeepsTheNewestAndTheBest) {
   CheckpointFolders folders(dir_);
   const std::string best = Valid(&folders), old = Valid(&folders), torn = *folders.MakeNext();
   const std::string b = Valid(&folders), a = Valid(&folders);
-  ASSERT_TRUE(folders.Prune({.keep = 2, .best = JoinPath(a, "../") + best.substr(best.rfind('/') + 1)}).ok());
+  ASSERT_TRUE(
+      folders.Prune({.keep = 2, .keep_every = 0, .best = JoinPath(a, "../") + best.substr(best.rfind('/') + 1)}).ok());
   EXPECT_TRUE(ReadManifest(best).ok());
   EXPECT_FALSE(ReadManifest(old).ok());
   EXPECT_TRUE(ReadManifest(b).ok());
@@ -70,7 +74,7 @@ TEST_F(CheckpointFoldersTest, WhatCanNotBeReadNowStays) {
     ASSERT_TRUE(WriteFileAtomically(JoinPath(folder, "manifest"), "of another version").ok());
   }
   const std::string old = Valid(&folders), newest = Valid(&folders), begun = *folders.MakeNext();
-  ASSERT_TRUE(folders.Prune({.keep = 1, .best = best}).ok());
+  ASSERT_TRUE(folders.Prune({.keep = 1, .keep_every = 0, .best = best}).ok());
   for (const std::string& folder : {best, unreadable, newest, begun}) {
     EXPECT_TRUE(std::filesystem::exists(folder)) << folder;
   }
@@ -80,14 +84,14 @@ TEST_F(CheckpointFoldersTest, WhatCanNotBeReadNowStays) {
 TEST_F(CheckpointFoldersTest, WithoutAValidOneNothingGoes) {
   CheckpointFolders folders(dir_);
   const std::string begun = *folders.MakeNext();
-  ASSERT_TRUE(folders.Prune({.keep = 1}).ok());
+  ASSERT_TRUE(folders.Prune(Keep(1)).ok());
   EXPECT_TRUE(std::filesystem::exists(begun));
 }
 
 TEST_F(CheckpointFoldersTest, NumbersAreNeverUsedTwice) {
   CheckpointFolders folders(dir_);
   const std::string first = Valid(&folders);
-  ASSERT_TRUE(folders.Prune({.keep = 1}).ok());
+  ASSERT_TRUE(folders.Prune(Keep(1)).ok());
   const std::string second = Valid(&folders);
   CheckpointFolders later(dir_);  // another run
   EXPECT_GT(*later.MakeNext(), second);
@@ -111,18 +115,18 @@ TEST_F(CheckpointFoldersTest, WhatAKeptOneBuildsOnStaysWithoutItsManifest) {
   Valid(&folders, {"a", "b"});
   Valid(&folders, {"../checkpoint-000004/a", "a", "b"});
   Valid(&folders, {"../checkpoint-000004/a", "../checkpoint-000005/a", "a", "../checkpoint-000005/b"});
-  const auto names = folders.Prune({.keep = 2});
+  const auto names = folders.Prune(Keep(2));
   ASSERT_TRUE(names.ok());
   // The third shares no file with the sixth.
   EXPECT_THAT(Checkpoints(), UnorderedElementsAre("3", "5", "6"));
   EXPECT_THAT(Folders(), UnorderedElementsAre("1", "2", "3", "4", "5", "6"));
   EXPECT_FALSE(std::filesystem::exists(dir_ + "/checkpoint-000004/b")) << "no kept one needs it";
-  for (const std::string& folder : *CheckpointsIn(dir_)) {
-    if (std::filesystem::exists(folder + "/manifest")) EXPECT_TRUE(OpenCheckpoint(folder).ok()) << folder;
+  for (const char* digit : {"3", "5", "6"}) {
+    EXPECT_TRUE(OpenCheckpoint(dir_ + "/checkpoint-00000" + digit).ok()) << digit;
   }
   EXPECT_EQ(names->size(), 6u);
 
-  ASSERT_TRUE(folders.Prune({.keep = 1}).ok());
+  ASSERT_TRUE(folders.Prune(Keep(1)).ok());
   EXPECT_THAT(Checkpoints(), UnorderedElementsAre("6"));
   EXPECT_THAT(Folders(), UnorderedElementsAre("4", "5", "6"));
   EXPECT_TRUE(OpenCheckpoint(dir_ + "/checkpoint-000006").ok());
@@ -134,7 +138,7 @@ TEST_F(CheckpointFoldersTest, TheBestKeepsItsChain) {
   const std::string best = Valid(&folders, {"../checkpoint-000001/a", "a"});
   Valid(&folders, {"../checkpoint-000001/a", "../checkpoint-000002/a", "a"});
   Valid(&folders, {"a"});
-  ASSERT_TRUE(folders.Prune({.keep = 1, .best = best}).ok());
+  ASSERT_TRUE(folders.Prune({.keep = 1, .keep_every = 0, .best = best}).ok());
   EXPECT_THAT(Folders(), UnorderedElementsAre("1", "2", "4"));
   EXPECT_TRUE(OpenCheckpoint(best).ok());
 }
@@ -143,7 +147,7 @@ TEST_F(CheckpointFoldersTest, OfEachSoManyTheFirstIsKeptForGood) {
   CheckpointFolders folders(dir_);
   for (int i = 1; i <= 11; ++i) {
     i == 6 ? (void)*folders.MakeNext() : (void)Valid(&folders);
-    ASSERT_TRUE(folders.Prune({.keep = 1, .keep_every = 3}).ok());
+    ASSERT_TRUE(folders.Prune({.keep = 1, .keep_every = 3, .best = ""}).ok());
   }
   EXPECT_THAT(Checkpoints(), UnorderedElementsAre("3", "7", "9", "1"));  // "1": the last digit of 11
 }
@@ -154,10 +158,10 @@ TEST_F(CheckpointFoldersTest, DamagedOnesDoNotCount) {
   ASSERT_TRUE(RemoveTree(JoinPath(bad, "a")).ok());
   const std::string wrong = Valid(&folders, {"a"}), newest = Valid(&folders, {"a"});
   folders.Distrust(wrong + "/");
-  ASSERT_TRUE(folders.Prune({.keep = 2}).ok());
+  ASSERT_TRUE(folders.Prune(Keep(2)).ok());
   EXPECT_THAT(Checkpoints(), UnorderedElementsAre("2", "3", "4", "5"));
   Valid(&folders, {"a"});
-  ASSERT_TRUE(folders.Prune({.keep = 2}).ok());
+  ASSERT_TRUE(folders.Prune(Keep(2)).ok());
   EXPECT_THAT(Folders(), UnorderedElementsAre("5", "6"));
 }
 
@@ -173,7 +177,7 @@ TEST_F(CheckpointFoldersTest, FilesOnServersDisksCountByTheirFolders) {
     }
     ASSERT_TRUE(WriteManifest(folder, manifest).ok());
   }
-  const auto names = folders.Prune({.keep = 1});
+  const auto names = folders.Prune(Keep(1));
   ASSERT_TRUE(names.ok());
   EXPECT_THAT(*names, UnorderedElementsAre("checkpoint-000002", "checkpoint-000003"));
   EXPECT_THAT(Folders(), UnorderedElementsAre("3"));

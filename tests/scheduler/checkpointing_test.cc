@@ -88,7 +88,7 @@ TEST(Checkpointing, WhereAFileIsGoneTheNextOneIsFull) {
   std::vector<std::vector<std::string>> files;
   job.on_checkpoint = [&](const std::string& dir) {
     files.push_back(FilesOf(dir));
-    if (files.size() == 2) EXPECT_TRUE(RemoveTree(JoinPath(dir, "../checkpoint-000001")).ok());
+    if (files.size() == 2) std::filesystem::remove_all(dir + "/../checkpoint-000001");
   };
   ASSERT_TRUE(job.Run().ok());
   ASSERT_GE(files.size(), 4u);
@@ -171,13 +171,13 @@ TEST(Checkpointing, AFolderThatVanishesCostsCheckpointsUntilItIsThereAgain) {
   };
   int failures = 0;
   job.on_message = [&](const std::string& text) {
-    if (!text.starts_with("no checkpoint: ") || ++failures < 3) return;
+    if (!text.starts_with("no checkpoint: ") || ++failures < 10) return;
     std::filesystem::remove(dir);
     std::filesystem::rename(away, dir);
   };
   ASSERT_TRUE(job.Run().ok());
-  EXPECT_EQ(failures, 3);
-  EXPECT_THAT(job.record.Of("message"), Contains(HasSubstr("3 in a row")));
+  EXPECT_EQ(failures, 10);
+  EXPECT_THAT(job.record.Of("message"), Contains(HasSubstr("10 in a row")));
   EXPECT_GE(job.most_failed, 1u);
   EXPECT_GE(job.record.Of("checkpoint").size(), 3u);
   EXPECT_EQ(job.done.rows, 12000u);
