@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "scheduler/checkpoint_folders.h"
 #include "tests/integration/job_run.h"
 
@@ -158,6 +159,19 @@ void MakeRows(TestJob* test) {
   job.mutable_checkpoint()->set_keep(1000);
 }
 
+// Each row was trained so often: the bits of a float.
+void ExpectSteps(const std::string& dir, const std::string& steps) {
+  std::size_t rows = 0;
+  for (const std::string& line : Lines(CheckpointContents(dir))) {
+    std::istringstream words(line);
+    const std::vector<std::string> parts{std::istream_iterator<std::string>(words), {}};
+    if (parts.size() != 6) continue;  // not a table's: name, key, w, m, v, t
+    EXPECT_EQ(parts[5], steps) << line;
+    ++rows;
+  }
+  EXPECT_EQ(rows, 30000u);
+}
+
 // Leaves the newest checkpoint in the middle of the epoch, and those before it.
 void BackToTheMiddle(const std::string& dir) {
   const auto folders = *CheckpointsIn(dir);
@@ -193,20 +207,36 @@ TEST_P(ExactRowsTest, EachRowIsTrainedOnceThoughTheJobGoesOnWithOtherNumbers) {
       GetParam().mpirun ? UnderMpirun(1 + GetParam().servers + GetParam().workers, arguments) : OneProcess(alone), 100);
   ASSERT_EQ(rest.exit_code, 0) << rest.out << rest.err;
   EXPECT_THAT(rest.out + rest.err, AllOf(HasSubstr("resuming from " + dir), HasSubstr("30,000 rows")));
-  std::size_t rows = 0;
-  for (const std::string& line : Lines(CheckpointContents(dir))) {
-    std::istringstream words(line);
-    const std::vector<std::string> parts{std::istream_iterator<std::string>(words), {}};
-    if (parts.size() != 6) continue;  // not a table's: key, w, m, v, t
-    EXPECT_EQ(parts[5], "3f800000") << "a row was trained twice: " << line;
-    ++rows;
-  }
-  EXPECT_EQ(rows, 30000u);
+  ExpectSteps(dir, "3f800000");
 }
 
 INSTANTIATE_TEST_SUITE_P(Numbers, ExactRowsTest,
                          ::testing::Values(Numbers{true, true, false, 3, 2, 3}, Numbers{false, true, true, 1, 2, 1},
                                            Numbers{false, false, false, 1, 1, 5}, Numbers{true, false, true, 2, 1, 3}));
+
+// Whenever it dies, what it leaves is whole, and nothing is trained twice or not at all.
+TEST(KilledTest, AtAnyMomentTheJobGoesOnToTheExactEnd) {
+  TestJob test("adult_deepfm");
+  MakeRows(&test);
+  test.job().mutable_train()->set_epochs(4);
+  test.job().mutable_checkpoint()->set_every_rows(1500);
+  test.job().mutable_checkpoint()->set_keep(2);
+  const std::string dir = test.Path("checkpoints"), job = test.Write();
+  int killed = 0;
+  for (int i = 0; i < 12; ++i) {
+    const std::string number = std::to_string(1 + i % 3);
+    Process process(OneProcess({"train", job, "--resume", "--servers=" + number, "--workers=" + number}));
+    process.WaitForOutput("checkpoint  ", 30);
+    std::this_thread::sleep_for(std::chrono::milliseconds(Mix(7, static_cast<std::uint64_t>(i)) % 300));
+    process.Signal(SIGKILL);
+    killed += process.Wait(30).exit_code == 128 + SIGKILL ? 1 : 0;
+    EXPECT_FALSE(CheckpointContents(dir).empty());
+  }
+  EXPECT_GE(killed, 3) << "too fast to be killed";
+  const ProcessResult rest = RunProcess(OneProcess({"train", job, "--resume"}), 100);
+  ASSERT_EQ(rest.exit_code, 0) << rest.out << rest.err;
+  ExpectSteps(dir, "40800000");
+}
 
 // The newest is damaged where only its shards look; the one before is in the middle of an epoch.
 TEST(FallbackTest, GoesOnFromTheOneBeforeToTheBitsOfAnUndisturbedRun) {
@@ -278,7 +308,8 @@ TEST(WarmStartTest, AModelWithAnotherTowerBeginsWithTheRowsOfTheFirst) {
   EXPECT_THAT(unlisted.err, AllOf(HasSubstr("neither loaded nor fresh: "), HasSubstr("tower.0")));
   EXPECT_EQ(RunProcess(OneProcess({"check", test.Write()}), 100).exit_code, 2);
 
-  for (const char* name : {"tower.*", "deep_output.*", "output.*", "linear.*"}) job.mutable_warm_start()->add_fresh(name);
+  for (const char* name : {"tower.*", "deep_output.*", "output.*", "linear.*"})
+    job.mutable_warm_start()->add_fresh(name);
   const ProcessResult run = RunProcess(OneProcess({"train", test.Write(), "--servers=3"}), 100);
   ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.out, HasSubstr("warm start from " + test.Path("first/checkpoint-0")));
