@@ -14,6 +14,8 @@
 namespace sherd {
 namespace {
 
+constexpr std::size_t kMostBefore = 16;
+
 std::string Text(std::uint64_t value) { return std::to_string(value); }
 std::string Text(const std::string& value) { return value; }
 std::string Text(double value) {
@@ -62,6 +64,7 @@ CheckpointChoice ChooseCheckpoint(const std::string& job_dir) {
       choice.manifest = std::move(*manifest);
     } else if (manifest.ok()) {
       choice.before.push_back({.dir = dir, .manifest = std::move(*manifest)});
+      if (choice.before.size() == kMostBefore) break;
     } else if (choice.dir.empty()) {
       choice.passed_over.push_back("passing over a checkpoint that is not whole: " + manifest.status().text());
     }

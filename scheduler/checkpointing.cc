@@ -47,7 +47,15 @@ void Scheduler::Impl::RefuseCheckpoints() {
   observer_->OnMessage("no checkpoint: none is kept by this run");
 }
 
+// Whatever happens from now on is not in the cut that is under way, if there is one: its shards only write it.
+bool Scheduler::Impl::CutTaken() const {
+  const auto phase = coordinator_.phase();
+  return coordinator_.idle() || phase == CheckpointCoordinator::Phase::kWritten ||
+         (phase == CheckpointCoordinator::Phase::kWriting && awaiting_files_);
+}
+
 Result<std::string> Scheduler::Impl::CheckpointAndWait(Purpose purpose) {
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   BeginCheckpoint(purpose);
   RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   return checkpoint_;

@@ -72,6 +72,7 @@ Status Scheduler::Impl::RestoreBest() {
     observer_->OnMessage("epoch " + std::to_string(best) + " was the best, but its weights were not kept");
     return {};
   }
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));  // which loading would end
   RETURN_IF_ERROR(LoadAll(best_dir_));
   weights_epoch_ = best;
   observer_->OnMessage("restored the weights of epoch " + std::to_string(best) + ", the best");

@@ -152,7 +152,7 @@ Status Scheduler::Impl::TrainEpoch() {
   ReportProgress(Clock::now());
   epoch_open_ = false;
   clock_ = clocks_.greatest();
-  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
+  RETURN_IF_ERROR(Until([this] { return CutTaken(); }));
   RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
   const double seconds = std::chrono::duration<double>(Clock::now() - epoch_start_).count();
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
@@ -217,7 +217,7 @@ Status Scheduler::Impl::JudgeEpoch() {
     reports.push_back(std::move(report));
   }
   // A checkpoint that was asked for meanwhile has the epoch unjudged.
-  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
+  RETURN_IF_ERROR(Until([this] { return CutTaken(); }));
   Verdict verdict;
   for (EvaluationReport& report : reports) {
     if (report.set == proto::Chunk::EVAL) eval_metrics_[epoch] = report.metrics;
@@ -243,11 +243,12 @@ Status Scheduler::Impl::JudgeEpoch() {
 
 // The best weights so far are needed again when a later epoch may be the last.
 Status Scheduler::Impl::SaveBest() {
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));  // one under way may be of the best before
   best_dir_.clear();
   const bool later = epoch_ < options_.job.train().epochs();
   if (!later || !options_.job.evaluation().restore_best() || options_.checkpoint_dir.empty()) return {};
   BeginCheckpoint(Purpose::kBest);
-  return Until([this] { return coordinator_.idle(); });
+  return Until([this] { return CutTaken(); });
 }
 
 Status Scheduler::Impl::FinishTraining() {

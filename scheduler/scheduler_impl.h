@@ -117,6 +117,7 @@ class Scheduler::Impl {
   bool CheckpointDue(Deadline now) const;
   void RefuseCheckpoints();
   void BeginCheckpoint(Purpose purpose);
+  bool CutTaken() const;
   Result<std::string> CheckpointAndWait(Purpose purpose);
   void BeginCut();
   void AwaitCut();
