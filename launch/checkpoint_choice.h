@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/manifest.h"
 #include "base/status.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"

@@ -5,7 +5,6 @@
 
 #include "base/byte_count.h"
 #include "base/job_file.h"
-#include "base/manifest.h"
 #include "launch/checkpoint_choice.h"
 #include "launch/progress_display.h"
 #include "launch/row_cost.h"
