@@ -58,7 +58,8 @@ class RowTransfer {
   std::vector<std::byte> row_;
 };
 
-class PartFiller : public ShardFileVisitor {
+// Puts parts of a checkpoint into a store, slot by slot.
+class PartFiller {
  public:
   explicit PartFiller(ShardStore* store) : store_(store) {}
 
@@ -87,36 +88,15 @@ class PartFiller : public ShardFileVisitor {
     return slots;
   }
 
-  Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) override {
-    if (keys.empty() || !store_->Owns(keys[0])) return {};  // of a slot that is read for its dense blocks
-    for (RowTransfer& transfer : tables_[table]) {
-      if (rows.size() != keys.size() * transfer.row_bytes()) return Status::BadData("has rows of another length");
-      EmbeddingTable& target = store_->table(transfer.target());
-      for (std::size_t i = 0; i < keys.size(); ++i) {
-        RETURN_IF_ERROR(target.Restore(keys[i], transfer.Convert(&rows[i * transfer.row_bytes()])));
-      }
+  // Rows of slots that are read for their dense blocks alone are another shard's. Of keys without a row there is
+  // nothing to be warm with.
+  Status Fill(const CheckpointSlot& slot) {
+    for (std::size_t table = 0; table < slot.tables.size(); ++table) {
+      const CheckpointSlot::Table& theirs = slot.tables[table];
+      if (theirs.keys.empty() || !store_->Owns(theirs.keys[0])) continue;
+      for (RowTransfer& transfer : tables_[table]) RETURN_IF_ERROR(FillTable(theirs, &transfer));
     }
-    return {};
-  }
-
-  // Of keys without a row there is nothing to be warm with.
-  Status OnCandidates(std::uint32_t, std::span<const Key>, std::span<const std::uint32_t>) override { return {}; }
-
-  Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
-                 std::span<const float> values) override {
-    for (const std::uint32_t target : tensors_[tensor]) {
-      const auto found = missing_.find({target, first});
-      if (found == missing_.end()) continue;  // another shard's
-      const DenseBlocks::Block& block = store_->dense().blocks()[found->second.number];
-      if (block.place.length != length || values.size() < length) {
-        return Status::BadData("a dense block has " + std::to_string(length) + " floats, not " +
-                               std::to_string(block.place.length));
-      }
-      const bool keeps = found->second.same_kind && values.size() == block.floats;
-      keeps ? store_->dense().Restore(found->second.number, values)
-            : store_->dense().RestoreWeights(found->second.number, values.first(length));
-      missing_.erase(found);
-    }
+    for (const CheckpointSlot::Dense& block : slot.dense) RETURN_IF_ERROR(FillBlocks(block));
     return {};
   }
 
@@ -133,6 +113,34 @@ class PartFiller : public ShardFileVisitor {
     Slot slot_there;
     bool same_kind;  // of optimizer
   };
+
+  Status FillTable(const CheckpointSlot::Table& theirs, RowTransfer* transfer) {
+    const std::size_t row_bytes = transfer->row_bytes();
+    if (theirs.rows.size() != theirs.keys.size() * row_bytes) return Status::BadData("has rows of another length");
+    EmbeddingTable& target = store_->table(transfer->target());
+    for (std::size_t i = 0; i < theirs.keys.size(); ++i) {
+      RETURN_IF_ERROR(target.Restore(theirs.keys[i], transfer->Convert(&theirs.rows[i * row_bytes])));
+    }
+    return {};
+  }
+
+  Status FillBlocks(const CheckpointSlot::Dense& theirs) {
+    for (const std::uint32_t target : tensors_[theirs.tensor]) {
+      const auto found = missing_.find({target, theirs.first});
+      if (found == missing_.end()) continue;  // another shard's
+      const DenseBlocks::Block& block = store_->dense().blocks()[found->second.number];
+      if (block.place.length != theirs.length || theirs.values.size() < theirs.length) {
+        return Status::BadData("a dense block has " + std::to_string(theirs.length) + " floats, not " +
+                               std::to_string(block.place.length));
+      }
+      const std::span<const float> values(theirs.values);
+      const bool keeps = found->second.same_kind && values.size() == block.floats;
+      keeps ? store_->dense().Restore(found->second.number, values)
+            : store_->dense().RestoreWeights(found->second.number, values.first(theirs.length));
+      missing_.erase(found);
+    }
+    return {};
+  }
 
   Status MatchTable(const proto::ModelSpec& model, int i, const std::string& from) {
     const proto::TableSpec& ours = store_->model().table(i);
@@ -179,9 +187,11 @@ class PartFiller : public ShardFileVisitor {
 Status FillFrom(CheckpointReader* reader, ShardStore* store, PartFiller* filler) {
   std::set<Slot> slots = filler->DenseSlots();
   for (Slot slot = store->first_slot(); slot < store->end_slot(); ++slot) slots.insert(slot);
+  CheckpointSlot contents;
   for (const Slot slot : slots) {
     store->DealBudget();
-    RETURN_IF_ERROR(reader->ReadSlot(slot, filler));
+    RETURN_IF_ERROR(reader->ReadSlot(slot, &contents));
+    RETURN_IF_ERROR(filler->Fill(contents));
   }
   return filler->Finish();
 }
