@@ -1,10 +1,9 @@
 #include "ps/warm_start.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
-#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>

@@ -1,4 +1,5 @@
 // What shards are given to begin with, and at the end: checkpoints, whole or in parts.
+#include <filesystem>
 #include <utility>
 
 #include "base/file.h"
@@ -54,7 +55,9 @@ void Scheduler::Impl::GoOnFrom(const proto::JobState& state) {
                        ? state.best_epoch()
                        : epoch_;
   if (!state.best_checkpoint().empty()) {
-    best_dir_ = JoinPath(JoinPath(start_at_.dir, ".."), state.best_checkpoint());
+    // Without the name of the checkpoint that we go on from: that one will be pruned.
+    const std::string best = JoinPath(JoinPath(start_at_.dir, ".."), state.best_checkpoint());
+    best_dir_ = std::filesystem::path(best).lexically_normal().string();
   }
   // Between two epochs only: what has begun is trained to its end and judged.
   const std::uint32_t patience = options_.job.evaluation().patience();
