@@ -1,13 +1,12 @@
 #include "base/manifest.h"
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstring>
 #include <span>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/host_name.h"
 
 namespace sherd {
 namespace {
@@ -58,12 +57,6 @@ Result<proto::Manifest> OpenCheckpoint(const std::string& dir) {
     }
   }
   return manifest;
-}
-
-std::string HostName() {
-  char name[256] = {};
-  gethostname(name, sizeof(name) - 1);
-  return name;
 }
 
 }  // namespace sherd

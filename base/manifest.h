@@ -21,7 +21,4 @@ Result<proto::Manifest> ReadManifest(const std::string& dir);
 // from this host.
 Result<proto::Manifest> OpenCheckpoint(const std::string& dir);
 
-// This host's, as ShardFile.host has it.
-std::string HostName();
-
 }  // namespace sherd

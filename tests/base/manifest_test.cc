@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/host_name.h"
 
 namespace sherd {
 namespace {
