@@ -218,6 +218,15 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(const std::stri
 
 const proto::ModelSpec& CheckpointReader::model() const { return files_.front()->model(); }
 
+namespace {
+
+template <typename T>
+void Append(std::span<const T> values, std::vector<T>* all) {
+  all->insert(all->end(), values.begin(), values.end());
+}
+
+}  // namespace
+
 Status CheckpointReader::ReadSlot(Slot slot, CheckpointSlot* contents) {
   class Contents : public ShardFileVisitor {
    public:
@@ -241,10 +250,6 @@ Status CheckpointReader::ReadSlot(Slot slot, CheckpointSlot* contents) {
     }
 
    private:
-    template <typename T>
-    static void Append(std::span<const T> values, std::vector<T>* all) {
-      all->insert(all->end(), values.begin(), values.end());
-    }
     CheckpointSlot* const contents_;
   };
   contents->tables.assign(static_cast<std::size_t>(model().table_size()), {});
