@@ -308,7 +308,7 @@ TEST(WarmStartTest, AModelWithAnotherTowerBeginsWithTheRowsOfTheFirst) {
   EXPECT_THAT(unlisted.err, AllOf(HasSubstr("neither loaded nor fresh: "), HasSubstr("tower.0")));
   EXPECT_EQ(RunProcess(OneProcess({"check", test.Write()}), 100).exit_code, 2);
 
-  for (const char* name : {"tower.*", "deep_output.*", "output.*", "linear.*"})
+  for (const char* name : {"tower.*", "deep_output.*", "output.*", "numbers.*"})
     job.mutable_warm_start()->add_fresh(name);
   const ProcessResult run = RunProcess(OneProcess({"train", test.Write(), "--servers=3"}), 100);
   ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
