@@ -6,16 +6,19 @@
 
 namespace sherd {
 
+Key DenseBlockKey(std::string_view tensor, std::uint64_t first) {
+  return Mix(HashBytes(tensor), first / kDenseBlockFloats);
+}
+
 DenseLayout::DenseLayout(const proto::ModelSpec& spec) {
   constexpr std::uint64_t kAlign = 16;
   for (int t = 0; t < spec.tensor_size(); ++t) {
     const proto::TensorSpec& tensor = spec.tensor(t);
-    const std::uint64_t name_hash = HashBytes(tensor.name());
     const std::uint64_t floats = std::uint64_t{tensor.rows()} * tensor.cols();
     tensor_offset_.push_back(size_);
     for (std::uint64_t first = 0; first < floats; first += kDenseBlockFloats) {
       blocks_.push_back(
-          {.key = Mix(name_hash, first / kDenseBlockFloats),
+          {.key = DenseBlockKey(tensor.name(), first),
            .tensor = static_cast<std::uint32_t>(t),
            .first = static_cast<std::uint32_t>(first),
            .length = static_cast<std::uint32_t>(std::min<std::uint64_t>(kDenseBlockFloats, floats - first)),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "base/hash.h"
@@ -12,12 +13,15 @@ namespace sherd {
 // workers and servers, because both derive it from the same ModelSpec. Tensors begin at multiples of 16 floats (a cache
 // line); a block is never shared by two tensors. Immutable.
 struct DenseBlock {
-  Key key;  // HashBytes(tensor name) mixed with the block's index in the tensor: its place among the shards
+  Key key;               // DenseBlockKey: its place among the shards
   std::uint32_t tensor;  // index in ModelSpec.tensor
   std::uint32_t first;   // element of the tensor that the block begins with
   std::uint32_t length;  // floats, 1..kDenseBlockFloats
   std::uint64_t offset;  // in the flat array
 };
+
+// HashBytes(tensor name) mixed with the index in the tensor of the block that begins with element `first`.
+Key DenseBlockKey(std::string_view tensor, std::uint64_t first);
 
 class DenseLayout {
  public:

@@ -362,6 +362,22 @@ Status SetJobField(proto::Job* job, const std::string& path, const std::string& 
   return {};
 }
 
+std::vector<std::string> TrainingDifferences(const proto::Job& there, const proto::Job& here) {
+  const auto part = [](const proto::Job& job) {
+    proto::Job training;
+    *training.mutable_table() = job.table();
+    *training.mutable_model() = job.model();
+    *training.mutable_train() = job.train();
+    *training.mutable_evaluation() = job.evaluation();
+    return training;
+  };
+  google::protobuf::util::MessageDifferencer differencer;
+  DifferenceReporter reporter;
+  differencer.ReportDifferencesTo(&reporter);
+  differencer.Compare(part(there), part(here));
+  return reporter.lines;
+}
+
 std::vector<std::string> ModelDifferences(const proto::Job& there, const proto::Job& here) {
   google::protobuf::util::MessageDifferencer differencer;
   DifferenceReporter reporter;

@@ -28,6 +28,9 @@ Status SetJobField(proto::Job* job, const std::string& path, const std::string& 
 // same, one a line: `model.embedding_dim: 16 there, 32 here`.
 std::vector<std::string> ModelDifferences(const proto::Job& there, const proto::Job& here);
 
+// The same of what may differ when a job goes on: how it is trained and evaluated, rates of its optimizers, storage.
+std::vector<std::string> TrainingDifferences(const proto::Job& there, const proto::Job& here);
+
 // A hash of what must not change between a checkpoint and the job that resumes it: features, tables and model. Learning
 // rates, epochs, files and the cluster may.
 std::uint64_t ModelFingerprint(const proto::Job& job);

@@ -5,6 +5,7 @@
 #include <future>
 #include <set>
 
+#include "base/host_name.h"
 #include "base/simd.h"
 #include "launch/host_address.h"
 

@@ -7,26 +7,14 @@
 #include <filesystem>
 #include <utility>
 
-#include "base/file.h"
 #include "base/job_file.h"
 #include "base/manifest.h"
+#include "scheduler/checkpoint_folders.h"
 
 namespace sherd {
 namespace {
 
-// Newest first: scheduler/checkpoint_folders.h numbers them.
-std::vector<std::string> FoldersByAge(const std::string& dir) {
-  std::vector<std::pair<std::size_t, std::string>> folders;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory(error) && name.starts_with("checkpoint-")) folders.emplace_back(name.size(), name);
-  }
-  std::sort(folders.rbegin(), folders.rend());
-  std::vector<std::string> paths;
-  for (const auto& [length, name] : folders) paths.push_back(JoinPath(dir, name));
-  return paths;
-}
+constexpr std::size_t kMostBefore = 16;
 
 std::string Text(std::uint64_t value) { return std::to_string(value); }
 std::string Text(const std::string& value) { return value; }
@@ -65,30 +53,21 @@ std::string RowDifferences(const proto::Job& there, const proto::Job& here) {
 
 }  // namespace
 
-Result<proto::Manifest> OpenCheckpoint(const std::string& dir) {
-  ASSIGN_OR_RETURN(proto::Manifest manifest, ReadManifest(dir));
-  for (const proto::ShardFile& file : manifest.file()) {
-    const auto reader = FileReader::Open(JoinPath(dir, file.name()));
-    if (!reader.ok()) return reader.status().Annotate("checkpoint " + dir);
-    const std::uint64_t size = reader.value()->size();
-    if (size != file.bytes()) {
-      return Status::BadData("checkpoint " + dir + ": " + file.name() + " has " + std::to_string(size) +
-                             " bytes, not " + std::to_string(file.bytes()));
-    }
-  }
-  return manifest;
-}
-
 CheckpointChoice ChooseCheckpoint(const std::string& job_dir) {
   CheckpointChoice choice;
-  for (const std::string& dir : FoldersByAge(job_dir)) {
+  const auto folders = CheckpointsIn(job_dir);
+  if (!folders.ok()) choice.passed_over.push_back(folders.status().text());
+  for (const std::string& dir : folders.ok() ? *folders : std::vector<std::string>()) {
     auto manifest = OpenCheckpoint(dir);
-    if (manifest.ok()) {
+    if (manifest.ok() && choice.dir.empty()) {
       choice.dir = dir;
       choice.manifest = std::move(*manifest);
-      return choice;
+    } else if (manifest.ok()) {
+      choice.before.push_back({.dir = dir, .manifest = std::move(*manifest)});
+      if (choice.before.size() == kMostBefore) break;
+    } else if (choice.dir.empty()) {
+      choice.passed_over.push_back("passing over a checkpoint that is not whole: " + manifest.status().text());
     }
-    choice.passed_over.push_back("passing over a checkpoint that is not whole: " + manifest.status().text());
   }
   return choice;
 }

@@ -3,22 +3,22 @@
 #include <string>
 #include <vector>
 
+#include "base/manifest.h"
 #include "base/status.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"
+#include "scheduler/scheduler.h"
 
 namespace sherd {
-
-// The manifest of the checkpoint in `dir`, whose files are all there in their full size.
-Result<proto::Manifest> OpenCheckpoint(const std::string& dir);
 
 struct CheckpointChoice {
   std::string dir;  // empty: there is none
   proto::Manifest manifest;
+  std::vector<StartingPoint> before;     // whole ones too, the newest first
   std::vector<std::string> passed_over;  // newer ones that are not whole: which, and why
 };
 
-// The newest checkpoint of a job's folder that is whole.
+// The newest checkpoint of a job's folder that is whole, and those before it.
 CheckpointChoice ChooseCheckpoint(const std::string& job_dir);
 
 // Invalid, naming the fields that differ, when the checkpoint is of another model than the job's.

@@ -11,6 +11,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/host_name.h"
+
 namespace sherd {
 namespace {
 
@@ -47,12 +49,6 @@ std::string Resolve(const std::string& host) {
 }
 
 }  // namespace
-
-std::string HostName() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 Result<std::string> HostAddress(const std::string& interface) {
   const std::vector<Interface> interfaces = Interfaces();

@@ -29,6 +29,13 @@ constexpr JobFlag kFlags[] = {
     {"test", "data.test", "FILE,...", "test files"},
     {"data_dir", "data.data_dir", "DIR", "folder of the job's input files"},
     {"checkpoint_dir", "checkpoint.dir", "DIR", "folder of the job's checkpoints"},
+    {"checkpoint_every_rows", "checkpoint.every_rows", "N", "a checkpoint each so many trained rows"},
+    {"checkpoint_every_minutes", "checkpoint.every_minutes", "N", "… each so many minutes"},
+    {"checkpoint_full_every", "checkpoint.full_every", "N", "each so-many-th is full, deltas between"},
+    {"checkpoint_keep", "checkpoint.keep", "N", "so many are kept besides the best"},
+    {"checkpoint_keep_every", "checkpoint.keep_every", "N", "each so-many-th is kept for good"},
+    {"checkpoint_compression", "checkpoint.compression", "none|zstd", "of the shards' files"},
+    {"checkpoint_server_dir", "checkpoint.server_dir", "DIR", "folder on each server's own disk for its shards' files"},
     {"memory_budget", "cluster.memory_budget", "BYTES", "what a server's tables may take: 8G, 512M, or bytes"},
     {"spill_dir", "cluster.spill_dir", "DIR", "folder on a fast local disk for rows that memory has no place for"},
     {"interface", "cluster.interface", "NAME", "network interface or address for TCP"},
@@ -62,6 +69,7 @@ Result<std::string> FieldText(const FlagValue& flag) {
 Status ResolvePaths(const std::string& flag, bool from_data_dir, proto::Job* job) {
   const Status empty = Status::Invalid("an empty path");
   if (flag == "spill_dir" && job->cluster().spill_dir().empty()) return empty;
+  if (flag == "checkpoint_server_dir" && job->checkpoint().server_dir().empty()) return empty;
   proto::Data* const data = job->mutable_data();
   if (flag == "data_dir") {
     if (data->data_dir().empty()) return empty;

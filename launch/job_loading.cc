@@ -6,8 +6,10 @@
 
 #include "base/file.h"
 #include "base/job_file.h"
+#include "base/manifest.h"
 #include "launch/checkpoint_choice.h"
 #include "launch/storage_rules.h"
+#include "launch/warm_start.h"
 #include "models/feature_layout.h"
 #include "models/model.h"
 
@@ -130,8 +132,11 @@ Problems MetricProblems(const proto::Job& job) {
 Problems CheckpointProblems(const JobRequest& request, const proto::Job& job) {
   Problems problems;
   const bool folder = !job.checkpoint().dir().empty();
-  if (job.checkpoint().every_rows() > 0 && !folder) {
-    problems.push_back("checkpoint.every_rows: there is no checkpoint.dir to write to");
+  const std::string nowhere = ": there is no checkpoint.dir to write to";
+  if (job.checkpoint().every_rows() > 0 && !folder) problems.push_back("checkpoint.every_rows" + nowhere);
+  if (job.checkpoint().every_minutes() > 0 && !folder) problems.push_back("checkpoint.every_minutes" + nowhere);
+  if (!job.checkpoint().server_dir().empty() && !folder) {
+    problems.push_back("checkpoint.server_dir: there is no checkpoint.dir for the manifests");
   }
   if (request.resume && !folder) problems.push_back("--resume: the job has no checkpoint.dir; give --checkpoint_dir");
   if (NeedsCheckpoint(request) && request.checkpoint.empty() && !folder) {
@@ -140,27 +145,67 @@ Problems CheckpointProblems(const JobRequest& request, const proto::Job& job) {
   return problems;
 }
 
-// Fills what the job begins from. A resumed job without a checkpoint begins from nothing, and says so.
+// The newest checkpoint of the job's folder that is whole, and those before it. None: dir stays empty.
+void ChooseStart(const JobRequest& request, LoadedJob* loaded) {
+  const std::string& folder = loaded->job.checkpoint().dir();
+  auto choice = ChooseCheckpoint(folder);
+  loaded->notes = choice.passed_over;
+  loaded->from_checkpoint = choice.dir;
+  loaded->manifest = std::move(choice.manifest);
+  for (StartingPoint& before : choice.before) {
+    const bool fits = CheckSameModel(before.manifest, loaded->job, before.dir).ok() &&
+                      (!request.resume || CheckSamePositions(before.manifest, loaded->job, before.dir).ok());
+    if (fits) loaded->fallbacks.push_back(std::move(before));
+  }
+}
+
+Status FindWarmStart(LoadedJob* loaded) {
+  if (!loaded->job.has_warm_start()) return {};
+  const proto::WarmStart& wanted = loaded->job.warm_start();
+  CheckpointChoice choice = ChooseCheckpoint(wanted.checkpoint());
+  if (choice.dir.empty()) {
+    auto manifest = OpenCheckpoint(wanted.checkpoint());
+    if (!manifest.ok()) return Status::Invalid("warm_start.checkpoint: " + manifest.status().text());
+    choice = {.dir = wanted.checkpoint(), .manifest = std::move(*manifest), .before = {}, .passed_over = {}};
+  }
+  loaded->notes.insert(loaded->notes.end(), choice.passed_over.begin(), choice.passed_over.end());
+  ASSIGN_OR_RETURN(loaded->warm_start, ResolveWarmStart(wanted, loaded->model, choice.manifest.model()));
+  loaded->warm_start.set_dir(AbsolutePath(choice.dir));
+  loaded->notes.push_back("warm start from " + choice.dir);
+  return {};
+}
+
+// What else than the model is not as it was: it may be, but nobody should be surprised.
+void NoteDifferences(LoadedJob* loaded) {
+  const auto there = ParseJob(loaded->manifest.job_text(), loaded->from_checkpoint);
+  if (!there.ok()) return;
+  for (const std::string& difference : TrainingDifferences(*there, loaded->job)) {
+    loaded->notes.push_back("  " + difference);
+  }
+}
+
+// Fills what the job begins from. A resumed job without a checkpoint begins as one that is not resumed, and says so.
 Status FindStart(const JobRequest& request, LoadedJob* loaded) {
-  if (!request.resume && !NeedsCheckpoint(request)) return {};
+  const bool trains = request.command == Command::kTrain || request.command == Command::kCheck;
+  if (!request.resume && !NeedsCheckpoint(request)) return trains ? FindWarmStart(loaded) : Status();
   if (!request.checkpoint.empty()) {
     ASSIGN_OR_RETURN(loaded->manifest, OpenCheckpoint(request.checkpoint));
     loaded->from_checkpoint = request.checkpoint;
   } else {
-    auto choice = ChooseCheckpoint(loaded->job.checkpoint().dir());
-    loaded->notes = choice.passed_over;
-    if (choice.dir.empty() && request.resume) {
-      loaded->notes.push_back("--resume: no checkpoint in " + loaded->job.checkpoint().dir() +
-                              ", starting from nothing");
-      return {};
+    ChooseStart(request, loaded);
+    const std::string nothing = "no checkpoint in " + loaded->job.checkpoint().dir();
+    if (loaded->from_checkpoint.empty() && request.resume) {
+      loaded->notes.push_back("--resume: " + nothing + ", starting from nothing");
+      return FindWarmStart(loaded);
     }
-    if (choice.dir.empty()) return Status::NotFound("no checkpoint in " + loaded->job.checkpoint().dir());
-    loaded->from_checkpoint = choice.dir;
-    loaded->manifest = std::move(choice.manifest);
-    loaded->notes.push_back((request.resume ? "resuming from " : "checkpoint ") + choice.dir);
+    if (loaded->from_checkpoint.empty()) return Status::NotFound(nothing);
+    loaded->notes.push_back((request.resume ? "resuming from " : "checkpoint ") + loaded->from_checkpoint);
   }
   RETURN_IF_ERROR(CheckSameModel(loaded->manifest, loaded->job, loaded->from_checkpoint));
-  if (request.resume) return CheckSamePositions(loaded->manifest, loaded->job, loaded->from_checkpoint);
+  if (request.resume) {
+    NoteDifferences(loaded);
+    return CheckSamePositions(loaded->manifest, loaded->job, loaded->from_checkpoint);
+  }
   // Keys that training never saw get the rows that it would have given them.
   loaded->job.mutable_train()->set_seed(loaded->manifest.seed());
   return {};
@@ -199,9 +244,12 @@ Result<LoadedJob> LoadJob(const JobRequest& request, std::uint32_t ranks) {
   if (!problems.empty()) return ProblemStatus(problems);
 
   ResolveDataDir(request.job_file, &loaded.job);
-  // So that it is the same folder on every rank, whatever their own current ones are.
+  // So that they are the same folders on every rank, whatever their own current ones are.
   if (const std::string dir = loaded.job.cluster().spill_dir(); !dir.empty()) {
     loaded.job.mutable_cluster()->set_spill_dir(AbsolutePath(dir));
+  }
+  if (const std::string dir = loaded.job.checkpoint().server_dir(); !dir.empty()) {
+    loaded.job.mutable_checkpoint()->set_server_dir(AbsolutePath(dir));
   }
   if (request.command == Command::kPredict) Append(UseInput(request.input, &loaded.job), "", &problems);
   const std::string prefix = (request.job_file.empty() ? request.checkpoint : request.job_file) + ": ";

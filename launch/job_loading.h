@@ -10,6 +10,7 @@
 #include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"
 #include "proto/model_spec.pb.h"
+#include "scheduler/scheduler.h"
 
 namespace sherd {
 
@@ -18,9 +19,11 @@ struct LoadedJob {
   proto::Job job;  // flags applied, data_dir absolute
   proto::ModelSpec model;
   RolePlan plan;
-  std::string from_checkpoint;     // folder to begin from; empty: from nothing
-  proto::Manifest manifest;        // of from_checkpoint
-  std::vector<std::string> notes;  // for the user: a checkpoint that was passed over, say
+  std::string from_checkpoint;           // folder to begin from; empty: from nothing
+  proto::Manifest manifest;              // of from_checkpoint
+  std::vector<StartingPoint> fallbacks;  // older ones of the same folder, the newest first
+  proto::LoadCheckpoint warm_start;      // of a job that begins from nothing else
+  std::vector<std::string> notes;        // for the user: a checkpoint that was passed over, say
 };
 
 // Reads the job file, applies the flags and checks all that can be checked: the rules of proto/job.proto, the model,

@@ -48,6 +48,7 @@ void MetricsWriter::OnProgress(const ProgressReport& r) {
             .Add("staleness", r.staleness)
             .Add("seconds_left", r.seconds_left)
             .Add("bad_rows", r.bad_rows)
+            .Add("failed_checkpoints", r.failed_checkpoints)
             .Add("stages", r.stages));
 }
 
@@ -72,6 +73,10 @@ void MetricsWriter::OnEvaluation(const EvaluationReport& r) {
 
 void MetricsWriter::OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {
   Write(JsonLine("checkpoint").Add("checkpoint", dir).Add("rows", rows).Add("seconds", seconds));
+}
+
+void MetricsWriter::OnCheckpointFailed(const std::string& reason, std::uint32_t failures) {
+  Write(JsonLine("checkpoint_failed").Add("reason", reason).Add("failures", failures));
 }
 
 void MetricsWriter::OnBadRow(const proto::BadRow& row) {

@@ -27,6 +27,9 @@ class ObserverList : public Observer {
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override {
     for (Observer* o : observers_) o->OnCheckpoint(dir, rows, seconds);
   }
+  void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override {
+    for (Observer* o : observers_) o->OnCheckpointFailed(reason, failures);
+  }
   void OnBadRow(const proto::BadRow& row) override {
     for (Observer* o : observers_) o->OnBadRow(row);
   }

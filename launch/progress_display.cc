@@ -52,6 +52,7 @@ std::string Tail(const ProgressReport& r) {
   text += "  stale " + std::to_string(r.staleness);
   text += BusiestStage(r.stages);
   if (r.bad_rows > 0) text += "  bad " + WithCommas(r.bad_rows);
+  if (r.failed_checkpoints > 0) text += "  NO CHECKPOINT (" + WithCommas(r.failed_checkpoints) + " failed)";
   if (r.seconds_left > 0 && std::isfinite(r.seconds_left)) text += "  " + ShortDuration(r.seconds_left) + " left";
   return text;
 }
@@ -178,6 +179,10 @@ void ProgressDisplay::OnEvaluation(const EvaluationReport& report) {
 
 void ProgressDisplay::OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {
   Print(Label("checkpoint") + dir + " after " + WithCommas(rows) + " rows, in " + Format("%.1f s", seconds));
+}
+
+void ProgressDisplay::OnCheckpointFailed(const std::string& reason, std::uint32_t failures) {
+  Print("no checkpoint: " + reason + (failures > 1 ? " (" + std::to_string(failures) + " in a row)" : ""));
 }
 
 void ProgressDisplay::OnBadRow(const proto::BadRow& row) { Print("bad row: " + row.where() + ": " + row.reason()); }

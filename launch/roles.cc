@@ -1,5 +1,6 @@
 #include "launch/roles.h"
 
+#include "base/file.h"
 #include "launch/spare.h"
 #include "ps/server.h"
 #include "worker/worker.h"
@@ -22,6 +23,9 @@ Status RunServerRole(Network* network, const JobPlan& plan, std::uint32_t index,
   options.heartbeat_seconds = HeartbeatSeconds(plan.job);
   options.memory_budget = plan.memory_budget;
   options.spill_dir = plan.job.cluster().spill_dir();
+  const proto::Checkpoint& checkpoint = plan.job.checkpoint();
+  options.compress_checkpoints = checkpoint.compression() == proto::Checkpoint::ZSTD;
+  if (!checkpoint.server_dir().empty()) options.server_dir = JoinPath(checkpoint.server_dir(), plan.job.name());
   for (std::uint32_t shard = 0; shard < options.shards_per_server; ++shard) {
     const std::string name = "server-" + std::to_string(index) + "-" + std::to_string(shard);
     options.bind_endpoints.push_back(binding.Endpoint(name));

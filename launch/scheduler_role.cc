@@ -60,6 +60,8 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
   options.simd = CurrentSimd();
   options.from_checkpoint = loaded.from_checkpoint;
   options.manifest = loaded.manifest;
+  options.fallbacks = loaded.fallbacks;
+  options.warm_start = loaded.warm_start;
   options.job_text = JobToText(loaded.job);
   options.keep_checkpoints = !loaded.job.checkpoint().dir().empty() && options.mode == SchedulerOptions::Mode::kTrain;
   if (options.keep_checkpoints) {
@@ -76,7 +78,9 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
 
 Status SchedulerRole::Run(SignalWatch* signals) {
   signals->OnStop([this](const std::string&) { scheduler_->RequestStop(); });
+  signals->OnCheckpoint([this] { scheduler_->RequestCheckpoint(); });
   const Status status = scheduler_->Run();
+  signals->OnCheckpoint(nullptr);
   signals->OnStop(nullptr);
   display_.Clear();
   return status;

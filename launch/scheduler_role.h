@@ -27,7 +27,7 @@ class SchedulerRole {
                                                      std::uint64_t job_id, const std::string& bind_endpoint);
 
   const std::string& endpoint() const { return endpoint_; }
-  // Runs the job to its end. From a first signal on it is led to an orderly one.
+  // Runs the job to its end. From a first signal to end on it is led to an orderly one.
   Status Run(SignalWatch* signals);
 
  private:

@@ -14,7 +14,7 @@ namespace {
 sigset_t WatchedSignals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
+  for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) sigaddset(&set, signal);
   return set;
 }
 
@@ -45,6 +45,11 @@ void SignalWatch::OnStop(std::function<void(const std::string&)> stop) {
   stop_ = std::move(stop);
 }
 
+void SignalWatch::OnCheckpoint(std::function<void()> checkpoint) {
+  std::lock_guard lock(mutex_);
+  checkpoint_ = std::move(checkpoint);
+}
+
 void SignalWatch::EndLater(double seconds) {
   std::lock_guard lock(mutex_);
   grace_seconds_ = seconds;
@@ -62,7 +67,17 @@ void SignalWatch::Watch() {
   }
 }
 
+// Batch systems may send it to mpirun and to its ranks.
+void SignalWatch::AskForCheckpoint() {
+  const auto now = std::chrono::steady_clock::now();
+  std::lock_guard lock(mutex_);
+  if (!checkpoint_ || (last_checkpoint_ && now < *last_checkpoint_ + kOneRequest)) return;
+  last_checkpoint_ = now;
+  checkpoint_();
+}
+
 void SignalWatch::Handle(int signal) {
+  if (signal == SIGUSR1) return AskForCheckpoint();
   const auto now = std::chrono::steady_clock::now();
   std::lock_guard lock(mutex_);
   if (grace_seconds_ >= 0) {

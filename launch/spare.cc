@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "launch/host_address.h"
+#include "base/host_name.h"
 #include "net/requester.h"
 
 namespace sherd {

@@ -223,6 +223,47 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(const std::stri
 
 const proto::ModelSpec& CheckpointReader::model() const { return files_.front()->model(); }
 
+namespace {
+
+template <typename T>
+void Append(std::span<const T> values, std::vector<T>* all) {
+  all->insert(all->end(), values.begin(), values.end());
+}
+
+}  // namespace
+
+Status CheckpointReader::ReadSlot(Slot slot, CheckpointSlot* contents) {
+  class Contents : public ShardFileVisitor {
+   public:
+    explicit Contents(CheckpointSlot* contents) : contents_(contents) {}
+    Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) override {
+      Append(keys, &contents_->tables[table].keys);
+      Append(rows, &contents_->tables[table].rows);
+      return {};
+    }
+    Status OnCandidates(std::uint32_t table, std::span<const Key> keys,
+                        std::span<const std::uint32_t> sightings) override {
+      Append(keys, &contents_->tables[table].candidates);
+      Append(sightings, &contents_->tables[table].sightings);
+      return {};
+    }
+    Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
+                   std::span<const float> values) override {
+      contents_->dense.push_back(
+          {.tensor = tensor, .first = first, .length = length, .values = {values.begin(), values.end()}});
+      return {};
+    }
+
+   private:
+    CheckpointSlot* const contents_;
+  };
+  contents->tables.assign(static_cast<std::size_t>(model().table_size()), {});
+  contents->dense.clear();
+  Contents visitor(contents);
+  const auto after = std::ranges::upper_bound(files_, slot, {}, [](const auto& file) { return file->first_slot(); });
+  return (*std::prev(after))->ReadSlot(slot, &visitor);
+}
+
 Status CheckpointReader::ForEachSlot(ShardFileVisitor* visitor) {
   for (const auto& file : files_) {
     for (Slot slot = file->first_slot(); slot < file->end_slot(); ++slot)

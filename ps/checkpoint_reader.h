@@ -21,6 +21,21 @@ namespace sherd {
 // the file, and the block and the slot where it is one of these.
 Status LoadShard(const std::string& dir, ShardStore* store);
 
+// What a checkpoint holds of one slot.
+struct CheckpointSlot {
+  struct Table {
+    std::vector<Key> keys, candidates;
+    std::vector<std::byte> rows;  // [keys, row bytes]
+    std::vector<std::uint32_t> sightings;
+  };
+  struct Dense {
+    std::uint32_t tensor, first, length;
+    std::vector<float> values;  // weights, then state
+  };
+  std::vector<Table> tables;  // as the model has them
+  std::vector<Dense> dense;
+};
+
 // A whole checkpoint, all its files as one, for tools and tests. Thread-compatible.
 class CheckpointReader {
  public:
@@ -35,6 +50,7 @@ class CheckpointReader {
   // As the files have it.
   const proto::ModelSpec& model() const;
 
+  Status ReadSlot(Slot slot, CheckpointSlot* contents);
   // The rows of a table by ascending slot and, within one, ascending key: the same sequence for equal contents, however
   // many shards wrote them.
   Status ForEachRow(std::uint32_t table, const RowFunction& function);

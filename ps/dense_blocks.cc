@@ -1,5 +1,6 @@
 #include "ps/dense_blocks.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "ps/initializer.h"
@@ -74,6 +75,14 @@ void DenseBlocks::Push(const float* sums, float divisor, float rate_scale) {
 void DenseBlocks::Restore(std::size_t block, std::span<const float> values) {
   CHECK_EQ(values.size(), blocks_[block].floats);
   std::memcpy(&memory_[blocks_[block].offset], values.data(), values.size_bytes());
+}
+
+void DenseBlocks::RestoreWeights(std::size_t block, std::span<const float> weights) {
+  const DenseBlock& place = blocks_[block].place;
+  CHECK_EQ(weights.size(), place.length);
+  float* const row = &memory_[blocks_[block].offset];
+  std::ranges::copy(weights, row);
+  optimizers_[place.tensor]->Init(weights, row + place.length);
 }
 
 }  // namespace sherd

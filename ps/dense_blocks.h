@@ -44,6 +44,8 @@ class DenseBlocks {
     return {&memory_[blocks_[block].offset], blocks_[block].floats};
   }
   void Restore(std::size_t block, std::span<const float> values);
+  // Its weights alone, [length]; the state begins anew.
+  void RestoreWeights(std::size_t block, std::span<const float> weights);
 
   std::uint64_t bytes() const { return memory_.size() * sizeof(float); }
   std::uint64_t refused() const { return refused_; }

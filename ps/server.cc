@@ -148,12 +148,20 @@ class Server {
       return Status::Invalid("welcome of " + Scheduler() + ": a map of " + std::to_string(shards) + " shards, not " +
                              std::to_string(options_.servers * options_.shards_per_server));
     }
+    // At once, not hours later when the first checkpoint has to go there.
+    if (!options_.server_dir.empty()) {
+      RETURN_IF_ERROR(MakeDirectory(options_.server_dir)
+                          .Annotate("checkpoint.server_dir must be a folder that can be "
+                                    "written to"));
+    }
     for (std::uint32_t i = 0; i < options_.shards_per_server; ++i) {
       const ShardOptions options{.shard = first + i,
                                  .map_epoch = map.epoch(),
                                  .train = options_.train,
                                  .memory_budget = options_.memory_budget / options_.shards_per_server,
                                  .spill_dir = SpillDirOf(first + i),
+                                 .compress_checkpoints = options_.compress_checkpoints,
+                                 .server_dir = options_.server_dir,
                                  .wake = [mailbox = mailboxes_[i].get()] { mailbox->Wake(); }};
       RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
       const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};

@@ -24,7 +24,9 @@ struct ServerOptions {
   double request_timeout_seconds = 60;
   double heartbeat_seconds = 3;
   std::uint64_t memory_budget = 0;  // bytes that the tables of all its shards may take; 0: no limit
-  std::string spill_dir;            // in which each shard that spills makes a folder of its own; empty: none may
+  bool compress_checkpoints = false;
+  std::string server_dir;  // of checkpoints' folders on this server's own disk; empty: where the scheduler says
+  std::string spill_dir;   // in which each shard that spills makes a folder of its own; empty: none may
 };
 
 // A server process: one thread and one mailbox for each of its shards, and the calling thread for registration and

@@ -55,6 +55,9 @@ std::vector<Envelope> Shard::Handle(Envelope request) {
     case proto::AWAIT_CUT:
       HandleAwaitCut(std::move(request));
       break;
+    case proto::PRUNE:
+      HandlePrune(request);
+      break;
     case proto::LOAD:
       HandleLoad(request);
       break;

@@ -30,6 +30,8 @@ struct ShardOptions {
   proto::Train train;               // the consistency
   std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
   std::string spill_dir;            // of this shard alone; empty: it must not spill
+  bool compress_checkpoints = false;
+  std::string server_dir;  // of checkpoints' folders on the server's own disk; empty: a cut's own folder
   std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
 };
 
@@ -80,6 +82,7 @@ class Shard {
   void HandleStartEpoch(const Envelope& request);
   void HandleOpenCut(const Envelope& request);
   void HandleAwaitCut(Envelope request);
+  void HandlePrune(const Envelope& request);
   void HandleLoad(const Envelope& request);
   void HandleStatus(const Envelope& request);
 
@@ -101,6 +104,7 @@ class Shard {
 
   // Everything that may have become possible by the last change: clocks, the cut, held pulls.
   void Advance();
+  std::string FolderOfCut() const;
   void StartWriting();
   void ReleaseHeld();
   void AnswerPulls();

@@ -1,8 +1,13 @@
 // What a shard does for checkpoints: it holds pushes at a cut, writes its file while it serves, and loads one.
+#include <filesystem>
 #include <utility>
 
+#include "base/file.h"
+#include "base/host_name.h"
 #include "ps/checkpoint_reader.h"
+#include "ps/local_checkpoints.h"
 #include "ps/shard.h"
+#include "ps/warm_start.h"
 
 namespace sherd {
 
@@ -34,6 +39,16 @@ void Shard::HandleAwaitCut(Envelope request) {
   cut_.Await(std::move(request));
 }
 
+void Shard::HandlePrune(const Envelope& request) {
+  proto::Prune prune;
+  if (const Status status = ParseBody(request.message, &prune); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  const Status status = options_.server_dir.empty() ? Status() : PruneLocalCheckpoints(options_.server_dir, prune);
+  if (!status.ok()) return Refuse(request, proto::FAILED, status.text());
+  Reply(request, MakeReply(request.message.header));
+}
+
 void Shard::HandleLoad(const Envelope& request) {
   const proto::Header& header = request.message.header;
   if (last_load_.has_value() && last_load_->from == request.from && last_load_->request == header.request()) {
@@ -49,7 +64,7 @@ void Shard::HandleLoad(const Envelope& request) {
   cut_.Abandon();
   writer_ = nullptr;
   tracked_since_ = 0;
-  const Status status = LoadShard(load.dir(), store_.get());
+  const Status status = load.part().empty() ? LoadShard(load.dir(), store_.get()) : LoadParts(load, store_.get());
   damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
   Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
   last_load_ = Answered{.from = request.from, .request = header.request(), .reply = reply};
@@ -59,13 +74,20 @@ void Shard::HandleLoad(const Envelope& request) {
   Advance();
 }
 
+// The cut's own, or one of the same name on the server's own disk.
+std::string Shard::FolderOfCut() const {
+  const std::string& dir = cut_.plan().dir();
+  if (options_.server_dir.empty()) return dir;
+  return JoinPath(options_.server_dir, std::filesystem::path(dir).filename().string());
+}
+
 void Shard::StartWriting() {
   const proto::OpenCut& plan = cut_.plan();
   writer_ = std::make_unique<CutWriter>(
-      store_.get(), CutWriter::Options{.dir = plan.dir(),
+      store_.get(), CutWriter::Options{.dir = FolderOfCut(),
                                        .delta = plan.since_cut() != 0 && plan.since_cut() == tracked_since_,
                                        .track = plan.deltas_follow(),
-                                       .compress = false,
+                                       .compress = options_.compress_checkpoints,
                                        .wake = options_.wake});
   ready_ = true;
   tracked_since_ = plan.deltas_follow() ? plan.cut() : 0;
@@ -78,6 +100,10 @@ std::vector<Envelope> Shard::Work(Deadline until) {
   ready_ = writer_->Step(until);
   if (std::optional<Result<proto::ShardFile>> file = writer_->Outcome(); file.has_value()) {
     writer_ = nullptr;
+    if (file->ok() && !options_.server_dir.empty()) {
+      (*file)->set_name(JoinPath(FolderOfCut(), (*file)->name()));
+      (*file)->set_host(HostName());
+    }
     cut_.Finish(*std::move(file));
     cut_.AnswerWaiting(&replies_);
   }

@@ -40,10 +40,11 @@ void CheckpointCoordinator::Opened(std::uint32_t cut, std::uint32_t shard) {
 }
 
 void CheckpointCoordinator::Marked(std::uint32_t cut, std::uint32_t worker, std::uint64_t clock,
-                                   std::vector<proto::ChunkPosition> part) {
+                                   std::vector<proto::ChunkPosition> part, std::uint64_t rows) {
   if (!Open(cut) || phase_ != Phase::kMarking || !waiting_.contains(worker)) return;
   marked_.insert(worker);
   clock_ = std::max(clock_, clock);
+  rows_ += rows;
   std::move(part.begin(), part.end(), std::back_inserter(parts_));
   Settle(worker);
 }

@@ -15,6 +15,8 @@
 namespace sherd {
 namespace {
 
+using Path = std::filesystem::path;
+
 constexpr std::string_view kPrefix = "checkpoint-";
 
 std::optional<std::uint64_t> NumberOf(std::string_view name) {
@@ -28,7 +30,7 @@ std::optional<std::uint64_t> NumberOf(std::string_view name) {
 
 using Folders = std::map<std::uint64_t, std::string, std::greater<>>;
 
-// By number, the newest first. A folder that is not there has none.
+// By number, the newest first.
 Result<Folders> List(const std::string& dir) {
   Folders folders;
   std::error_code error;
@@ -42,13 +44,96 @@ Result<Folders> List(const std::string& dir) {
   return folders;
 }
 
+// What a folder holds.
+struct Found {
+  enum class State { kWhole, kDamaged, kUnreadable, kTorn };
+  std::uint64_t number = 0;
+  std::string folder;
+  State state = State::kTorn;
+  std::set<std::string> files;  // that it is read from: normal paths
+};
+
+std::string NormalPath(const std::string& folder, const std::string& name) {
+  return (Path(folder) / name).lexically_normal().string();
+}
+
+Found LookInto(std::uint64_t number, const std::string& folder) {
+  Found found{.number = number, .folder = folder, .state = Found::State::kTorn, .files = {}};
+  const auto manifest = ReadManifest(folder);
+  if (!manifest.ok()) {
+    // It may be good at another time, or to another version.
+    if (manifest.status().code() != ErrorCode::kNotFound) found.state = Found::State::kUnreadable;
+    return found;
+  }
+  for (const proto::ShardFile& file : manifest->file()) found.files.insert(NormalPath(folder, file.name()));
+  found.state = OpenCheckpoint(folder).ok() ? Found::State::kWhole : Found::State::kDamaged;
+  return found;
+}
+
+bool ShareFiles(const Found& a, const Found& b) {
+  return std::ranges::any_of(a.files, [&b](const std::string& file) { return b.files.contains(file); });
+}
+
+// Numbers of those that stay.
+std::set<std::uint64_t> Kept(const std::vector<Found>& folders, const KeepPolicy& policy) {
+  std::set<std::uint64_t> kept;
+  std::map<std::uint64_t, std::uint64_t> firsts;  // of each keep_every numbers
+  const Found* newest = nullptr;
+  std::uint32_t whole = 0;
+  bool apart = policy.keep < 2;  // has one been kept that shares no file with the newest?
+  for (const Found& found : folders) {
+    if (found.state == Found::State::kUnreadable) kept.insert(found.number);
+    // A folder that has no manifest and is newer than all that have may be one that is being written.
+    if (found.state == Found::State::kTorn && whole == 0) kept.insert(found.number);
+    if (found.state == Found::State::kDamaged && whole < policy.keep) kept.insert(found.number);
+    std::error_code error;  // not there: not the same
+    if (std::filesystem::equivalent(found.folder, policy.best, error)) kept.insert(found.number);
+    if (found.state != Found::State::kWhole) continue;
+    if (newest == nullptr) newest = &found;
+    const bool is_apart = !ShareFiles(*newest, found);
+    if (whole++ < policy.keep || (is_apart && !apart)) kept.insert(found.number);
+    apart = apart || is_apart;
+    if (policy.keep_every > 0) firsts[found.number / policy.keep_every] = found.number;  // the oldest comes last
+  }
+  for (const auto& [period, number] : firsts) {
+    if (period > 0) kept.insert(number);
+  }
+  return kept;
+}
+
+// Takes the manifest away first and for good: what is left of a checkpoint must never look like one.
+Status Remove(const std::string& folder, const std::set<std::string>& needed) {
+  const std::string manifest = JoinPath(folder, "manifest");
+  std::error_code error;
+  if (std::filesystem::exists(manifest, error)) {
+    RETURN_IF_ERROR(RemoveTree(manifest));
+    RETURN_IF_ERROR(SyncDirectory(folder));
+  }
+  std::vector<std::string> files;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    files.push_back(NormalPath(folder, it->path().filename().string()));
+  }
+  if (std::ranges::none_of(files, [&](const auto& file) { return needed.contains(file); })) return RemoveTree(folder);
+  for (const std::string& file : files) {
+    if (!needed.contains(file)) RETURN_IF_ERROR(RemoveTree(file));
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<std::string> NewestCheckpoint(const std::string& dir) {
+Result<std::vector<std::string>> CheckpointsIn(const std::string& dir) {
   ASSIGN_OR_RETURN(const Folders folders, List(dir));
+  std::vector<std::string> paths;
+  for (const auto& [number, folder] : folders) paths.push_back(folder);
+  return paths;
+}
+
+Result<std::string> NewestCheckpoint(const std::string& dir) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> folders, CheckpointsIn(dir));
   std::string reasons;
-  for (const auto& [number, folder] : folders) {
-    const auto manifest = ReadManifest(folder);
+  for (const std::string& folder : folders) {
+    const auto manifest = OpenCheckpoint(folder);
     if (manifest.ok()) return folder;
     reasons += "; " + manifest.status().text();
   }
@@ -65,21 +150,31 @@ Result<std::string> CheckpointFolders::MakeNext() {
   return folder;
 }
 
-Status CheckpointFolders::Prune(std::uint32_t keep, const std::string& best) {
-  ASSIGN_OR_RETURN(const Folders folders, List(dir_));
-  std::uint32_t valid = 0;
-  for (const auto& [number, folder] : folders) {
-    const auto manifest = ReadManifest(folder);
-    if (manifest.ok()) ++valid;
-    std::error_code error;  // not there: not the same
-    if (std::filesystem::equivalent(folder, best, error)) continue;
-    // A manifest that can not be read now may be good at another time or to another version. A folder that has none and
-    // is newer than all that have may be one that is being written.
-    const bool torn = !manifest.ok() && manifest.status().code() == ErrorCode::kNotFound && valid > 0;
-    const bool old = manifest.ok() && valid > keep;
-    if (torn || old) RETURN_IF_ERROR(RemoveTree(folder));
+void CheckpointFolders::Distrust(const std::string& folder) {
+  const Path path = Path(folder).lexically_normal();
+  distrusted_.insert((path.has_filename() ? path : path.parent_path()).filename().string());
+}
+
+Result<std::set<std::string>> CheckpointFolders::Prune(const KeepPolicy& policy) {
+  ASSIGN_OR_RETURN(const Folders listed, List(dir_));
+  std::vector<Found> folders;
+  for (const auto& [number, folder] : listed) {
+    folders.push_back(LookInto(number, folder));
+    const bool distrusted = distrusted_.contains(Path(folder).filename().string());
+    if (distrusted && folders.back().state == Found::State::kWhole) folders.back().state = Found::State::kDamaged;
   }
-  return {};
+  const std::set<std::uint64_t> kept = Kept(folders, policy);
+  std::set<std::string> needed, names;
+  for (const Found& found : folders) {
+    if (!kept.contains(found.number)) continue;
+    needed.insert(found.files.begin(), found.files.end());
+    names.insert(Path(found.folder).filename().string());
+  }
+  for (const std::string& file : needed) names.insert(Path(file).parent_path().filename().string());
+  for (const Found& found : folders) {
+    if (!kept.contains(found.number)) RETURN_IF_ERROR(Remove(found.folder, needed));
+  }
+  return names;
 }
 
 }  // namespace sherd

@@ -22,21 +22,40 @@ constexpr int kWriting = 10;              // request timeouts that the shards ma
 
 }  // namespace
 
-bool Scheduler::Impl::CheckpointDue() const {
-  const std::uint64_t every = options_.job.checkpoint().every_rows();
-  return keeps_checkpoints() && every > 0 && epoch_open_ && !clocks_.all_retired() && stop_requests_ == 0 &&
-         rows_ - rows_at_checkpoint_ >= every;
+// Outside an epoch there are no rows to lose, but a user may want a checkpoint before a long evaluation's end.
+bool Scheduler::Impl::CheckpointDue(Deadline now) const {
+  if (!keeps_checkpoints() || stop_requests_ > 0) return false;
+  const bool training = epoch_open_ && !clocks_.all_retired();
+  const bool evaluating = queue_ && evaluation_;
+  if (checkpoint_requests_ > checkpoints_heeded_) return training || evaluating;
+  return training && schedule_.Due(rows_, now);
 }
 
 void Scheduler::Impl::BeginCheckpoint(Purpose purpose) {
   purpose_ = purpose;
   attempts_ = 0;
   checkpoint_start_ = Clock::now();
-  rows_at_checkpoint_ = rows_;  // also when it fails: the next one comes when it is due
+  checkpoints_heeded_ = checkpoint_requests_;
+  schedule_.Begin(rows_, checkpoint_start_);
   BeginCut();
 }
 
+// A request that can not be met is answered once.
+void Scheduler::Impl::RefuseCheckpoints() {
+  if (checkpoint_requests_ == checkpoints_heeded_ || keeps_checkpoints()) return;
+  checkpoints_heeded_ = checkpoint_requests_;
+  observer_->OnMessage("no checkpoint: none is kept by this run");
+}
+
+// Whatever happens from now on is not in the cut that is under way, if there is one: its shards only write it.
+bool Scheduler::Impl::CutTaken() const {
+  const auto phase = coordinator_.phase();
+  return coordinator_.idle() || phase == CheckpointCoordinator::Phase::kWritten ||
+         (phase == CheckpointCoordinator::Phase::kWriting && awaiting_files_);
+}
+
 Result<std::string> Scheduler::Impl::CheckpointAndWait(Purpose purpose) {
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   BeginCheckpoint(purpose);
   RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   return checkpoint_;
@@ -44,6 +63,7 @@ Result<std::string> Scheduler::Impl::CheckpointAndWait(Purpose purpose) {
 
 void Scheduler::Impl::BeginCut() {
   auto folder = folders_.MakeNext();
+  if (folder.ok() && attempts_ > 0) RemoveCut();
   if (!folder.ok() && attempts_ == 0) return EndCheckpoint(folder.status());
   if (!folder.ok()) {
     // The shards hold pushes until they hear of a next cut, so there has to be one. What the abandoned one left in its
@@ -56,6 +76,9 @@ void Scheduler::Impl::BeginCut() {
   CutPlan plan;
   plan.cut = ++last_cut_;
   plan.dir = *folder;
+  // A final one is what others are given: its folder holds all of it.
+  if (!chain_.Intact(*folder)) chain_.Break();
+  const std::uint32_t since = purpose_ == Purpose::kFinal ? 0 : chain_.since();
   plan.shards = calls_.shards();
   for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
     if (!clocks_.retired(worker)) plan.workers.insert(worker);
@@ -73,6 +96,8 @@ void Scheduler::Impl::BeginCut() {
   proto::OpenCut body;
   body.set_cut(last_cut_);
   body.set_dir(*folder);
+  body.set_since_cut(since);
+  body.set_deltas_follow(full_every_ > 1 && purpose_ != Purpose::kFinal);
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
     calls_.Send(shard, MakeControl(proto::OPEN_CUT, body), "open cut at " + membership_.NameOfShard(shard),
                 request_timeout_, [this, cut = last_cut_, shard](const Result<Message>& answer) {
@@ -105,7 +130,8 @@ void Scheduler::Impl::DriveCheckpoint(Deadline now) {
   coordinator_.Tick(now);
   switch (coordinator_.phase()) {
     case CheckpointCoordinator::Phase::kIdle:
-      if (CheckpointDue()) BeginCheckpoint(Purpose::kPeriodic);
+      RefuseCheckpoints();
+      if (CheckpointDue(now)) BeginCheckpoint(Purpose::kPeriodic);
       break;
     case CheckpointCoordinator::Phase::kWriting:
       if (!awaiting_files_) AwaitCut();
@@ -125,31 +151,66 @@ void Scheduler::Impl::CutAbandoned() {
   coordinator_.Close();
   const Status why(ErrorCode::kIo, "cut " + std::to_string(last_cut_) + " was abandoned: " + coordinator_.reason());
   // Shards hold the pushes of those who did mark until the next cut, so after a late mark there has to be one.
-  if (!coordinator_.worth_retrying()) return EndCheckpoint(why);
+  if (!coordinator_.worth_retrying()) {
+    RemoveCut();
+    return EndCheckpoint(why);
+  }
   observer_->OnMessage(why.text() + "; trying again");
   BeginCut();
 }
 
 void Scheduler::Impl::CutWritten() {
   const std::string dir = coordinator_.plan().dir;
-  Status written = WriteManifest(dir, ManifestOfCut());
-  // The folder's own name must be on disk too before older checkpoints go.
-  if (written.ok()) written = SyncDirectory(DirectoryOf(dir));
   coordinator_.Close();
-  if (!written.ok()) return EndCheckpoint(written);
+  const Status written = WriteManifestOfCut(dir);
+  if (!written.ok()) {
+    RemoveCut();
+    return EndCheckpoint(written);
+  }
+  chain_.Append(coordinator_.plan().cut, dir, coordinator_.files());
   if (cut_state_.best_checkpoint() == std::filesystem::path(dir).filename()) best_dir_ = dir;
   const double seconds = std::chrono::duration<double>(Clock::now() - checkpoint_start_).count();
-  const std::uint32_t keep = keeps_checkpoints() ? options_.job.checkpoint().keep() : 1;
-  const Status pruned = folders_.Prune(keep, best_dir_);
-  if (!pruned.ok()) observer_->OnMessage("old checkpoints stay: " + pruned.text());
   if (keeps_checkpoints()) observer_->OnCheckpoint(dir, cut_state_.rows(), seconds);
+  PruneCheckpoints();
   EndCheckpoint(dir);
 }
 
+Status Scheduler::Impl::WriteManifestOfCut(const std::string& dir) {
+  ASSIGN_OR_RETURN(const proto::Manifest manifest, ManifestOfCut());
+  RETURN_IF_ERROR(WriteManifest(dir, manifest));
+  // The folder's own name must be on disk too before older checkpoints go.
+  return SyncDirectory(DirectoryOf(dir));
+}
+
+void Scheduler::Impl::PruneCheckpoints() {
+  const proto::Checkpoint& options = options_.job.checkpoint();
+  KeepPolicy policy{.keep = 1, .keep_every = 0, .best = best_dir_};
+  if (keeps_checkpoints()) policy = {.keep = options.keep(), .keep_every = options.keep_every(), .best = best_dir_};
+  const auto kept = folders_.Prune(policy);
+  if (!kept.ok()) return observer_->OnMessage("old checkpoints stay: " + kept.status().text());
+  if (options.server_dir().empty()) return;
+  proto::Prune body;
+  for (const std::string& name : *kept) body.add_keep(name);
+  for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
+    calls_.Send(shard, MakeControl(proto::PRUNE, body), "prune checkpoints at " + membership_.NameOfShard(shard),
+                request_timeout_, [this](const Result<Message>& answer) {
+                  if (!answer.ok()) observer_->OnMessage("old checkpoints stay: " + answer.status().text());
+                });
+  }
+}
+
+// What an attempt left behind. A shard that still writes there will find no folder to end in.
+void Scheduler::Impl::RemoveCut() {
+  const Status removed = RemoveTree(coordinator_.plan().dir);
+  LOG_IF(WARNING, !removed.ok()) << removed.text();
+}
+
+// Training goes on without; whoever waits for this checkpoint decides what its absence means.
 void Scheduler::Impl::EndCheckpoint(Result<std::string> result) {
   checkpoint_ = std::move(result);
-  // Training goes on; whoever waits for this checkpoint decides what its absence means.
-  if (!checkpoint_.ok()) observer_->OnMessage("no checkpoint: " + checkpoint_.status().text());
+  if (checkpoint_.ok()) return schedule_.Succeeded();
+  schedule_.Failed(Clock::now());
+  observer_->OnCheckpointFailed(checkpoint_.status().text(), schedule_.failures());
 }
 
 // As manifests have it: relative to their checkpoint's parent where it can be.
@@ -165,8 +226,12 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
   proto::JobState state;
   state.set_epoch(epoch_);
   std::uint64_t clock = std::max(clock_, coordinator_.clock());
+  // What workers have reported may be more than the cut has, or less; those who have retired have reported all.
+  std::uint64_t rows = rows_ - epoch_rows_ + coordinator_.rows();
   for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
-    if (!coordinator_.marked().contains(worker)) clock = std::max(clock, clocks_.clock(worker));
+    if (coordinator_.marked().contains(worker)) continue;
+    clock = std::max(clock, clocks_.clock(worker));
+    rows += worker_rows_[worker];
   }
   state.set_clock(clock);
   if (queue_) {
@@ -174,7 +239,7 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
       *state.add_chunk() = std::move(position);
     }
   }
-  state.set_rows(rows_);
+  state.set_rows(rows);
   judge_.Save(&state);
   const bool is_best = !queue_ && judge_.best_epoch() > 0 && judge_.best_epoch() == weights_epoch_;
   state.set_best_checkpoint(is_best ? std::filesystem::path(coordinator_.plan().dir).filename().string()
@@ -185,13 +250,13 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
   return state;
 }
 
-proto::Manifest Scheduler::Impl::ManifestOfCut() const {
+Result<proto::Manifest> Scheduler::Impl::ManifestOfCut() const {
   proto::Manifest manifest;
-  manifest.set_version(1);
   manifest.set_job(ModelFingerprint(options_.job));
   manifest.set_job_name(options_.job.name());
   *manifest.mutable_model() = options_.model;
-  for (const proto::ShardFile& file : coordinator_.files()) *manifest.add_file() = file;
+  ASSIGN_OR_RETURN(const std::vector<proto::ShardFile> files, chain_.FilesWith(coordinator_.files()));
+  manifest.mutable_file()->Add(files.begin(), files.end());
   *manifest.mutable_state() = cut_state_;
   *manifest.mutable_statistics() = options_.statistics;
   manifest.set_job_text(options_.job_text);

@@ -37,7 +37,7 @@ std::string MetricName(proto::Evaluation::Metric metric, std::uint32_t at) {
 }
 
 EpochJudge::EpochJudge(const proto::Job& job, const proto::JobState& state)
-    : job_(job),
+    : job_(&job),
       best_epoch_(state.best_epoch()),
       epochs_without_gain_(state.epochs_without_gain()),
       plateau_epochs_(state.plateau_epochs()),
@@ -46,8 +46,8 @@ EpochJudge::EpochJudge(const proto::Job& job, const proto::JobState& state)
 }
 
 Verdict EpochJudge::Judge(std::uint32_t epoch, const Metrics& metrics) {
-  const proto::Evaluation::Metric metric = ChooseMetric(job_, metrics);
-  const auto found = metrics.find(MetricName(metric, job_.evaluation().at()));
+  const proto::Evaluation::Metric metric = ChooseMetric(*job_, metrics);
+  const auto found = metrics.find(MetricName(metric, job_->evaluation().at()));
   const bool known = found != metrics.end() && std::isfinite(found->second);
   Verdict verdict;
   verdict.best = known && (!best_ || (SmallerIsBetter(metric) ? found->second < *best_ : found->second > *best_));
@@ -59,13 +59,13 @@ Verdict EpochJudge::Judge(std::uint32_t epoch, const Metrics& metrics) {
   }
   ++epochs_without_gain_;
   ++plateau_epochs_;
-  const auto& rate = job_.train().learning_rate();
+  const auto& rate = job_->train().learning_rate();
   if (rate.plateau_factor() < 1 && plateau_epochs_ >= rate.plateau_patience()) {
     learning_rate_scale_ *= rate.plateau_factor();
     plateau_epochs_ = 0;
     verdict.slower = true;
   }
-  const std::uint32_t patience = job_.evaluation().patience();
+  const std::uint32_t patience = job_->evaluation().patience();
   verdict.stop = patience > 0 && epochs_without_gain_ >= patience;
   return verdict;
 }

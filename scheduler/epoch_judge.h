@@ -36,7 +36,7 @@ class EpochJudge {
   double learning_rate_scale() const { return learning_rate_scale_; }
 
  private:
-  const proto::Job& job_;
+  const proto::Job* job_;
   std::optional<double> best_;
   std::uint32_t best_epoch_ = 0;
   std::uint32_t epochs_without_gain_ = 0;

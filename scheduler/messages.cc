@@ -230,6 +230,7 @@ Status Scheduler::Impl::OnProgress(const Envelope& envelope) {
     stages_.Add(body.stage());
     rows_ += body.rows();
     epoch_rows_ += body.rows();
+    worker_rows_[worker] += body.rows();
     epoch_loss_ += body.loss_sum();
     clocks_.Report(worker, body.clock());
     if (body.rows() > 0) last_moved_ = Clock::now();
@@ -293,7 +294,7 @@ Status Scheduler::Impl::OnCutPosition(const Envelope& envelope) {
   if (body.late()) {
     coordinator_.Late(body.cut(), membership_.NameOf(header.role(), header.index()));
   } else if (queue_) {
-    coordinator_.Marked(body.cut(), header.index(), body.clock(), queue_->PartOfCut(header.index(), body));
+    coordinator_.Marked(body.cut(), header.index(), body.clock(), queue_->PartOfCut(header.index(), body), body.rows());
   }
   Reply(envelope, MakeReply(header));
   return {};
@@ -310,6 +311,7 @@ void Scheduler::Impl::ReportProgress(Deadline now) {
   report.rows = rows_;
   report.seconds = SecondsSoFar();
   report.bad_rows = bad_rows_.bad();
+  report.failed_checkpoints = schedule_.failures();
   const double done = ShareOfJob() - share_at_start_;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   if (done > 0) report.seconds_left = elapsed / done * (report.epochs - ShareOfJob());

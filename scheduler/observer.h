@@ -30,7 +30,8 @@ struct ProgressReport {
   std::uint64_t staleness = 0;          // the largest lately, clocks
   double seconds_left = 0;
   std::uint64_t bad_rows = 0;
-  std::vector<StageReport> stages;  // over the last seconds, in the order of the pipeline
+  std::uint32_t failed_checkpoints = 0;  // in a row, up to now
+  std::vector<StageReport> stages;       // over the last seconds, in the order of the pipeline
 };
 
 // Metric names are those of the metrics file: "auc", "log_loss", "accuracy", "calibration", "rmse", "hr@10", "ndcg@10",
@@ -75,6 +76,8 @@ class Observer {
   virtual void OnEpochEnd(const EpochReport& report) {}
   virtual void OnEvaluation(const EvaluationReport& report) {}
   virtual void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {}
+  // Training goes on; `failures` in a row now.
+  virtual void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) {}
   virtual void OnBadRow(const proto::BadRow& row) {}  // the first of each kind
   virtual void OnMessage(const std::string& text) {}  // worth a line: early stop, restored epoch, abandoned cut
   virtual void OnDone(const DoneReport& report) {}

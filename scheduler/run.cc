@@ -27,14 +27,6 @@ MembershipOptions MembersOf(const SchedulerOptions& options) {
           .heartbeat_timeout = Milliseconds(cluster.heartbeat_timeout())};
 }
 
-const proto::JobState& StateToGoOnFrom(const SchedulerOptions& options) {
-  const bool resume = options.mode == Mode::kTrain && !options.from_checkpoint.empty();
-  return resume ? options.manifest.state() : proto::JobState::default_instance();
-}
-
-// What a shard does on its disk, or a dead network, may take this many times as long as a plain request.
-constexpr int kLongRequest = 10;
-
 // Behind what a server whose tables have outgrown its memory says, which ends with what to do.
 constexpr char kThenResume[] = "; then go on by --resume";
 
@@ -60,9 +52,14 @@ Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* c
       clocks_(options_.workers),
       progress_log_(options_.workers),
       ended_(options_.workers),
+      worker_rows_(options_.workers),
       bad_rows_(options_.job.data().max_bad_fraction()),
-      judge_(options_.job, StateToGoOnFrom(options_)),
-      folders_(options_.checkpoint_dir) {}
+      judge_(options_.job, {}),
+      start_at_{.dir = options_.from_checkpoint, .manifest = options_.manifest},
+      folders_(options_.checkpoint_dir),
+      full_every_(keeps_checkpoints() ? options_.job.checkpoint().full_every() : 1),
+      chain_(full_every_),
+      schedule_(options_.job.checkpoint()) {}
 
 Result<std::string> Scheduler::Impl::Bind() {
   RETURN_IF_ERROR(mailbox_->Bind(options_.bind_endpoint));
@@ -85,7 +82,7 @@ Status Scheduler::Impl::RunJob() {
   RETURN_IF_ERROR(Assemble());
   observer_->OnStart(options_.servers, options_.workers);
   start_ = Clock::now();
-  if (!options_.from_checkpoint.empty()) RETURN_IF_ERROR(Load(options_.from_checkpoint));
+  RETURN_IF_ERROR(LoadStart());
   switch (options_.mode) {
     case Mode::kTrain:
       return Train();
@@ -137,41 +134,15 @@ Status Scheduler::Impl::CallAllShards(proto::Kind kind, const google::protobuf::
   return answers->error;
 }
 
-Status Scheduler::Impl::Load(const std::string& dir) {
-  proto::LoadCheckpoint body;
-  body.set_dir(dir);
-  return CallAllShards(proto::LOAD, &body, kLongRequest * request_timeout_).Annotate("restore checkpoint " + dir);
-}
-
 // ---- training ------------------------------------------------------------------------------------------------------
 
 Status Scheduler::Impl::Train() {
-  GoOnFrom(StateToGoOnFrom(options_));
+  GoOnFrom(start_at_.manifest.state());
+  schedule_.Start(rows_, Clock::now());
   training_ = true;
   share_at_start_ = ShareOfJob();
   while (epoch_ < options_.job.train().epochs() && !stop_early_) RETURN_IF_ERROR(TrainEpoch());
   return FinishTraining();
-}
-
-void Scheduler::Impl::GoOnFrom(const proto::JobState& state) {
-  epoch_ = state.epoch();
-  clock_ = state.clock();
-  rows_ = rows_at_checkpoint_ = state.rows();
-  earlier_seconds_ = state.seconds();
-  resumed_.assign(state.chunk().begin(), state.chunk().end());
-  weights_epoch_ = state.finished() && state.best_epoch() > 0 && options_.job.evaluation().restore_best()
-                       ? state.best_epoch()
-                       : epoch_;
-  if (!state.best_checkpoint().empty()) {
-    best_dir_ = JoinPath(JoinPath(options_.from_checkpoint, ".."), state.best_checkpoint());
-  }
-  // Between two epochs only: what has begun is trained to its end and judged.
-  const std::uint32_t patience = options_.job.evaluation().patience();
-  stop_early_ = resumed_.empty() && patience > 0 && state.epochs_without_gain() >= patience;
-  if (stop_early_ && epoch_ < options_.job.train().epochs()) {
-    observer_->OnMessage("had stopped early after epoch " + std::to_string(epoch_) +
-                         "; with a greater evaluation.patience it would go on");
-  }
 }
 
 Status Scheduler::Impl::TrainEpoch() {
@@ -181,7 +152,7 @@ Status Scheduler::Impl::TrainEpoch() {
   ReportProgress(Clock::now());
   epoch_open_ = false;
   clock_ = clocks_.greatest();
-  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
+  RETURN_IF_ERROR(Until([this] { return CutTaken(); }));
   RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
   const double seconds = std::chrono::duration<double>(Clock::now() - epoch_start_).count();
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
@@ -215,6 +186,7 @@ Status Scheduler::Impl::BeginEpoch() {
   for (std::uint32_t worker = 0; worker < options_.workers; ++worker) body.add_worker(worker);
   RETURN_IF_ERROR(CallAllShards(proto::START_EPOCH, &body, request_timeout_));
   epoch_rows_ = 0;
+  worker_rows_.assign(options_.workers, 0);
   epoch_loss_ = 0;
   ended_.assign(options_.workers, false);
   epoch_start_ = last_moved_ = Clock::now();
@@ -238,12 +210,18 @@ Status Scheduler::Impl::JudgeEpoch() {
   const std::uint32_t epoch = epoch_ + 1;
   const bool has_eval = chunks_->Has(proto::Chunk::EVAL);
   const bool tests = options_.job.evaluation().test_each_epoch() && chunks_->Has(proto::Chunk::TEST);
-  Verdict verdict;
+  std::vector<EvaluationReport> reports;
   for (const auto set : {proto::Chunk::EVAL, proto::Chunk::TEST}) {
     if (set == proto::Chunk::EVAL ? !has_eval : !tests) continue;
     ASSIGN_OR_RETURN(EvaluationReport report, Evaluate(set, epoch));
-    if (set == proto::Chunk::EVAL) eval_metrics_[epoch] = report.metrics;
-    if (set == proto::Chunk::EVAL || !has_eval) {
+    reports.push_back(std::move(report));
+  }
+  // A checkpoint that was asked for meanwhile has the epoch unjudged.
+  RETURN_IF_ERROR(Until([this] { return CutTaken(); }));
+  Verdict verdict;
+  for (EvaluationReport& report : reports) {
+    if (report.set == proto::Chunk::EVAL) eval_metrics_[epoch] = report.metrics;
+    if (report.set == proto::Chunk::EVAL || !has_eval) {
       verdict = judge_.Judge(epoch, report.metrics);
       report.best = verdict.best;
     }
@@ -265,11 +243,12 @@ Status Scheduler::Impl::JudgeEpoch() {
 
 // The best weights so far are needed again when a later epoch may be the last.
 Status Scheduler::Impl::SaveBest() {
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));  // one under way may be of the best before
   best_dir_.clear();
   const bool later = epoch_ < options_.job.train().epochs();
   if (!later || !options_.job.evaluation().restore_best() || options_.checkpoint_dir.empty()) return {};
   BeginCheckpoint(Purpose::kBest);
-  return Until([this] { return coordinator_.idle(); });
+  return Until([this] { return CutTaken(); });
 }
 
 Status Scheduler::Impl::FinishTraining() {
@@ -296,19 +275,6 @@ Status Scheduler::Impl::FinishTraining() {
   done.epochs = epoch_;
   done.best_epoch = judge_.best_epoch();
   Done(std::move(done));
-  return {};
-}
-
-Status Scheduler::Impl::RestoreBest() {
-  const std::uint32_t best = judge_.best_epoch();
-  if (!options_.job.evaluation().restore_best() || best == 0 || best == weights_epoch_) return {};
-  if (best_dir_.empty()) {
-    observer_->OnMessage("epoch " + std::to_string(best) + " was the best, but its weights were not kept");
-    return {};
-  }
-  RETURN_IF_ERROR(Load(best_dir_));
-  weights_epoch_ = best;
-  observer_->OnMessage("restored the weights of epoch " + std::to_string(best) + ", the best");
   return {};
 }
 

@@ -16,4 +16,6 @@ Status Scheduler::Run() { return impl_->Run(); }
 
 void Scheduler::RequestStop() { impl_->RequestStop(); }
 
+void Scheduler::RequestCheckpoint() { impl_->RequestCheckpoint(); }
+
 }  // namespace sherd

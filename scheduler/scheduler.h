@@ -11,6 +11,7 @@
 #include "net/mailbox.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"
+#include "proto/wire.pb.h"
 #include "scheduler/observer.h"
 
 namespace sherd {
@@ -33,6 +34,12 @@ class PredictionSink {
   virtual Status Finish() = 0;
 };
 
+// A checkpoint and what its manifest says.
+struct StartingPoint {
+  std::string dir;
+  proto::Manifest manifest;
+};
+
 struct SchedulerOptions {
   enum class Mode { kTrain, kEvaluate, kPredict };
   Mode mode = Mode::kTrain;
@@ -46,6 +53,10 @@ struct SchedulerOptions {
   // Folder of a checkpoint to begin from (resume, evaluate, predict) with its manifest; empty: from nothing.
   std::string from_checkpoint;
   proto::Manifest manifest;
+  // Those to begin from should the shards find that one damaged, in this order.
+  std::vector<StartingPoint> fallbacks;
+  // Parts of another model's checkpoint that a run without from_checkpoint begins with.
+  proto::LoadCheckpoint warm_start;
   // Where checkpoints go: the job's folder, or a private one that is removed at the end when the job keeps none.
   std::string checkpoint_dir;
   bool keep_checkpoints = true;
@@ -67,6 +78,8 @@ class Scheduler {
   // Ask for an orderly end with a checkpoint. Only counts, so that it never waits: async-signal-safe; called from any
   // thread.
   void RequestStop();
+  // Ask for a checkpoint, after which training goes on. As safe.
+  void RequestCheckpoint();
 
  private:
   class Impl;

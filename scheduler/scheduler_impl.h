@@ -9,8 +9,10 @@
 
 #include "models/metrics/quality.h"
 #include "scheduler/bad_rows.h"
+#include "scheduler/checkpoint_chain.h"
 #include "scheduler/checkpoint_coordinator.h"
 #include "scheduler/checkpoint_folders.h"
+#include "scheduler/checkpoint_schedule.h"
 #include "scheduler/chunk_queue.h"
 #include "scheduler/epoch_judge.h"
 #include "scheduler/evaluation.h"
@@ -26,7 +28,7 @@ namespace sherd {
 // The job's course (run.cc) reads from top to bottom and waits by Until(), which keeps the event loop (messages.cc)
 // going: heartbeats, tasks, progress and checkpoints (checkpointing.cc) are served whatever the course waits for. What
 // is decided is decided in the small classes of this folder; here are the messages between them and the world. Confined
-// to one thread but for RequestStop.
+// to one thread but for RequestStop and RequestCheckpoint.
 class Scheduler::Impl {
  public:
   Impl(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
@@ -35,6 +37,7 @@ class Scheduler::Impl {
   Result<std::string> Bind();
   Status Run();
   void RequestStop() { ++stop_requests_; }
+  void RequestCheckpoint() { ++checkpoint_requests_; }
 
  private:
   enum class Purpose { kPeriodic, kBest, kFinal, kStop };
@@ -42,9 +45,7 @@ class Scheduler::Impl {
   // ---- run.cc: the course of the job ----
   Status RunJob();
   Status Assemble();
-  Status Load(const std::string& dir);
   Status Train();
-  void GoOnFrom(const proto::JobState& state);
   Status TrainEpoch();
   Result<std::vector<proto::TableStatus>> DescribeTables();
   Status BeginEpoch();
@@ -52,7 +53,6 @@ class Scheduler::Impl {
   Status JudgeEpoch();
   Status SaveBest();
   Status FinishTraining();
-  Status RestoreBest();
   Status EvaluateOnly();
   Status Predict();
   Result<EvaluationReport> Evaluate(proto::Chunk::Set set, std::uint32_t epoch);
@@ -105,18 +105,30 @@ class Scheduler::Impl {
   void Reply(const Envelope& request, Message reply) { Send({request.from, std::move(reply)}); }
   void Send(Envelope envelope);
 
+  // ---- resuming.cc: what the shards are given to begin or end with ----
+  Status LoadStart();
+  Status Load(proto::LoadCheckpoint what);
+  Status LoadAll(const std::string& dir);
+  void GoOnFrom(const proto::JobState& state);
+  Status RestoreBest();
+
   // ---- checkpointing.cc ----
   bool keeps_checkpoints() const { return options_.keep_checkpoints && !options_.checkpoint_dir.empty(); }
-  bool CheckpointDue() const;
+  bool CheckpointDue(Deadline now) const;
+  void RefuseCheckpoints();
   void BeginCheckpoint(Purpose purpose);
+  bool CutTaken() const;
   Result<std::string> CheckpointAndWait(Purpose purpose);
   void BeginCut();
   void AwaitCut();
   void DriveCheckpoint(Deadline now);
   void CutAbandoned();
   void CutWritten();
+  Status WriteManifestOfCut(const std::string& dir);
+  void PruneCheckpoints();
+  void RemoveCut();
   proto::JobState StateOfCut() const;
-  proto::Manifest ManifestOfCut() const;
+  Result<proto::Manifest> ManifestOfCut() const;
   std::string NameOfBest() const;
   void EndCheckpoint(Result<std::string> result);
 
@@ -137,8 +149,8 @@ class Scheduler::Impl {
   Membership membership_;
   std::map<std::pair<proto::Role, std::uint32_t>, Envelope> registrations_;  // not yet answered
   bool welcomed_ = false;
-  std::atomic<int> stop_requests_{0};
-  int stops_heeded_ = 0;
+  std::atomic<int> stop_requests_{0}, checkpoint_requests_{0};
+  int stops_heeded_ = 0, checkpoints_heeded_ = 0;
   bool stopping_ = false;
   std::string verdict_;
   std::string full_;                        // which server has no memory left for its tables: why the job stops
@@ -159,6 +171,7 @@ class Scheduler::Impl {
   bool stop_early_ = false;
   std::uint32_t epoch_ = 0, weights_epoch_ = 0;
   std::uint64_t clock_ = 0, rows_ = 0, epoch_rows_ = 0;
+  std::vector<std::uint64_t> worker_rows_;  // by worker: of epoch_rows_
   double epoch_loss_ = 0;
   double earlier_seconds_ = 0, share_at_start_ = 0;
   Deadline start_, epoch_start_;
@@ -175,14 +188,17 @@ class Scheduler::Impl {
   std::map<std::uint32_t, Metrics> eval_metrics_;  // by epoch, from 1
 
   // Checkpoints.
+  StartingPoint start_at_;  // what the run begins from; nothing: an empty folder's name
   CheckpointCoordinator coordinator_;
   CheckpointFolders folders_;
+  const std::uint32_t full_every_;
+  CheckpointChain chain_;
+  CheckpointSchedule schedule_;
   Purpose purpose_ = Purpose::kPeriodic;
   std::uint32_t last_cut_ = 0, attempts_ = 0;
   bool awaiting_files_ = false;
   Deadline checkpoint_start_;
   proto::JobState cut_state_;
-  std::uint64_t rows_at_checkpoint_ = 0;
   std::string best_dir_;
   Result<std::string> checkpoint_ = std::string();  // the folder of the last one, or why there is none
 };

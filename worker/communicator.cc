@@ -128,20 +128,21 @@ void Communicator::AnswerCut() {
     if (late_cut_ == command->cut() && late_clock_ == command->cut_clock()) return;
     late_cut_ = command->cut();
     late_clock_ = command->cut_clock();
-    SendCutPosition(*command, clock, true);
+    SendCutPosition(*command, stand, true);
     return;
   }
   // Without work the clock asked for may never come.
   if (clock < command->cut_clock() && !(stand.idle && command->cut_any_clock())) return;
   answered_cut_ = command->cut();
   client_.Mark(command->cut(), stand.epoch, clock);
-  SendCutPosition(*command, clock, false);
+  SendCutPosition(*command, stand, false);
 }
 
-void Communicator::SendCutPosition(const proto::Command& command, std::uint64_t clock, bool late) {
+void Communicator::SendCutPosition(const proto::Command& command, const TrainingReport::Stand& stand, bool late) {
   proto::CutPosition position;
   position.set_cut(command.cut());
-  position.set_clock(clock);
+  position.set_clock(stand.next_clock);
+  position.set_rows(stand.pushed_rows);
   if (late) {
     position.set_late(true);
   } else {

@@ -41,7 +41,7 @@ class Communicator {
   void PassOnPulled();
   void SettleAcknowledged();
   void AnswerCut();
-  void SendCutPosition(const proto::Command& command, std::uint64_t clock, bool late);
+  void SendCutPosition(const proto::Command& command, const TrainingReport::Stand& stand, bool late);
   std::size_t MaxInFlight() const;
   StageClock::State WhatItWaitsFor() const;
 

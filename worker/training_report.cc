@@ -31,7 +31,10 @@ void TrainingReport::Pushed(const Work& work) {
   const auto place = chunks_.find(work.task->chunk().id());
   CHECK(place != chunks_.end());
   Position& position = place->second;
-  if (work.has_rows()) position.pushed = work.minibatch.index + 1;
+  if (work.has_rows()) {
+    position.pushed = work.minibatch.index + 1;
+    stand_.pushed_rows += work.minibatch.rows;
+  }
   if (work.ends_chunk && !std::exchange(position.pushed_done, true)) --open_chunks_;
   stand_.idle = open_chunks_ == 0;
 }

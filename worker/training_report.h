@@ -31,6 +31,7 @@ class TrainingReport {
     std::uint32_t epoch = 0;
     std::uint64_t next_clock = 0;    // of the next push
     std::uint64_t acknowledged = 0;  // clocks that every shard has acknowledged
+    std::uint64_t pushed_rows = 0;   // in this epoch
   };
   Stand stand() const;
 

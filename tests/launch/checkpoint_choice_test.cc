@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include "base/file.h"
 #include "base/job_file.h"
+#include "base/manifest.h"
+#include "launch/temporary_dir.h"
 
 namespace sherd {
 namespace {
@@ -82,6 +85,37 @@ TEST(CheckSamePositions, AJobThatCanNotBeReadIsNoReasonBetweenEpochs) {
   EXPECT_THAT(CheckSamePositions(manifest, Job(), "c").text(), HasSubstr("stands inside epoch 3"));
   manifest.mutable_state()->clear_chunk();
   EXPECT_TRUE(CheckSamePositions(manifest, Job(), "c").ok());
+}
+
+TEST(ChooseCheckpoint, TheNewestWholeOneAndThoseBefore) {
+  const auto dir = TemporaryDir::Make().value();
+  for (const std::string name : {"checkpoint-000009", "checkpoint-000010", "checkpoint-000011", "checkpoint-000012"}) {
+    ASSERT_TRUE(MakeDirectory(JoinPath(dir->path(), name)).ok());
+    proto::Manifest manifest = Between();
+    if (name.ends_with("11")) manifest.add_file()->set_name("lost");
+    if (name.ends_with("12")) continue;
+    ASSERT_TRUE(WriteManifest(JoinPath(dir->path(), name), manifest).ok());
+  }
+  const CheckpointChoice choice = ChooseCheckpoint(dir->path());
+  EXPECT_EQ(choice.dir, JoinPath(dir->path(), "checkpoint-000010"));
+  ASSERT_EQ(choice.before.size(), 1u);
+  EXPECT_EQ(choice.before[0].dir, JoinPath(dir->path(), "checkpoint-000009"));
+  ASSERT_EQ(choice.passed_over.size(), 2u);
+  EXPECT_THAT(choice.passed_over[0], HasSubstr("checkpoint-000012/manifest: no such file"));
+  EXPECT_THAT(choice.passed_over[1], HasSubstr("lost: no such file"));
+  EXPECT_EQ(ChooseCheckpoint(dir->path() + "/nowhere").dir, "");
+}
+
+TEST(TrainingDifferences, NamesWhatMayDifferOnceTheModelIsTheSame) {
+  proto::Job there = Job(), here = Job();
+  here.mutable_train()->set_epochs(9);
+  here.mutable_model()->mutable_dense_optimizer()->mutable_adam()->set_learning_rate(0.5);
+  here.mutable_cluster()->set_servers(7);
+  there.mutable_model()->mutable_dense_optimizer()->mutable_adam();
+  EXPECT_THAT(TrainingDifferences(there, here),
+              testing::UnorderedElementsAre("model.dense_optimizer.adam.learning_rate: default there, 0.5 here",
+                                            "train.epochs: default there, 9 here"));
+  EXPECT_THAT(TrainingDifferences(here, here), testing::IsEmpty());
 }
 
 }  // namespace

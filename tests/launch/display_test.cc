@@ -124,6 +124,30 @@ TEST(ProgressDisplay, ShowsWhatAPersonWantsToKnow) {
   EXPECT_THAT(ProgressLine(unknown), Not(HasSubstr("left")));
 }
 
+TEST(ProgressDisplay, MissingCheckpointsStandOnTheLineUntilOneIsThere) {
+  ProgressReport failing = kReport;
+  failing.failed_checkpoints = 2;
+  EXPECT_THAT(ProgressLine(failing), HasSubstr("stale 2  NO CHECKPOINT (2 failed)  1:05 left"));
+  EXPECT_THAT(ProgressLine(kReport), Not(HasSubstr("CHECKPOINT")));
+}
+
+TEST(MetricsWriter, AFailedCheckpointIsAnEvent) {
+  const auto dir = TemporaryDir::Make().value();
+  const std::string path = JoinPath(dir->path(), "m.jsonl");
+  auto writer = MetricsWriter::Create(path).value();
+  writer->OnCheckpointFailed("write shard-0: No space left on device", 3);
+  ProgressReport failing = kReport;
+  failing.failed_checkpoints = 3;
+  writer->OnProgress(failing);
+  const auto lines = Lines(ReadFile(path).value());
+  ASSERT_EQ(lines.size(), 2u);
+  const auto event = Parse(lines[0]);
+  EXPECT_EQ(event.fields().at("event").string_value(), "checkpoint_failed");
+  EXPECT_EQ(event.fields().at("reason").string_value(), "write shard-0: No space left on device");
+  EXPECT_EQ(event.fields().at("failures").number_value(), 3);
+  EXPECT_EQ(Parse(lines[1]).fields().at("failed_checkpoints").number_value(), 3);
+}
+
 const std::vector<StageReport> kStages = {
     {.name = "read", .threads = 1, .worked = 0.2, .waited_for_input = 0.05, .waited_for_output = 0.75, .cpu = 0.1},
     {.name = "compute", .threads = 2, .worked = 0.97, .waited_for_input = 0.03, .waited_for_output = 0, .cpu = 0.9}};

@@ -107,6 +107,43 @@ TEST_F(LoadJobTest, ProblemsOfFileAndFlagsComeTogether) {
   EXPECT_THAT(status.text(), HasSubstr("--batch_size: 0 is outside"));
 }
 
+TEST_F(LoadJobTest, CheckpointsNeedAFolderForTheirManifests) {
+  JobRequest request = Request(std::string(kJob) + " checkpoint { every_minutes: 1 }");
+  request.flags = {{"checkpoint_every_rows", "5"}, {"checkpoint_server_dir", "local"}};
+  const Status status = LoadJob(request, 0).status();
+  for (const char* part : {"checkpoint.every_minutes: there is no checkpoint.dir", "checkpoint.every_rows: there is no",
+                           "checkpoint.server_dir: there is no checkpoint.dir for the manifests"}) {
+    EXPECT_THAT(status.text(), HasSubstr(part));
+  }
+  request.flags = {{"checkpoint_server_dir", "local"}, {"checkpoint_dir", "c"}, {"checkpoint_compression", "zstd"}};
+  const auto loaded = LoadJob(request, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().text();
+  EXPECT_EQ(loaded->job.checkpoint().server_dir(), AbsolutePath("local"));
+  EXPECT_EQ(loaded->job.checkpoint().compression(), proto::Checkpoint::ZSTD);
+}
+
+// What the shards find damaged is passed over for those that the job could resume too.
+TEST_F(LoadJobTest, OlderCheckpointsOfTheSameModelAreWhatAResumedJobFallsBackOn) {
+  JobRequest request = Request(std::string(kJob) + " checkpoint { dir: \"" + dir_->path() + "/c\" }");
+  request.resume = true;
+  proto::Manifest manifest;
+  manifest.set_seed(1);
+  for (const int number : {1, 2, 3, 4}) {
+    proto::Job job = Job();
+    if (number == 2) job.mutable_model()->set_name("fm");
+    manifest.set_job(ModelFingerprint(job));
+    manifest.set_seed(number == 1 ? 7 : 1);
+    const std::string folder = dir_->path() + "/c/checkpoint-00000" + std::to_string(number);
+    ASSERT_TRUE(MakeDirectory(folder).ok());
+    ASSERT_TRUE(WriteManifest(folder, manifest).ok());
+  }
+  const auto loaded = LoadJob(request, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().text();
+  EXPECT_EQ(loaded->from_checkpoint, dir_->path() + "/c/checkpoint-000004");
+  ASSERT_EQ(loaded->fallbacks.size(), 1u);  // another model and another seed are none
+  EXPECT_EQ(loaded->fallbacks[0].dir, dir_->path() + "/c/checkpoint-000003");
+}
+
 TEST_F(LoadJobTest, AnEmptyInputPathIsRefused) {
   JobRequest request = Request(kJob);
   request.command = Command::kPredict;

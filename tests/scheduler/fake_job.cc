@@ -61,6 +61,7 @@ Result<std::vector<proto::Chunk>> FakeJob::Chunks(proto::Chunk::Set set, std::ui
 
 void FakeJob::OnProgress(const ProgressReport& report) {
   record.Add("progress", std::to_string(report.rows));
+  most_failed = std::max(most_failed, report.failed_checkpoints);
   if (on_progress) on_progress();
 }
 
@@ -72,7 +73,10 @@ void FakeJob::OnEpochEnd(const EpochReport& report) {
 
 void FakeJob::OnEvaluation(const EvaluationReport& report) { evaluations.push_back(report); }
 
-void FakeJob::OnCheckpoint(const std::string& dir, std::uint64_t, double) { record.Add("checkpoint", dir); }
+void FakeJob::OnCheckpoint(const std::string& dir, std::uint64_t, double) {
+  record.Add("checkpoint", dir);
+  if (on_checkpoint) on_checkpoint(dir);
+}
 
 Status FakeJob::Write(std::span<const float> values) {
   predictions.insert(predictions.end(), values.begin(), values.end());
@@ -117,6 +121,20 @@ void FakeJob::Beat(std::uint32_t server, const proto::Heartbeat& beat) {
   beats_[server] = beat;
 }
 
+// As a shard does with the cut that is open, a file of four bytes.
+Result<proto::ShardFile> FakeJob::WriteFile(std::uint32_t shard) {
+  if (failing_writes-- > 0) return Status(ErrorCode::kIo, "disk full");
+  const proto::OpenCut& cut = cuts_[shard];
+  proto::ShardFile file;
+  file.set_name("shard-" + std::to_string(shard));
+  file.set_bytes(4);
+  file.set_delta(deltas && cut.since_cut() > 0 && written_[shard] == cut.since_cut());
+  record.Add(file.name(), file.delta() ? "delta" : "full");
+  RETURN_IF_ERROR(WriteFileAtomically(JoinPath(cut.dir(), file.name()), "rows"));
+  written_[shard] = cut.cut();
+  return file;
+}
+
 void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
   const std::string name = "shard " + std::to_string(shard);
   while (!over_) {
@@ -133,14 +151,19 @@ void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
       version_ = static_cast<int>(start.epoch()) + 1;
     } else if (header.kind() == proto::OPEN_CUT && ParseBody(envelope->message, &cut).ok()) {
       version_of_[cut.dir()] = version_;
+      cuts_[shard] = cut;
       record.Add(name, "cut");
     } else if (header.kind() == proto::AWAIT_CUT) {
-      proto::ShardFile file;
-      file.set_name("shard-" + std::to_string(shard));
-      reply = failing_writes-- > 0 ? MakeReply(header, proto::FAILED, "disk full") : MakeReply(header, file);
+      const Result<proto::ShardFile> file = WriteFile(shard);
+      reply = file.ok() ? MakeReply(header, *file) : MakeReply(header, proto::FAILED, file.status().text());
     } else if (header.kind() == proto::LOAD && ParseBody(envelope->message, &load).ok()) {
       if (version_of_.contains(load.dir())) version_ = version_of_[load.dir()];
       record.Add(name, "load " + load.dir());
+      for (const proto::LoadPart& part : load.part()) record.Add(name, "load " + part.name() + " from " + part.from());
+      written_.clear();
+      if (damaged.contains(load.dir())) reply = MakeReply(header, proto::FAILED, "shard-0: block 3: checksum");
+    } else if (header.kind() == proto::PRUNE) {
+      record.Add(name, "prune");
     } else if (header.kind() == proto::SHARD_STATUS) {
       reply = MakeReply(header, shard_status);
     } else if (header.kind() == proto::STOP) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,12 +59,15 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   // Called on the scheduler's thread.
   std::function<void()> on_progress;
   std::function<void(const std::string& text)> on_message;
+  std::function<void(const std::string& dir)> on_checkpoint;
 
   SchedulerOptions options;
   std::vector<WorkerScript> scripts;  // by worker
   std::uint64_t train_chunks = 6, eval_chunks = 0, test_chunks = 0;
   std::map<int, int> accuracy;         // tenths by version; others: 5
   std::atomic<int> failing_writes{0};  // so many shard files can not be written
+  bool deltas = false;                 // do the shards write them, when they are asked to?
+  std::set<std::string> damaged;       // folders that no shard can load
 
   proto::ShardStatus shard_status;  // of every shard
   // What a server says of itself from now on; may be called while the job runs.
@@ -71,6 +75,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
 
   Record record;
   std::vector<proto::TableStatus> tables;  // at the end of the last epoch
+  std::uint32_t most_failed = 0;           // checkpoints in a row, as progress reports have it
   DoneReport done;
   Scheduler* scheduler = nullptr;  // while running
   std::vector<float> predictions;
@@ -84,6 +89,9 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   void OnEpochEnd(const EpochReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
+  void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override {
+    OnMessage("no checkpoint: " + reason + ", " + std::to_string(failures) + " in a row");
+  }
   void OnBadRow(const proto::BadRow& row) override { record.Add("bad row", row.where() + " " + row.reason()); }
   void OnMessage(const std::string& text) override {
     record.Add("message", text);
@@ -99,6 +107,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
  private:
   friend class FakeWorker;
   std::uint64_t Count(proto::Chunk::Set set) const;
+  Result<proto::ShardFile> WriteFile(std::uint32_t shard);
   void RunShard(std::uint32_t shard, Mailbox* mailbox);
   void RunServer(std::uint32_t server);
   proto::Heartbeat BeatOf(std::uint32_t server);
@@ -111,6 +120,8 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::map<std::uint32_t, proto::Heartbeat> beats_;  // by server
   int version_ = 0;                                  // of the weights
   std::map<std::string, int> version_of_;            // a checkpoint's folder
+  std::map<std::uint32_t, proto::OpenCut> cuts_;     // by shard: the one that is open …
+  std::map<std::uint32_t, std::uint32_t> written_;   // … and the number of the last one that is on disk
 };
 
 }  // namespace sherd

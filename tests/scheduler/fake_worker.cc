@@ -86,6 +86,7 @@ bool FakeWorker::DoTasks() {
   if (task.kind() == proto::Task::TRAIN || task.kind() == proto::Task::END_EPOCH) {
     if (retired_ || clock_ < task.start_clock()) {
       positions_.clear();
+      rows_ = 0;
       clock_ = task.start_clock();
     }
     retired_ = task.kind() == proto::Task::END_EPOCH;
@@ -110,6 +111,7 @@ void FakeWorker::Train(const proto::Task& task) {
     proto::Progress progress;
     progress.set_clock(clock_);
     progress.set_rows(kRows);
+    rows_ += kRows;
     progress.set_loss_sum(0.5 * kRows);
     progress.set_read_rows(kRows + script_.bad_rows);
     progress.set_bad_rows(script_.bad_rows);
@@ -134,6 +136,7 @@ void FakeWorker::Obey(const proto::Command& command) {
   proto::CutPosition body;
   body.set_cut(command.cut());
   body.set_clock(clock_);
+  body.set_rows(rows_);
   body.set_late(late_cuts_ > 0);
   if (late_cuts_ > 0) --late_cuts_;
   for (const auto& [id, position] : positions_) *body.add_position() = position;

@@ -1,12 +1,7 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 
-#include "base/file.h"
-#include "base/manifest.h"
-#include "scheduler/checkpoint_folders.h"
 #include "scheduler/epoch_judge.h"
 
 namespace sherd {
@@ -91,75 +86,6 @@ TEST(EpochJudge, GoesOnFromItsState) {
     }
     EXPECT_EQ(straight.learning_rate_scale(), resumed->learning_rate_scale());
   }
-}
-
-class CheckpointFoldersTest : public testing::Test {
- protected:
-  void SetUp() override {
-    // Each test its own: they run side by side.
-    dir_ = testing::TempDir() + "/folders-" + testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
-           std::to_string(getpid());
-    ASSERT_TRUE(RemoveTree(dir_).ok());
-  }
-  std::string Valid(CheckpointFolders* folders) {
-    std::string folder = *folders->MakeNext();
-    proto::Manifest manifest;
-    manifest.set_version(1);
-    EXPECT_TRUE(WriteManifest(folder, manifest).ok());
-    return folder;
-  }
-  std::string dir_;
-};
-
-TEST_F(CheckpointFoldersTest, KeepsTheNewestAndTheBest) {
-  CheckpointFolders folders(dir_);
-  const std::string best = Valid(&folders), old = Valid(&folders), torn = *folders.MakeNext();
-  const std::string b = Valid(&folders), a = Valid(&folders);
-  ASSERT_TRUE(folders.Prune(2, JoinPath(a, "../") + best.substr(best.rfind('/') + 1)).ok());
-  EXPECT_TRUE(ReadManifest(best).ok());
-  EXPECT_FALSE(ReadManifest(old).ok());
-  EXPECT_TRUE(ReadManifest(b).ok());
-  EXPECT_TRUE(ReadManifest(a).ok());
-  EXPECT_EQ(RemoveTree(torn).ok(), true);
-  EXPECT_EQ(*NewestCheckpoint(dir_), a);
-}
-
-TEST_F(CheckpointFoldersTest, WhatCanNotBeReadNowStays) {
-  CheckpointFolders folders(dir_);
-  const std::string best = Valid(&folders), unreadable = Valid(&folders), torn = *folders.MakeNext();
-  for (const std::string& folder : {best, unreadable}) {
-    ASSERT_TRUE(WriteFileAtomically(JoinPath(folder, "manifest"), "of another version").ok());
-  }
-  const std::string old = Valid(&folders), newest = Valid(&folders), begun = *folders.MakeNext();
-  ASSERT_TRUE(folders.Prune(1, best).ok());
-  for (const std::string& folder : {best, unreadable, newest, begun}) {
-    EXPECT_TRUE(std::filesystem::exists(folder)) << folder;
-  }
-  for (const std::string& folder : {torn, old}) EXPECT_FALSE(std::filesystem::exists(folder)) << folder;
-}
-
-TEST_F(CheckpointFoldersTest, WithoutAValidOneNothingGoes) {
-  CheckpointFolders folders(dir_);
-  const std::string begun = *folders.MakeNext();
-  ASSERT_TRUE(folders.Prune(1, "").ok());
-  EXPECT_TRUE(std::filesystem::exists(begun));
-}
-
-TEST_F(CheckpointFoldersTest, NumbersAreNeverUsedTwice) {
-  CheckpointFolders folders(dir_);
-  const std::string first = Valid(&folders);
-  ASSERT_TRUE(folders.Prune(1, "").ok());
-  const std::string second = Valid(&folders);
-  CheckpointFolders later(dir_);  // another run
-  EXPECT_GT(*later.MakeNext(), second);
-}
-
-TEST_F(CheckpointFoldersTest, TheNewestValidOneWins) {
-  EXPECT_EQ(NewestCheckpoint(dir_).status().code(), ErrorCode::kNotFound);
-  CheckpointFolders folders(dir_);
-  const std::string valid = Valid(&folders);
-  const std::string torn = *folders.MakeNext();
-  EXPECT_EQ(*NewestCheckpoint(dir_), valid);
 }
 
 }  // namespace

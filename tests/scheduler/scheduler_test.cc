@@ -257,7 +257,10 @@ TEST(Scheduler, ResumesWhereItWasStopped) {
     FakeJob job(1, 2);
     job.train_chunks = 300;
     job.options.job.mutable_train()->set_consistency(consistency);
-    job.on_progress = [&] { job.scheduler->RequestStop(); };
+    bool asked = false;  // a second request would end it at once
+    job.on_progress = [&] {
+      if (!std::exchange(asked, true)) job.scheduler->RequestStop();
+    };
     const Status stopped = job.Run();
     ASSERT_EQ(stopped.code(), ErrorCode::kStopped) << stopped.text();
     ASSERT_THAT(stopped.text(), HasSubstr("checkpoint: "));
