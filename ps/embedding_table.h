@@ -70,6 +70,15 @@ class EmbeddingTable {
   Status Restore(Key key, const std::byte* row);
   Status RestoreCandidate(Key key, std::uint32_t sightings);
 
+  // Many at once, whatever the keys were before; quickest by ascending Mix(key). Limits of rows a slot hold again after
+  // FinishRestore. BadData: a candidate that can not be. table_restore.cc.
+  Status RestoreRows(std::span<const Key> keys, const std::byte* rows);
+  Status RestoreCandidates(std::span<const Key> keys, std::span<const std::uint32_t> sightings);
+  void Delete(std::span<const Key> keys);  // those that there are
+  void FinishRestore() { KeepSlotLimits(); }
+  // Of an empty table: so many keys will come.
+  void Reserve(std::uint64_t keys);
+
   // All of a slot by ascending Mix(key). Rows are [row_bytes], valid until the table changes or is read again.
   struct SlotContents {
     std::vector<std::pair<Key, const std::byte*>> rows;

@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "ps/checkpoint_reader.h"
+#include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_writer.h"
 
 namespace sherd {
