@@ -31,6 +31,7 @@ void EmbeddingTable::Reserve(std::uint64_t keys) {
 }
 
 Status EmbeddingTable::RestoreRows(std::span<const Key> keys, const std::byte* rows) {
+  CHECK(!changes_.active());
   const std::size_t most = budget_ == 0 ? kPart : kFew;
   const std::size_t row_bytes = layout_.row_bytes(), weight_bytes = layout_.state_offset();
   for (std::size_t first = 0; first < keys.size(); first += most) {
