@@ -177,6 +177,11 @@ Result<std::unique_ptr<FileReader>> FileReader::Open(const std::string& path) {
 
 FileReader::~FileReader() { close(descriptor_); }
 
+// By the descriptor: another file may have the name by now.
+int FileReader::OpenDirect() const {
+  return open(("/proc/self/fd/" + std::to_string(descriptor_)).c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+}
+
 Status FileReader::ReadAt(std::uint64_t offset, std::span<std::byte> bytes) const {
   while (!bytes.empty()) {
     const ssize_t n = pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,22 +11,16 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "proto/checkpoint.pb.h"
+#include "ps/row_layout.h"
 #include "ps/shard_file_reader.h"
-#include "ps/shard_store.h"
 
 namespace sherd {
-
-// Fills a shard from the checkpoint in `dir`, whatever number of shards wrote it: what the shard held is dropped, and
-// of the files only the slots that it owns are read. Tables and tensors are found by name and must have the same
-// segments, sizes and state. After an error the shard holds nothing that may be served. NotFound, BadData, and Io name
-// the file, and the block and the slot where it is one of these.
-Status LoadShard(const std::string& dir, ShardStore* store);
 
 // What a checkpoint holds of one slot.
 struct CheckpointSlot {
   struct Table {
-    std::vector<Key> keys, candidates;
-    std::vector<std::byte> rows;  // [keys, row bytes]
+    std::vector<Key> keys, candidates;  // each by ascending Mix(key)
+    std::vector<std::byte> rows;        // [keys, row bytes]
     std::vector<std::uint32_t> sightings;
   };
   struct Dense {
@@ -33,10 +28,11 @@ struct CheckpointSlot {
     std::vector<float> values;  // weights, then state
   };
   std::vector<Table> tables;  // as the model has them
-  std::vector<Dense> dense;
+  std::vector<Dense> dense;   // by tensor, then first
 };
 
-// A whole checkpoint, all its files as one, for tools and tests. Thread-compatible.
+// A whole checkpoint as one, for tools and tests: the files of all shards, and each full one with the deltas since, as
+// if they were a single full one. One slot is in memory at a time, and 64 MB of buffers. Thread-compatible.
 class CheckpointReader {
  public:
   // A row is its weights and then its optimizer state.
@@ -44,25 +40,41 @@ class CheckpointReader {
   using DenseFunction = std::function<Status(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
                                              std::span<const float> values)>;
 
+  // Every file of the manifest is opened and must be the one that it describes.
   static Result<std::unique_ptr<CheckpointReader>> Open(const std::string& dir);
 
   const proto::Manifest& manifest() const { return manifest_; }
   // As the files have it.
-  const proto::ModelSpec& model() const;
+  const proto::ModelSpec& model() const { return files_.front()->model(); }
+  const RowLayout& layout(std::uint32_t table) const { return layouts_[table]; }
+  // In the manifest's order.
+  std::span<const std::unique_ptr<ShardFileReader>> files() const { return files_; }
 
-  Status ReadSlot(Slot slot, CheckpointSlot* contents);
-  // The rows of a table by ascending slot and, within one, ascending key: the same sequence for equal contents, however
-  // many shards wrote them.
+  // All slots in order, with every byte of every file and its checksums: rows and candidates by ascending Mix(key), in
+  // blocks of any size, none deleted. The same sequence for equal contents, however many shards wrote them.
+  Status ForEachSlot(ShardFileVisitor* visitor);
+  // The rows of a table, in that order.
   Status ForEachRow(std::uint32_t table, const RowFunction& function);
   // By ascending slot, then block.
   Status ForEachDenseBlock(const DenseFunction& function);
 
+  Status ReadSlot(Slot slot, CheckpointSlot* contents);
+
+  struct KeyContents {
+    std::vector<std::byte> row;   // empty: there is none
+    std::uint32_t sightings = 0;  // of a candidate
+  };
+  // Reads the key's slot of the files that have it.
+  Result<KeyContents> Find(std::uint32_t table, Key key);
+
  private:
   explicit CheckpointReader(proto::Manifest manifest) : manifest_(std::move(manifest)) {}
-  Status ForEachSlot(ShardFileVisitor* visitor);
+  // In reading order.
+  std::vector<ShardFileReader*> FilesOf(Slot slot) const;
 
   const proto::Manifest manifest_;
-  std::vector<std::unique_ptr<ShardFileReader>> files_;  // by first slot; together they cover all slots
+  std::vector<std::unique_ptr<ShardFileReader>> files_;
+  std::vector<RowLayout> layouts_;
 };
 
 }  // namespace sherd

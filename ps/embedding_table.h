@@ -71,6 +71,15 @@ class EmbeddingTable {
   Status Restore(Key key, const std::byte* row);
   Status RestoreCandidate(Key key, std::uint32_t sightings);
 
+  // Many at once, whatever the keys were before; quickest by ascending Mix(key). Limits of rows a slot hold again after
+  // FinishRestore. BadData: a candidate that can not be. table_restore.cc.
+  Status RestoreRows(std::span<const Key> keys, const std::byte* rows);
+  Status RestoreCandidates(std::span<const Key> keys, std::span<const std::uint32_t> sightings);
+  void Delete(std::span<const Key> keys);  // those that there are
+  void FinishRestore() { KeepSlotLimits(); }
+  // Of an empty table: so many keys will come.
+  void Reserve(std::uint64_t keys);
+
   // The moment of a cut: from now on ReadCut gives what the table holds at it, however it goes on changing; of a delta,
   // what has changed since the last cut. That needs changes to have been tracked since, and not too many of them.
   bool can_delta() const { return changes_.can_delta(); }

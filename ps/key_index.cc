@@ -91,6 +91,13 @@ std::uint64_t KeyIndex::BytesOf(std::uint64_t entries) {
   return (buckets + kSpare + buckets / 256) * sizeof(Bucket);
 }
 
+void KeyIndex::Reserve(std::uint64_t entries) {
+  CHECK(size_ == 0 && frontier_ == 0);
+  std::uint64_t buckets = homes_;
+  while (entries > LimitOf(buckets, kEntries)) buckets = NextSize(buckets);
+  SetBuckets(buckets);
+}
+
 std::uint32_t* KeyIndex::Insert(Key key, std::uint64_t hash, std::uint32_t value) {
   if (size_ >= limit_) StartGrowth();
   if (frontier_ != 0 && (owed_moves_ += kMovesPerInsert) >= kMovesAtOnce) {

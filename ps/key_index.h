@@ -57,6 +57,8 @@ class KeyIndex {
     __builtin_prefetch(home, 1);
     __builtin_prefetch(home + 1, 1);
   }
+  // Of an empty index: makes room for so many entries, as it would have after their insertion.
+  void Reserve(std::uint64_t entries);
   // Adds a key that has no value yet.
   std::uint32_t* Insert(Key key, std::uint64_t hash, std::uint32_t value);
   // Deletes a key that has one.

@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "base/host_name.h"
-#include "ps/checkpoint_reader.h"
+#include "ps/checkpoint_loader.h"
 #include "ps/local_checkpoints.h"
 #include "ps/shard.h"
 #include "ps/warm_start.h"

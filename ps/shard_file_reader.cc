@@ -86,11 +86,14 @@ Status ShardFileReader::ReadHeader() {
   if (!matches) return bad("checksum does not match");
   if (header.first_slot > header.end_slot || header.end_slot > kSlots) return bad("slots are out of range");
   if (header.delta > 1) return bad("neither full nor a delta");
-  blocks_begin_ = header_bytes + std::uint64_t{header.spec_bytes};
+  blocks_begin_ = read_end_ = header_bytes + std::uint64_t{header.spec_bytes};
   if (blocks_begin_ + sizeof(OldFileFooter) > file_->size()) return bad("the file is cut off");
   std::string spec(header.spec_bytes, '\0');
   RETURN_IF_ERROR(file_->ReadAt(header_bytes, std::as_writable_bytes(std::span(spec))));
   if (header.spec_crc != Crc32c(std::as_bytes(std::span(spec)))) return bad("checksum of the model does not match");
+  std::string text(header_bytes, '\0');
+  RETURN_IF_ERROR(file_->ReadAt(0, std::as_writable_bytes(std::span(text))));
+  read_crc_ = Crc32cOfBoth(Crc32c(std::as_bytes(std::span(text))), header.spec_crc, spec.size());
   if (!model_.ParseFromString(spec)) return bad("the model can not be read");
   first_slot_ = header.first_slot;
   delta_ = header.delta == 1;
@@ -108,6 +111,7 @@ Status ShardFileReader::ReadFooter() {
       return bad("missing, the file is cut off");
     if (!ChecksumMatches(*footer)) return bad("checksum does not match");
     rows_ = footer->rows;
+    end_crc_ = Crc32cOfBoth(footer->index_crc, Crc32c(BytesOf(*footer)), sizeof(*footer));
     return ReadIndex(footer->index_offset, file_->size() - sizeof(*footer), footer->index_crc);
   };
   if (version_ < 3) {
@@ -139,6 +143,23 @@ Status ShardFileReader::ReadIndex(std::uint64_t offset, std::uint64_t end, std::
   return {};
 }
 
+std::optional<std::uint32_t> ShardFileReader::crc_read() const {
+  if (read_end_ != blocks_end_) return std::nullopt;
+  return Crc32cOfBoth(read_crc_, end_crc_, file_->size() - blocks_end_);
+}
+
+void ShardFileReader::StartReadAhead(Slot first, Slot end, std::size_t buffer_bytes) {
+  if (first >= end) return;
+  const SlotEntry& last = index_[end - 1 - first_slot_];
+  ahead_ =
+      std::make_unique<ReadAhead>(*file_, index_[first - first_slot_].offset, last.offset + last.bytes, buffer_bytes);
+}
+
+Status ShardFileReader::Fetch(std::uint64_t offset, std::span<std::byte> bytes) {
+  if (ahead_ != nullptr && ahead_->position() == offset) return ahead_->Read(bytes);
+  return file_->ReadAt(offset, bytes);
+}
+
 Status ShardFileReader::ReadSlot(Slot slot, ShardFileVisitor* visitor) {
   CHECK(slot >= first_slot() && slot < end_slot()) << file_->path() << " has no slot " << slot;
   const SlotEntry& entry = index_[slot - first_slot_];
@@ -160,12 +181,17 @@ Status ShardFileReader::ReadBlock(Slot slot, std::uint64_t offset, std::uint64_t
                                   ShardFileVisitor* visitor) {
   const std::uint64_t header_bytes = BlockHeaderBytes();
   if (left < header_bytes) return Status::BadData("is cut off");
-  std::uint32_t crc = 0;
-  ASSIGN_OR_RETURN(const BlockHeader header, ReadBlockHeader(offset, &crc));
+  std::uint32_t crc = 0, all_crc = 0;
+  ASSIGN_OR_RETURN(const BlockHeader header, ReadBlockHeader(offset, &crc, &all_crc));
   if (header.stored_bytes > left - header_bytes) return Status::BadData("is longer than its slot");
   stored_.Resize(header.stored_bytes);
-  RETURN_IF_ERROR(file_->ReadAt(offset + header_bytes, stored_.span()));
-  if (Crc32c(stored_.span(), crc) != header.crc) return Status::BadData("checksum does not match");
+  RETURN_IF_ERROR(Fetch(offset + header_bytes, stored_.span()));
+  const std::uint32_t stored_crc = Crc32c(stored_.span());
+  if (Crc32cOfBoth(crc, stored_crc, stored_.size()) != header.crc) return Status::BadData("checksum does not match");
+  if (offset == read_end_) {
+    read_end_ += header_bytes + stored_.size();
+    read_crc_ = Crc32cOfBoth(Crc32cOfBoth(read_crc_, all_crc, header_bytes), stored_crc, stored_.size());
+  }
   RETURN_IF_ERROR(CheckBlock(header, slot));
   *bytes = header_bytes + header.stored_bytes;
   if (header.stored_bytes == header.payload_bytes) return HandOn(header, stored_.span(), visitor);
@@ -177,16 +203,20 @@ std::uint64_t ShardFileReader::BlockHeaderBytes() const {
   return version_ < 3 ? sizeof(OldBlockHeader) : sizeof(BlockHeader);
 }
 
-Result<BlockHeader> ShardFileReader::ReadBlockHeader(std::uint64_t offset, std::uint32_t* crc) {
+Result<BlockHeader> ShardFileReader::ReadBlockHeader(std::uint64_t offset, std::uint32_t* crc, std::uint32_t* all_crc) {
+  const auto read = [&](auto* header) -> Status {
+    RETURN_IF_ERROR(Fetch(offset, std::as_writable_bytes(std::span(header, 1))));
+    *crc = Crc32c(BytesOf(*header).first(sizeof(*header) - sizeof(header->crc)));
+    *all_crc = Crc32c(BytesOf(header->crc), *crc);
+    return {};
+  };
   if (version_ >= 3) {
     BlockHeader header;
-    RETURN_IF_ERROR(ReadStruct(*file_, offset, &header));
-    *crc = Crc32c(BytesOf(header).first(offsetof(BlockHeader, crc)));
+    RETURN_IF_ERROR(read(&header));
     return header;
   }
   OldBlockHeader old;
-  RETURN_IF_ERROR(ReadStruct(*file_, offset, &old));
-  *crc = Crc32c(BytesOf(old).first(offsetof(OldBlockHeader, crc)));
+  RETURN_IF_ERROR(read(&old));
   const bool dense = old.table == kDenseTable;
   const bool candidates = !dense && (old.table & kOldCandidates) != 0;
   return BlockHeader{.table = dense ? kDenseTable : old.table & ~kOldCandidates,

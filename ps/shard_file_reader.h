@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/partition.h"
+#include "base/read_ahead.h"
 #include "base/status.h"
 #include "proto/model_spec.pb.h"
 #include "ps/shard_file.h"
@@ -53,6 +54,15 @@ class ShardFileReader {
   // What the file says of its own CRC32C. Nothing in versions 1 and 2.
   std::optional<std::uint32_t> crc() const { return crc_; }
 
+  // Once all of the file's slots have been read, in order: the CRC32C of all its bytes.
+  std::optional<std::uint32_t> crc_read() const;
+  const std::string& path() const { return file_->path(); }
+  std::uint32_t version() const { return version_; }
+
+  // The slots of [first, end) will be read next, in order: they are fetched by a thread, in a few buffers of so many
+  // bytes.
+  void StartReadAhead(Slot first, Slot end, std::size_t buffer_bytes = ReadAhead::kBufferBytes);
+  void EndReadAhead() { ahead_ = nullptr; }
   // Everything of one slot, which is one of the file's. BadData names file, block and slot.
   Status ReadSlot(Slot slot, ShardFileVisitor* visitor);
 
@@ -64,10 +74,11 @@ class ShardFileReader {
   // The block at `offset`, of which at most `left` bytes may be. `bytes`: that it has.
   Status ReadBlock(Slot slot, std::uint64_t offset, std::uint64_t left, std::uint64_t* bytes,
                    ShardFileVisitor* visitor);
-  // As version 3 has it; `crc` is that of the header's bytes.
-  Result<BlockHeader> ReadBlockHeader(std::uint64_t offset, std::uint32_t* crc);
+  // As version 3 has it; `crc` is that of the header's bytes before its own, `all_crc` that of all.
+  Result<BlockHeader> ReadBlockHeader(std::uint64_t offset, std::uint32_t* crc, std::uint32_t* all_crc);
   Status CheckBlock(const BlockHeader& header, Slot slot);
   std::uint64_t BlockHeaderBytes() const;
+  Status Fetch(std::uint64_t offset, std::span<std::byte> bytes);
   Status Unpack(const BlockHeader& header);
   Status CheckKeys(const BlockHeader& header, std::span<const Key> keys);
   Status HandOn(const BlockHeader& header, std::span<const std::byte> payload, ShardFileVisitor* visitor);
@@ -83,9 +94,13 @@ class ShardFileReader {
   std::vector<TableCounts> counts_;
   std::uint64_t rows_ = 0;
   std::optional<std::uint32_t> crc_;
+  std::uint64_t read_end_ = 0;                                     // the file was read up to here,
+  std::uint32_t read_crc_ = 0;                                     // and this is the checksum of that
+  std::uint32_t end_crc_ = 0;                                      // of what stands behind the blocks
   std::optional<std::pair<std::uint32_t, BlockKind>> last_block_;  // of the slot
   std::optional<std::uint64_t> last_key_;                          // of that block, or its hash
   AlignedBuffer<std::byte> stored_, payload_;
+  std::unique_ptr<ReadAhead> ahead_;
 };
 
 }  // namespace sherd

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/manifest.h"
+#include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_reader.h"
 #include "ps/checkpoint_writer.h"
 #include "ps/shard_file.h"

@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/manifest.h"
-#include "ps/checkpoint_reader.h"
+#include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_writer.h"
 #include "ps/shard_file.h"
 #include "tests/ps/shard_cluster.h"
