@@ -31,7 +31,7 @@ struct ShardOptions {
   std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
   std::string spill_dir;            // of this shard alone; empty: it must not spill
   bool compress_checkpoints = false;
-  std::string server_dir;  // of checkpoints' folders on the server's own disk; empty: a cut's own folder
+  std::string server_dir = {};  // of checkpoints' folders on the server's own disk; empty: a cut's own folder
   std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
 };
 
