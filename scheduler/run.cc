@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -163,7 +164,9 @@ void Scheduler::Impl::GoOnFrom(const proto::JobState& state) {
                        ? state.best_epoch()
                        : epoch_;
   if (!state.best_checkpoint().empty()) {
-    best_dir_ = JoinPath(JoinPath(options_.from_checkpoint, ".."), state.best_checkpoint());
+    // Without the name of the checkpoint that we go on from: that one will be pruned.
+    const std::string best = JoinPath(JoinPath(options_.from_checkpoint, ".."), state.best_checkpoint());
+    best_dir_ = std::filesystem::path(best).lexically_normal().string();
   }
   // Between two epochs only: what has begun is trained to its end and judged.
   const std::uint32_t patience = options_.job.evaluation().patience();
