@@ -23,6 +23,12 @@ constexpr std::size_t kPage = 4096;  // direct writes begin and end on these, in
 
 FileSystem& Files() { return FileSystem::Current(); }
 
+Status WriteFile(const std::string& path, std::string_view text) {
+  ASSIGN_OR_RETURN(auto writer, FileWriter::Create(path));
+  RETURN_IF_ERROR(writer->Append(std::as_bytes(std::span(text))));
+  return writer->Finish();
+}
+
 }  // namespace
 
 Result<std::string> ReadFile(const std::string& path) {
@@ -34,11 +40,13 @@ Result<std::string> ReadFile(const std::string& path) {
 
 Status WriteFileAtomically(const std::string& path, std::string_view text) {
   const std::string temporary = path + ".new";
-  ASSIGN_OR_RETURN(auto writer, FileWriter::Create(temporary));
-  RETURN_IF_ERROR(writer->Append(std::as_bytes(std::span(text))));
-  RETURN_IF_ERROR(writer->Finish());
-  if (Files().Rename(temporary, path) != 0) return Status::Io("rename " + temporary + " to " + path, errno);
-  return SyncDirectory(DirectoryOf(path));
+  Status status = WriteFile(temporary, text);
+  if (status.ok() && Files().Rename(temporary, path) != 0) {
+    status = Status::Io("rename " + temporary + " to " + path, errno);
+  }
+  if (status.ok()) return SyncDirectory(DirectoryOf(path));
+  Files().Remove(temporary);
+  return status;
 }
 
 Status SyncDirectory(const std::string& path) {
