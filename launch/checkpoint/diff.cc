@@ -90,7 +90,8 @@ class Comparison {
       if (std::ranges::find(ours, table.name(), &proto::TableSpec::name) == ours.end())
         Differs("table " + table.name() + ": only in B", out);
     }
-    for (const proto::TableSpec& table : ours) {
+    for (int i = 0; i < ours.size(); ++i) {
+      const proto::TableSpec& table = ours.Get(i);
       const auto other = std::ranges::find(theirs, table.name(), &proto::TableSpec::name);
       if (other == theirs.end()) {
         Differs("table " + table.name() + ": only in A", out);
@@ -107,7 +108,7 @@ class Comparison {
         Differs("table " + table.name() +
                     ": has no state, or of other optimizers, in one of them; only weights are compared",
                 out);
-      tables_.push_back({.a = static_cast<std::uint32_t>(&table - &ours.Get(0)),
+      tables_.push_back({.a = static_cast<std::uint32_t>(i),
                          .b = static_cast<std::uint32_t>(other - theirs.begin()),
                          .difference = TableDifference(std::move(a), std::move(b), state)});
     }
