@@ -26,7 +26,7 @@ namespace {
 
 using Problems = std::vector<std::string>;
 
-constexpr std::size_t kMostProblems = 20;  // that are named of one file
+constexpr std::size_t kMostProblems = 10;  // that are named of one file
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 
 std::string Hex(std::uint32_t value) {

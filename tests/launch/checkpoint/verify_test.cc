@@ -78,7 +78,8 @@ TEST_F(VerifyTest, AGoodOneHasALineAFileAndAVerdict) {
 
 TEST_F(VerifyTest, EveryFlippedBitIsFoundInItsFile) {
   const std::string good = ReadFile(File(1)).value();
-  for (std::size_t i = 0; i < good.size(); i += i < 100 ? 1 : i < 4000 ? 31 : good.size() / 61) {
+  const std::size_t footer = good.size() - 40;
+  for (std::size_t i = 0; i < good.size(); i += i < 40 || i >= footer ? 3 : std::min(good.size() / 23, footer - i)) {
     std::string bad = good;
     bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
     Overwrite(File(1), bad);
