@@ -4,26 +4,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
-#include "base/hash.h"
+#include "base/file_system.h"
 
 namespace sherd {
 namespace {
 
 constexpr std::size_t kBufferBytes = 1 << 20;
+// Direct writes wait for the disk, which takes four megabytes at twice the rate of one.
+constexpr std::size_t kDirectBytes = 4 << 20;
+constexpr std::size_t kPage = 4096;  // direct writes begin and end on these, in the file as in memory
 
-Status WriteAll(int descriptor, std::span<const std::byte> bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(descriptor, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Status::Io("write " + path, errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
+FileSystem& Files() { return FileSystem::Current(); }
 
 }  // namespace
 
@@ -39,16 +37,16 @@ Status WriteFileAtomically(const std::string& path, std::string_view text) {
   ASSIGN_OR_RETURN(auto writer, FileWriter::Create(temporary));
   RETURN_IF_ERROR(writer->Append(std::as_bytes(std::span(text))));
   RETURN_IF_ERROR(writer->Finish());
-  if (rename(temporary.c_str(), path.c_str()) != 0) return Status::Io("rename " + temporary + " to " + path, errno);
+  if (Files().Rename(temporary, path) != 0) return Status::Io("rename " + temporary + " to " + path, errno);
   return SyncDirectory(DirectoryOf(path));
 }
 
 Status SyncDirectory(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor = Files().Open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return Status::Io("open " + path, errno);
-  const int result = fsync(descriptor);
+  const int result = Files().Sync(descriptor);
   const int error = errno;
-  close(descriptor);
+  Files().Close(descriptor);
   if (result != 0) return Status::Io("fsync " + path, error);
   return {};
 }
@@ -58,18 +56,29 @@ Status MakeDirectory(const std::string& path) {
   std::vector<std::string> missing;  // the innermost first
   for (std::filesystem::path level = path; !level.empty() && !std::filesystem::exists(level, error);
        level = level.parent_path()) {
-    missing.push_back(level.string());
+    if (level.has_filename()) missing.push_back(level.string());
   }
-  std::filesystem::create_directories(path, error);
-  if (error) return Status(ErrorCode::kIo, "make folder " + path + ": " + error.message());
-  for (const std::string& level : missing) RETURN_IF_ERROR(SyncDirectory(DirectoryOf(level)));
+  for (; !missing.empty(); missing.pop_back()) {
+    const std::string& level = missing.back();
+    // Somebody else may have made it, or it is there by another name: x/../y.
+    if (Files().MakeDirectory(level) != 0 && errno != EEXIST) return Status::Io("make folder " + level, errno);
+    RETURN_IF_ERROR(SyncDirectory(DirectoryOf(level)));
+  }
+  if (!std::filesystem::is_directory(path, error)) return Status::Io("make folder " + path, ENOTDIR);
   return {};
 }
 
 Status RemoveTree(const std::string& path) {
   std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) return Status(ErrorCode::kIo, "remove " + path + ": " + error.message());
+  if (std::filesystem::is_directory(std::filesystem::symlink_status(path, error))) {
+    std::vector<std::string> inside;
+    for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+      inside.push_back(it->path().string());
+    }
+    if (error) return Status(ErrorCode::kIo, "remove " + path + ": " + error.message());
+    for (const std::string& name : inside) RETURN_IF_ERROR(RemoveTree(name));
+  }
+  if (Files().Remove(path) != 0 && errno != ENOENT) return Status::Io("remove " + path, errno);
   return {};
 }
 
@@ -82,33 +91,72 @@ std::string JoinPath(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).string();
 }
 
-Result<std::unique_ptr<FileWriter>> FileWriter::Create(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+Result<std::unique_ptr<FileWriter>> FileWriter::Create(const std::string& path, Caching caching) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  int descriptor = -1;
+  if (caching == Caching::kDirect) descriptor = Files().Open(path, kFlags | O_DIRECT);
+  if (descriptor < 0) {
+    caching = Caching::kPageCache;
+    descriptor = Files().Open(path, kFlags);
+  }
   if (descriptor < 0) return Status::Io("create " + path, errno);
-  return std::unique_ptr<FileWriter>(new FileWriter(path, descriptor));
+  return std::unique_ptr<FileWriter>(new FileWriter(path, descriptor, caching));
+}
+
+FileWriter::FileWriter(std::string path, int descriptor, Caching caching)
+    : path_(std::move(path)), descriptor_(descriptor), direct_(caching == Caching::kDirect) {
+  const std::size_t bytes = direct_ ? kDirectBytes : kBufferBytes;
+  memory_.Resize(bytes + kPage);
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(memory_.data()) % kPage;
+  buffer_ = memory_.span().subspan(kPage - past, bytes);
 }
 
 FileWriter::~FileWriter() {
-  if (descriptor_ >= 0) close(descriptor_);
+  if (descriptor_ >= 0) Files().Close(descriptor_);
 }
 
-Status FileWriter::Append(std::span<const std::byte> bytes) {
-  crc_ = Crc32c(bytes, crc_);
+Status FileWriter::Append(std::span<const std::byte> bytes, std::uint32_t crc) {
+  crc_ = Crc32cOfBoth(crc_, crc, bytes.size());
   size_ += bytes.size();
-  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-  return buffer_.size() < kBufferBytes ? Status() : Flush();
+  while (!bytes.empty()) {
+    const std::size_t n = std::min(bytes.size(), buffer_.size() - buffered_);
+    std::memcpy(&buffer_[buffered_], bytes.data(), n);
+    bytes = bytes.subspan(n);
+    buffered_ += n;
+    if (buffered_ < buffer_.size()) break;
+    RETURN_IF_ERROR(Write(buffer_));
+    buffered_ = 0;
+  }
+  return {};
 }
 
-Status FileWriter::Flush() {
-  const Status status = WriteAll(descriptor_, buffer_, path_);
-  buffer_.clear();
-  return status;
+Status FileWriter::Write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    // A file's end is on no page, and a disk that was nearly full may have taken a part of one.
+    if (bytes.size() % kPage != 0) GoThroughPageCache();
+    const ssize_t n = Files().Write(descriptor_, bytes);
+    if (n >= 0) {
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    } else if (errno == EINVAL && direct_) {
+      GoThroughPageCache();
+    } else if (errno != EINTR) {
+      return Status::Io("write " + path_, errno);
+    }
+  }
+  return {};
+}
+
+void FileWriter::GoThroughPageCache() {
+  if (!direct_) return;
+  direct_ = false;
+  fcntl(descriptor_, F_SETFL, fcntl(descriptor_, F_GETFL) & ~O_DIRECT);
 }
 
 Status FileWriter::Finish() {
-  RETURN_IF_ERROR(Flush());
-  if (fsync(descriptor_) != 0) return Status::Io("fsync " + path_, errno);
-  const int result = close(std::exchange(descriptor_, -1));
+  RETURN_IF_ERROR(Write(buffer_.first(buffered_)));
+  buffered_ = 0;
+  if (Files().Sync(descriptor_) != 0) return Status::Io("fsync " + path_, errno);
+  const int result = Files().Close(std::exchange(descriptor_, -1));
   if (result != 0) return Status::Io("close " + path_, errno);
   return {};
 }

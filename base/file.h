@@ -6,11 +6,14 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "base/aligned_buffer.h"
+#include "base/hash.h"
 #include "base/status.h"
 
 namespace sherd {
+
+// Files and folders. All changes go through FileSystem::Current() (base/file_system.h).
 
 // A whole file as text.
 Result<std::string> ReadFile(const std::string& path);
@@ -33,11 +36,16 @@ std::string JoinPath(const std::string& folder, const std::string& path);
 // A new file that is written from front to end, through a buffer. Thread-compatible.
 class FileWriter {
  public:
+  // kDirect: in large writes past the page cache, where the file system takes them. For files too large to be kept
+  // there.
+  enum class Caching { kPageCache, kDirect };
   // Overwrites what is there.
-  static Result<std::unique_ptr<FileWriter>> Create(const std::string& path);
+  static Result<std::unique_ptr<FileWriter>> Create(const std::string& path, Caching caching = Caching::kPageCache);
   ~FileWriter();
 
-  Status Append(std::span<const std::byte> bytes);
+  Status Append(std::span<const std::byte> bytes) { return Append(bytes, Crc32c(bytes)); }
+  // `crc` is the bytes' CRC32C, where it is known already.
+  Status Append(std::span<const std::byte> bytes, std::uint32_t crc);
   // Writes what is buffered, fsyncs and closes. Without it the file is incomplete.
   Status Finish();
   std::uint64_t size() const { return size_; }
@@ -45,12 +53,16 @@ class FileWriter {
   std::uint32_t crc() const { return crc_; }
 
  private:
-  FileWriter(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
-  Status Flush();
+  FileWriter(std::string path, int descriptor, Caching caching);
+  Status Write(std::span<const std::byte> bytes);
+  void GoThroughPageCache();
 
   const std::string path_;
   int descriptor_;
-  std::vector<std::byte> buffer_;
+  bool direct_;
+  AlignedBuffer<std::byte> memory_;  // of the buffer, which begins on a page
+  std::span<std::byte> buffer_;
+  std::size_t buffered_ = 0;
   std::uint64_t size_ = 0;
   std::uint32_t crc_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <nmmintrin.h>
 #include <xxhash.h>
 
+#include <array>
 #include <cstring>
 
 namespace sherd {
@@ -62,6 +63,36 @@ std::uint32_t Crc32c(std::span<const std::byte> bytes, std::uint32_t crc) {
   for (; n >= 8; p += 8, n -= 8) state = Extend(state, p, 0);
   for (; n > 0; ++p, --n) state = _mm_crc32_u8(static_cast<std::uint32_t>(state), static_cast<std::uint8_t>(*p));
   return ~static_cast<std::uint32_t>(state);
+}
+
+namespace {
+
+// Polynomials over GF(2) modulo Castagnoli's, the coefficient of x^0 in the highest bit.
+constexpr std::uint32_t kOne = 1u << 31;
+
+constexpr std::uint32_t Multiply(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t product = 0;
+  for (; a != 0; a <<= 1) {
+    product ^= b & (0 - (a >> 31));
+    b = (b >> 1) ^ (0x82f63b78 & (0 - (b & 1)));
+  }
+  return product;
+}
+
+// x^(8 * 2^i).
+constexpr std::array<std::uint32_t, 64> kPowers = [] {
+  std::array<std::uint32_t, 64> powers{kOne >> 8};
+  for (std::size_t i = 1; i < powers.size(); ++i) powers[i] = Multiply(powers[i - 1], powers[i - 1]);
+  return powers;
+}();
+
+}  // namespace
+
+std::uint32_t Crc32cOfBoth(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes) {
+  for (std::size_t i = 0; second_bytes >> i != 0; ++i) {
+    if ((second_bytes >> i & 1) != 0) first = Multiply(first, kPowers[i]);
+  }
+  return first ^ second;
 }
 
 }  // namespace sherd

@@ -50,5 +50,7 @@ constexpr Key CrossKey(std::uint64_t field_hash, Key a, Key b) { return Mix(fiel
 
 // CRC32C (Castagnoli), continued from `crc`, by the processor's instruction.
 std::uint32_t Crc32c(std::span<const std::byte> bytes, std::uint32_t crc = 0);
+// That of two texts one after the other, of which the second has so many bytes, from those of each.
+std::uint32_t Crc32cOfBoth(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes);
 
 }  // namespace sherd

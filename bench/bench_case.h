@@ -54,6 +54,8 @@ Status TableShards(const Options& options, const Report& report);
 Status TableBytesPerRow(const Options& options, const Report& report);
 Status TableCapacity(const Options& options, const Report& report);
 Status TableSpill(const Options& options, const Report& report);
+Status CheckpointStall(const Options& options, const Report& report);
+Status CheckpointDelta(const Options& options, const Report& report);
 Status TrainCompute(const Options& options, const Report& report);
 Status TrainComputeBf16(const Options& options, const Report& report);
 Status TrainDeepFm(const Options& options, const Report& report);

@@ -74,7 +74,7 @@ Result<std::uint64_t> WriteCheckpoint(const std::string& dir, const proto::Model
   *manifest.mutable_model() = model;
   std::uint64_t bytes = 0;
   for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-    ASSIGN_OR_RETURN(const auto writer, SlotWriter::Create(model, dir, shard, kShards));
+    ASSIGN_OR_RETURN(const auto writer, SlotWriter::Create(model, {.dir = dir, .shard = shard, .shards = kShards}));
     for (Slot slot = FirstSlot(shard, kShards); slot < FirstSlot(shard + 1, kShards); ++slot) {
       FillSlot(slot, rows_of_slot, &contents.tables[0]);
       RETURN_IF_ERROR(writer->Write(contents));

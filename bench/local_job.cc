@@ -9,6 +9,7 @@
 
 #include "base/simd.h"
 #include "models/model.h"
+#include "net/requester.h"
 #include "net/zmq_network.h"
 #include "ps/shard.h"
 #include "ps/shard_store.h"
@@ -56,16 +57,36 @@ class LocalJob::Worker {
     task.mutable_chunk()->set_end(at_ += minibatches);
     pipeline_.Add(task);
   }
-  Result<bool> Done() const {
+  Result<bool> Done() {
     RETURN_IF_ERROR(pipeline_.status());
     const TrainingReport::Stand stand = pipeline_.stand();
+    const auto now = std::chrono::steady_clock::now();
+    if (stand.acknowledged > acknowledged_) {
+      const double seconds = std::chrono::duration<double>(now - last_).count();
+      times_.push_back(seconds / static_cast<double>(stand.acknowledged - acknowledged_));
+      longest_ = std::max(longest_, seconds);
+      acknowledged_ = stand.acknowledged;
+      last_ = now;
+    }
     return stand.idle && stand.acknowledged == stand.next_clock;
   }
+  void BeginRound() {
+    times_.clear();
+    longest_ = 0;
+    last_ = std::chrono::steady_clock::now();
+  }
+  double longest() const { return longest_; }
+  const std::vector<double>& times() const { return times_; }
+  void AskForCut(const proto::Command& command) { pipeline_.AskForCut(command); }
   proto::Progress Take() { return pipeline_.TakeProgress(); }
 
  private:
   const ParameterLayout layout_;
   std::uint64_t at_, next_chunk_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::chrono::steady_clock::time_point last_;
+  std::vector<double> times_;  // seconds from one acknowledged minibatch to the next
+  double longest_ = 0;
   Pipeline pipeline_;
 };
 
@@ -93,12 +114,16 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
   map.set_epoch(1);
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     ASSIGN_OR_RETURN(auto store, ShardStore::Make(model, made.job.train().seed(), i, options.shards));
-    auto shard =
-        std::make_unique<Shard>(ShardOptions{.shard = i, .train = made.job.train(), .spill_dir = {}}, std::move(store));
-    (void)shard->Handle({.from = "scheduler", .message = MakeControl(proto::START_EPOCH, start)});
+    if (options.fill) RETURN_IF_ERROR(options.fill(store.get()));
     std::unique_ptr<Mailbox> mailbox = network_->Open();
     RETURN_IF_ERROR(mailbox->Bind(options.tcp ? "tcp://127.0.0.1:*" : "inproc://shard-" + std::to_string(i)));
-    std::string endpoint = mailbox->endpoint();
+    auto shard = std::make_unique<Shard>(ShardOptions{.shard = i,
+                                                      .train = made.job.train(),
+                                                      .spill_dir = {},
+                                                      .wake = [m = mailbox.get()] { m->Wake(); }},
+                                         std::move(store));
+    (void)shard->Handle({.from = "scheduler", .message = MakeControl(proto::START_EPOCH, start)});
+    std::string endpoint = endpoints_.emplace_back(mailbox->endpoint());
     if (options.route) {
       ASSIGN_OR_RETURN(endpoint, options.route(endpoint));
     }
@@ -118,15 +143,24 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
 Result<LocalJob::Round> LocalJob::Train(std::uint64_t minibatches_a_worker) {
   const auto begin = std::chrono::steady_clock::now();
   const double cpu = ProcessCpuSeconds();
-  for (const auto& worker : workers_) worker->Add(minibatches_a_worker);
   for (const auto& worker : workers_) {
-    while (true) {
-      ASSIGN_OR_RETURN(const bool done, worker->Done());
-      if (done) break;
-      std::this_thread::sleep_for(kLook);
+    worker->BeginRound();
+    worker->Add(minibatches_a_worker);
+  }
+  for (std::size_t done = 0; done < workers_.size(); std::this_thread::sleep_for(kLook)) {
+    done = 0;
+    for (const auto& worker : workers_) {
+      ASSIGN_OR_RETURN(const bool all, worker->Done());
+      done += all ? 1 : 0;
     }
   }
   Round round;
+  std::vector<double> times;
+  for (const auto& worker : workers_) {
+    times.insert(times.end(), worker->times().begin(), worker->times().end());
+    round.longest = std::max(round.longest, worker->longest());
+  }
+  round.median = Median(std::move(times));
   round.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   round.cpu = ProcessCpuSeconds() - cpu;
   for (const auto& worker : workers_) {
@@ -137,6 +171,40 @@ Result<LocalJob::Round> LocalJob::Train(std::uint64_t minibatches_a_worker) {
   }
   round.loss /= round.rows;
   return round;
+}
+
+Result<std::future<Result<LocalJob::Written>>> LocalJob::StartCut(const proto::OpenCut& open) {
+  struct Scheduler {
+    explicit Scheduler(Network* network) : mailbox(network->Open()), requester(mailbox.get(), {}) {}
+    Result<Message> Call(const Peer& shard, proto::Kind kind, const proto::OpenCut& body) {
+      return requester.Call(shard, MakeControl(kind, body), "cut");
+    }
+    const std::unique_ptr<Mailbox> mailbox;
+    Requester requester;
+    std::vector<Peer> shards;
+  };
+  auto scheduler = std::make_shared<Scheduler>(network_.get());
+  for (const std::string& endpoint : endpoints_) {
+    ASSIGN_OR_RETURN(scheduler->shards.emplace_back(), scheduler->mailbox->Connect(endpoint));
+    RETURN_IF_ERROR(scheduler->Call(scheduler->shards.back(), proto::OPEN_CUT, open).status());
+  }
+  proto::Command command;
+  command.set_cut(open.cut());
+  command.set_cut_any_clock(true);
+  for (const auto& worker : workers_) worker->AskForCut(command);
+  const auto begin = std::chrono::steady_clock::now();
+  return std::async(std::launch::async, [scheduler, open, begin]() -> Result<Written> {
+    Written written;
+    for (const Peer& shard : scheduler->shards) {
+      ASSIGN_OR_RETURN(const Message answer, scheduler->Call(shard, proto::AWAIT_CUT, open));
+      proto::ShardFile file;
+      RETURN_IF_ERROR(ParseBody(answer, &file));
+      written.bytes += file.bytes();
+      written.rows += file.rows();
+    }
+    written.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return written;
+  });
 }
 
 }  // namespace sherd::bench

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "base/status.h"
 #include "bench/memory_rows.h"
 #include "net/mailbox.h"
+#include "proto/wire.pb.h"
+#include "ps/shard_store.h"
 #include "ps/shard_thread.h"
 
 namespace sherd::bench {
@@ -22,6 +25,8 @@ class LocalJob {
     bool tcp = false;  // without CURVE; else inproc
     // Where workers reach the shard of an endpoint: through a proxy, say.
     std::function<Result<std::string>(const std::string& endpoint)> route = {};
+    // Puts into each shard what it holds before the first minibatch.
+    std::function<Status(ShardStore* store)> fill = {};
   };
 
   // `made` must outlive the job.
@@ -33,9 +38,17 @@ class LocalJob {
     double wall = 0, cpu = 0;     // seconds, of the whole process
     double loss = 0;              // mean over the rows, each before it was trained on
     std::uint64_t staleness = 0;  // the largest, clocks
+    double longest = 0, median = 0;  // seconds between two minibatches of a worker that were acknowledged
   };
   // Each worker trains on so many minibatches more, until every shard has acknowledged the last.
   Result<Round> Train(std::uint64_t minibatches_a_worker);
+
+  // Makes a cut of the shards, which write it while training goes on: how long it took, and how large the files are.
+  struct Written {
+    double seconds = 0;
+    std::uint64_t bytes = 0, rows = 0;
+  };
+  Result<std::future<Result<Written>>> StartCut(const proto::OpenCut& open);
 
  private:
   class Worker;
@@ -45,6 +58,7 @@ class LocalJob {
 
   std::unique_ptr<Network> network_;
   std::unique_ptr<Mailbox> server_;  // that shards' threads wake when there is trouble
+  std::vector<std::string> endpoints_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };

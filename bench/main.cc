@@ -34,6 +34,8 @@ constexpr Case kCases[] = {
     {"table.capacity", "first pushes of 200 M rows, the last tenth of them", "the first tenth", TableCapacity},
     {"table.spill", "pulls of recent rows, and of some cold ones, from a table that spills to disk",
      "a table that fits in memory; what the disk's random reads allow", TableSpill},
+    {"checkpoint.stall", "rows trained a second while a full checkpoint is written", "before and after it", CheckpointStall},
+    {"checkpoint.delta", "time and bytes of a checkpoint of the 1 % of the rows that have changed", "a full one", CheckpointDelta},
     {"train.compute", "forward, loss, backward of DeepFM 16, 400-400-400, batch 4096, a model a thread",
      "its fp32 matrix products alone, by the best library", TrainCompute},
     {"train.compute_bf16", "the same with dense_precision: BF16", "the same fp32 products", TrainComputeBf16},

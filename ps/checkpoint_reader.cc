@@ -19,7 +19,8 @@ Result<std::unique_ptr<ShardFileReader>> OpenFile(const std::string& dir, const 
   const std::string path = JoinPath(dir, file.name());
   ASSIGN_OR_RETURN(auto reader, ShardFileReader::Open(path));
   if (reader->bytes() != file.bytes() || reader->first_slot() != file.first_slot() ||
-      reader->end_slot() != file.end_slot() || reader->rows() != file.rows()) {
+      reader->end_slot() != file.end_slot() || reader->rows() != file.rows() || reader->delta() != file.delta() ||
+      reader->crc().value_or(file.crc()) != file.crc()) {
     return Status::BadData(path + ": is not the file that the manifest describes");
   }
   return reader;
@@ -95,6 +96,10 @@ class StoreFiller : public ShardFileVisitor {
     if (target.layout().storage().admit_after() <= 1) return {};
     for (std::size_t i = 0; i < keys.size(); ++i) RETURN_IF_ERROR(target.RestoreCandidate(keys[i], sightings[i]));
     return {};
+  }
+
+  Status OnDeleted(std::uint32_t table, std::span<const Key> keys) override {
+    return Status::BadData("deltas are not read yet");
   }
 
   Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
@@ -241,6 +246,7 @@ Status CheckpointReader::ForEachRow(std::uint32_t table, const RowFunction& func
       return {};
     }
     Status OnCandidates(std::uint32_t, std::span<const Key>, std::span<const std::uint32_t>) override { return {}; }
+    Status OnDeleted(std::uint32_t, std::span<const Key>) override { return {}; }
     Status OnDense(std::uint32_t, std::uint32_t, std::uint32_t, std::span<const float>) override { return {}; }
 
    private:
@@ -260,6 +266,7 @@ Status CheckpointReader::ForEachDenseBlock(const DenseFunction& function) {
     explicit Blocks(const DenseFunction& function) : function_(function) {}
     Status OnRows(std::uint32_t, std::span<const Key>, std::span<const std::byte>) override { return {}; }
     Status OnCandidates(std::uint32_t, std::span<const Key>, std::span<const std::uint32_t>) override { return {}; }
+    Status OnDeleted(std::uint32_t, std::span<const Key>) override { return {}; }
     Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
                    std::span<const float> values) override {
       return function_(tensor, first, length, values);

@@ -4,26 +4,29 @@
 
 namespace sherd {
 
-void Cut::Open(std::uint32_t number, std::string dir) {
-  number_ = number;
-  dir_ = std::move(dir);
+void Cut::Open(proto::OpenCut plan) {
+  Abandon();
+  plan_ = std::move(plan);
   open_ = true;
-  marked_.clear();
   result_.reset();
 }
 
 void Cut::Abandon() {
-  open_ = false;
+  open_ = writing_ = false;
   marked_.clear();
 }
 
 void Cut::Mark(std::uint32_t number, std::uint32_t worker) {
-  if (open_ && number == number_) marked_.insert(worker);
+  if (open_ && number == plan_.cut()) marked_.insert(worker);
+}
+
+void Cut::StartWriting() {
+  Abandon();
+  writing_ = true;
 }
 
 void Cut::Finish(Result<proto::ShardFile> file) {
-  open_ = false;
-  marked_.clear();
+  writing_ = false;
   result_.emplace(std::move(file));
 }
 
@@ -32,13 +35,13 @@ void Cut::Await(Envelope request) {
     if (waiting.request.from != request.from) continue;
     if (waiting.request.message.header.request() == request.message.header.request()) return;
   }
-  waiting_.push_back({.request = std::move(request), .number = number_});
+  waiting_.push_back({.request = std::move(request), .number = plan_.cut()});
 }
 
 std::optional<Message> Cut::Answer(const proto::Header& request, std::uint32_t number) const {
   const std::string name = "cut " + std::to_string(number);
-  if (number == number_ && open_) return std::nullopt;
-  if (number != number_ || !result_.has_value()) return MakeReply(request, proto::FAILED, name + " was abandoned");
+  if (number == plan_.cut() && (open_ || writing_)) return std::nullopt;
+  if (number != plan_.cut() || !result_.has_value()) return MakeReply(request, proto::FAILED, name + " was abandoned");
   if (!result_->ok()) return MakeReply(request, proto::FAILED, name + ": " + result_->status().text());
   return MakeReply(request, result_->value());
 }

@@ -9,24 +9,27 @@
 #include "base/status.h"
 #include "net/mailbox.h"
 #include "proto/checkpoint.pb.h"
+#include "proto/wire.pb.h"
 #include "ps/clock_table.h"
 
 namespace sherd {
 
 // Where a shard is with the newest cut that it was told of: which workers have marked, what came of it, and who waits
-// to hear. Thread-compatible.
+// to hear: first it is open and waits for marks, then it is being written. Thread-compatible.
 class Cut {
  public:
-  // A new cut. One that was open is abandoned.
-  void Open(std::uint32_t number, std::string dir);
-  // The open cut will not be finished. Nothing happens without one.
+  // A new cut. One that was open, or is being written, is abandoned.
+  void Open(proto::OpenCut plan);
+  // It will not be finished, if it is not yet.
   void Abandon();
   // A mark of another cut than the open one means nothing.
   void Mark(std::uint32_t number, std::uint32_t worker);
+  // All marks are in: nobody is held any more.
+  void StartWriting();
   void Finish(Result<proto::ShardFile> file);
 
-  std::uint32_t number() const { return number_; }  // 0: there was none yet
-  const std::string& dir() const { return dir_; }
+  const proto::OpenCut& plan() const { return plan_; }
+  std::uint32_t number() const { return plan_.cut(); }  // 0: there was none yet
   bool open() const { return open_; }
   // Has the worker marked the open cut? Then its later pushes wait.
   bool Holds(std::uint32_t worker) const { return open_ && marked_.contains(worker); }
@@ -48,11 +51,10 @@ class Cut {
     std::uint32_t number;
   };
 
-  std::uint32_t number_ = 0;
-  std::string dir_;
-  bool open_ = false;
+  proto::OpenCut plan_;
+  bool open_ = false, writing_ = false;
   std::set<std::uint32_t> marked_;
-  std::optional<Result<proto::ShardFile>> result_;  // absent: open, or abandoned
+  std::optional<Result<proto::ShardFile>> result_;  // absent: not over, or abandoned
   std::vector<Waiting> waiting_;
 };
 

@@ -66,6 +66,7 @@ EmbeddingTable::EmbeddingTable(RowLayout layout, std::uint64_t stream, Slot firs
       spills_(layout_.storage().at_budget() == proto::RowStorage::SPILL),
       index_(first, end),
       rows_(layout_.state_offset(), layout_.row_bytes() - layout_.state_offset()),
+      changes_(&rows_, first, end),
       hand_(first) {
   constexpr std::uint64_t kIndexBytes = 17;  // a row, about
   std::uint64_t most = layout_.storage().max_rows();
@@ -248,11 +249,13 @@ bool EmbeddingTable::Admit(Key key, RowPlace place) {
   const std::uint32_t admit_after = layout_.storage().admit_after();
   if (place.value() == kNone) {
     if (admit_after <= 1) return true;
+    if (changes_.active()) changes_.UpdateCandidate(key, 0);
     index_.Insert(key, Mix(key), RowPlace::Candidate(1).value());
     ++candidates_;
   } else {
     CHECK(place.candidate()) << "key " << key << " was left on disk";
     if (place.sightings() + 1 >= admit_after) return true;
+    if (changes_.active()) changes_.UpdateCandidate(key, place.sightings());
     *index_.Find(key, Mix(key)) = RowPlace::Candidate(place.sightings() + 1).value();
   }
   ++counters_.dropped_updates;
@@ -297,6 +300,10 @@ void EmbeddingTable::MakeRows(std::span<const Key> keys, std::span<const std::ui
 // A new row into the index. `place` is what the index says of the key, and gets the row's number.
 void EmbeddingTable::Enter(Key key, std::uint32_t row, std::uint32_t* place) {
   const std::uint64_t hash = Mix(key);
+  if (changes_.active()) {
+    if (*place != kNone) changes_.UpdateCandidate(key, RowPlace(*place).sightings());
+    changes_.Make(key, row);
+  }
   if (*place == kNone) {
     std::uint32_t* value = index_.Insert(key, hash, RowPlace::Resident(row).value());
     if (spills_) KeyIndex::Mark(value);
@@ -329,6 +336,9 @@ void EmbeddingTable::ApplyRun(std::span<const Key> keys, const float* sums, cons
                               std::span<const std::uint32_t> rows) {
   const bool uses = layout_.usage().clock + layout_.usage().second + layout_.usage().count != 0;
   std::array<float*, kGroup> weights, states;
+  if (changes_.active()) {
+    for (std::size_t i = 0; i < rows.size(); ++i) changes_.Update(keys[i], rows[i]);
+  }
   if (layout_.plain()) {
     const RowMemory::View memory = rows_.view();
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -390,6 +400,7 @@ Status EmbeddingTable::Restore(Key key, const std::byte* row) {
   const std::uint32_t number = rows_.Take();
   rows_.Write(row, number);
   index_.Insert(key, hash, RowPlace::Resident(number).value());
+  if (changes_.active()) changes_.Make(key, number);
   if (slot_limit_ > 0) CountRow(key);
   if (!full_slots_.empty()) KeepSlotLimits();
   return {};
@@ -403,38 +414,9 @@ Status EmbeddingTable::RestoreCandidate(Key key, std::uint32_t sightings) {
   const std::uint64_t hash = Mix(key);
   if (index_.Find(key, hash) != nullptr) return Status::BadData("key " + std::to_string(key) + " comes twice");
   RETURN_IF_ERROR(MakeRoom({.rows = 1, .keys = 1, .most = 1}));
+  if (changes_.active()) changes_.UpdateCandidate(key, 0);
   index_.Insert(key, hash, RowPlace::Candidate(sightings).value());
   ++candidates_;
-  return {};
-}
-
-Status EmbeddingTable::ReadSlot(Slot slot, SlotContents* contents) {
-  contents->rows.clear();
-  contents->candidates.clear();
-  disk_keys_.clear();
-  std::vector<std::pair<Key, std::uint32_t>> resident;
-  index_.ForEachOfSlot(slot, [&](Key key, const std::uint32_t* value) {
-    const RowPlace place(*value);
-    if (place.candidate()) {
-      contents->candidates.emplace_back(key, place.sightings());
-    } else if (place.resident()) {
-      resident.emplace_back(key, place.number());
-    } else {
-      disk_keys_.push_back(key);
-    }
-  });
-  if (!disk_keys_.empty()) RETURN_IF_ERROR(ReadFromDisk(disk_keys_, &disk_rows_));
-  const std::size_t bytes = layout_.row_bytes();
-  read_rows_.resize(resident.size() * bytes);
-  for (std::size_t i = 0; i < resident.size(); ++i) {
-    rows_.Read(resident[i].second, &read_rows_[i * bytes]);
-    contents->rows.emplace_back(resident[i].first, &read_rows_[i * bytes]);
-  }
-  for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
-    contents->rows.emplace_back(disk_keys_[i], &disk_rows_[i * bytes]);
-  }
-  std::ranges::sort(contents->rows);
-  std::ranges::sort(contents->candidates);
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "ps/key_index.h"
+#include "ps/row_changes.h"
 #include "ps/row_layout.h"
 #include "ps/row_memory.h"
 #include "ps/row_place.h"
@@ -70,10 +71,42 @@ class EmbeddingTable {
   Status Restore(Key key, const std::byte* row);
   Status RestoreCandidate(Key key, std::uint32_t sightings);
 
-  // All of a slot by ascending key. Rows are [row_bytes], valid until the table changes or is read again.
+  // The moment of a cut: from now on ReadCut gives what the table holds at it, however it goes on changing; of a delta,
+  // what has changed since the last cut. That needs changes to have been tracked since, and not too many of them.
+  bool can_delta() const { return changes_.can_delta(); }
+  void BeginCut(bool delta, bool track) {
+    cut_trouble_ = {};
+    changes_.BeginCut(delta, track);
+  }
+  void EndCut() { changes_.EndCut(); }
+  // What was saved for the cut's sake, in bytes, and all that checkpoints need beside bytes().
+  std::uint64_t saved_bytes() const { return changes_.saved_bytes(); }
+  std::uint64_t cut_bytes() const { return changes_.bytes(); }
+
+  // What a slot had at the cut: all by ascending Mix(key).
+  struct CutRow {
+    std::uint64_t hash;
+    Key key;
+    std::uint32_t number;    // of the resident row,
+    const std::byte* bytes;  // unless it stands elsewhere: [row_bytes]
+  };
+  struct CutSlot {
+    std::vector<CutRow> rows;
+    std::vector<std::pair<Key, std::uint32_t>> candidates;  // with their sightings
+    std::vector<Key> deleted;                               // of a delta: they have neither a row nor sightings
+    void Clear() { rows.clear(), candidates.clear(), deleted.clear(); }
+  };
+  // Valid until the table changes, or is read again.
+  Status ReadCut(Slot slot, CutSlot* contents);
+  // Whole rows to [rows, row_bytes].
+  void CopyRows(std::span<const CutRow> rows, std::byte* to) const;
+  // Of a cut: the slot, and those before it, are written. Each is to be, in order.
+  void EndSlot(Slot slot) { changes_.EndSlot(slot); }
+
+  // What a slot has now, in the same order, with a copy of the rows.
   struct SlotContents {
     std::vector<std::pair<Key, const std::byte*>> rows;
-    std::vector<std::pair<Key, std::uint32_t>> candidates;  // with their sightings
+    std::vector<std::pair<Key, std::uint32_t>> candidates;
   };
   Status ReadSlot(Slot slot, SlotContents* contents);
 
@@ -159,12 +192,21 @@ class EmbeddingTable {
   Slot NextSlot(Slot slot) const { return slot + 1 == index_.end_slot() ? index_.first_slot() : slot + 1; }
   void Erase(Key key, RowPlace place);
 
+  // table_cut.cc
+  void NoteErase(Key key, RowPlace place);
+  void CollectAll(Slot slot, bool at_cut, CutSlot* contents);
+  void CollectChanged(Slot slot, CutSlot* contents);
+  Status CollectRowsOnDisk(CutSlot* contents);
+  static void GiveSaved(const RowChanges::Saved& saved, CutSlot* contents);
+
   const RowLayout layout_;
   const std::uint64_t stream_;
   const std::string spill_dir_;
   const bool spills_;
   KeyIndex index_;
   RowMemory rows_;
+  RowChanges changes_;
+  Status cut_trouble_;  // what the cut that is being written can not do without could not be read
   std::uint64_t candidates_ = 0;
   std::unique_ptr<SpillFile> spill_;  // made when it is first needed
   std::uint64_t budget_ = 0;
@@ -185,6 +227,8 @@ class EmbeddingTable {
   std::array<std::uint32_t, kPart + 32> places_;  // and some that are only prefetched
   std::vector<std::size_t> on_disk_;              // of a batch's keys
   std::vector<Key> disk_keys_;
+  std::vector<RowChanges::Saved> saved_;
+  CutSlot slot_;
   std::vector<std::uint32_t> disk_numbers_;  // in the spill file, not asked for yet
 };
 

@@ -62,6 +62,7 @@ class RowMemory {
   void Free(std::uint32_t number) { free_.push_back(number); }
 
   std::uint32_t row_bytes() const { return weight_bytes_ + rest_bytes_; }
+  std::uint32_t rows() const { return used_; }  // that have ever been taken
   std::uint64_t free_rows() const { return free_.size(); }
   // What has been asked of the system; `more` rows from now.
   std::uint64_t bytes() const { return std::uint64_t{used_} * row_bytes(); }

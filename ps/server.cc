@@ -153,7 +153,8 @@ class Server {
                                  .map_epoch = map.epoch(),
                                  .train = options_.train,
                                  .memory_budget = options_.memory_budget / options_.shards_per_server,
-                                 .spill_dir = SpillDirOf(first + i)};
+                                 .spill_dir = SpillDirOf(first + i),
+                                 .wake = [mailbox = mailboxes_[i].get()] { mailbox->Wake(); }};
       RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
       const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
       ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards, memory));

@@ -4,9 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "ps/checkpoint_reader.h"
-#include "ps/checkpoint_writer.h"
-
 namespace sherd {
 namespace {
 
@@ -280,34 +277,12 @@ void Shard::Advance() {
     while ((bsp_ || gathers_dense_) && barrier_.ApplyClock(clocks_)) moved = true;
     if (bsp_) trouble_ = barrier_.trouble();
     if (cut_.Complete(clocks_)) {
-      FinishCut();
+      StartWriting();
       moved = true;
     }
   }
   memory_.Look();
   AnswerPulls();
-}
-
-void Shard::FinishCut() {
-  cut_.Finish(WriteShardFile(store_.get(), cut_.dir()));
-  cut_.AnswerWaiting(&replies_);
-  ReleaseHeld();
-}
-
-void Shard::ReleaseHeld() {
-  for (auto& [worker, stream] : streams_) {
-    while (!stream.held.empty() && !cut_.Holds(worker)) {
-      const Status status = Execute(stream.held.front().message);
-      if (!status.ok() && status.code() == ErrorCode::kUnavailable) break;  // until the next message
-      const Envelope request = std::move(stream.held.front());
-      stream.held.pop_front();
-      if (status.ok()) {
-        Reply(request, MakeReply(request.message.header));
-      } else {
-        Refuse(request, proto::INVALID, KindName(request.message.header.kind()) + ": " + status.text());
-      }
-    }
-  }
 }
 
 void Shard::AnswerPulls() {
@@ -406,56 +381,6 @@ void Shard::HandleStartEpoch(const Envelope& request) {
   started_ = std::move(text);
   clocks_.Start(start.clock(), start.worker());
   barrier_.Clear();
-  Advance();
-}
-
-void Shard::HandleOpenCut(const Envelope& request) {
-  proto::OpenCut open;
-  Status status = ParseBody(request.message, &open);
-  if (status.ok() && open.cut() == 0) status = Status::Invalid("open cut: cuts are numbered from 1");
-  if (!status.ok()) return Refuse(request, proto::INVALID, status.text());
-  if (open.cut() < cut_.number()) {
-    return Refuse(request, proto::STALE, "cut " + std::to_string(cut_.number()) + " was opened since");
-  }
-  Reply(request, MakeReply(request.message.header));
-  if (open.cut() == cut_.number()) return;
-  const bool abandoned = cut_.open();
-  cut_.Open(open.cut(), open.dir());
-  cut_.AnswerWaiting(&replies_);
-  if (abandoned) ReleaseHeld();
-  Advance();
-}
-
-void Shard::HandleAwaitCut(Envelope request) {
-  proto::OpenCut wanted;
-  if (const Status status = ParseBody(request.message, &wanted); !status.ok()) {
-    return Refuse(request, proto::INVALID, status.text());
-  }
-  std::optional<Message> answer = cut_.Answer(request.message.header, wanted.cut());
-  if (answer.has_value()) return Reply(request, std::move(*answer));
-  cut_.Await(std::move(request));
-}
-
-void Shard::HandleLoad(const Envelope& request) {
-  const proto::Header& header = request.message.header;
-  if (last_load_.has_value() && last_load_->from == request.from && last_load_->request == header.request()) {
-    return Reply(request, last_load_->reply);
-  }
-  proto::LoadCheckpoint load;
-  if (const Status status = ParseBody(request.message, &load); !status.ok()) {
-    return Refuse(request, proto::INVALID, status.text());
-  }
-  clocks_.Clear();
-  started_.clear();
-  barrier_.Clear();
-  cut_.Abandon();
-  const Status status = LoadShard(load.dir(), store_.get());
-  damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
-  Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
-  last_load_ = Answered{.from = request.from, .request = header.request(), .reply = reply};
-  Reply(request, std::move(reply));
-  cut_.AnswerWaiting(&replies_);
-  ReleaseHeld();
   Advance();
 }
 

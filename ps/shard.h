@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "ps/clock_barrier.h"
 #include "ps/clock_table.h"
 #include "ps/cut.h"
+#include "ps/cut_writer.h"
 #include "ps/memory_watch.h"
 #include "ps/request_view.h"
 #include "ps/shard_store.h"
@@ -28,6 +30,7 @@ struct ShardOptions {
   proto::Train train;               // the consistency
   std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
   std::string spill_dir;            // of this shard alone; empty: it must not spill
+  std::function<void()> wake;       // when Work may have something to do again; called by other threads
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what
@@ -41,6 +44,14 @@ class Shard {
   // requests that were held until now. `from` of each is where it goes. Whatever the request holds, the shard stays
   // whole.
   std::vector<Envelope> Handle(Envelope request);
+
+  // Is there a cut to be written? Then Work goes on with that for about so long, and returns what is to be sent. It can
+  // do nothing (ready() is false) while the disk has enough to do: `wake` is called when that has changed.
+  bool writing() const { return writer_ != nullptr; }
+  bool ready() const { return ready_; }
+  std::vector<Envelope> Work(Deadline until);
+  // See CutWriter.
+  double pressure() const { return writer_ == nullptr ? 0 : writer_->pressure(); }
 
   // STOP has come.
   bool stopped() const { return stopped_; }
@@ -90,7 +101,7 @@ class Shard {
 
   // Everything that may have become possible by the last change: clocks, the cut, held pulls.
   void Advance();
-  void FinishCut();
+  void StartWriting();
   void ReleaseHeld();
   void AnswerPulls();
   bool Ready(const proto::Header& pull) const;
@@ -115,6 +126,9 @@ class Shard {
   ClockTable clocks_;
   ClockBarrier barrier_;
   Cut cut_;
+  std::unique_ptr<CutWriter> writer_;   // of the cut, when all marks are in
+  bool ready_ = false;                  // of Work
+  std::uint32_t tracked_since_ = 0;     // the cut since which changes are noted; 0: they are not
   MemoryWatch memory_;
   std::uint32_t job_seconds_ = 0;            // but in BSP
   std::map<std::uint32_t, Stream> streams_;  // by worker

@@ -1,44 +1,61 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
+#include "base/hash.h"
+
 namespace sherd {
 
-// The parts of a shard's checkpoint file, version 2, as they stand on disk; docs/checkpoint_format.md is the full text.
-// All numbers are little-endian.
+// The parts of a shard's checkpoint file, version 3, as they stand on disk; docs/checkpoint_format.md is the full text.
+// All numbers are little-endian. Checksums are CRC32C.
 
 inline constexpr char kShardFileMagic[8] = {'S', 'H', 'E', 'R', 'D', 'S', 'H', 'D'};
 inline constexpr char kShardFileEnd[8] = {'S', 'H', 'E', 'R', 'D', 'E', 'N', 'D'};
-inline constexpr std::uint32_t kShardFileVersion = 2;                 // 1 is read too
-inline constexpr std::uint32_t kDenseTable = ~std::uint32_t{0};       // BlockHeader.table of dense blocks
-inline constexpr std::uint32_t kCandidates = std::uint32_t{1} << 31;  // in BlockHeader.table: of that table
-inline constexpr std::size_t kBlockBytes = std::size_t{1} << 18;      // a block's payload, about
+inline constexpr std::uint32_t kShardFileVersion = 3;               // 1 and 2 are read too
+inline constexpr std::uint32_t kDenseTable = ~std::uint32_t{0};     // BlockHeader.table of dense blocks
+inline constexpr std::size_t kBlockBytes = std::size_t{256} << 10;  // a block's payload at most, unless it is one row
 
-// Followed by `spec_bytes` of a serialized ModelSpec and its CRC32C.
+// Followed by `spec_bytes` of a serialized ModelSpec.
 struct FileHeader {
   char magic[8];
   std::uint32_t version;
   std::uint32_t first_slot, end_slot;
+  std::uint32_t delta;  // 1: the file holds what has changed since another; 0: all there is
   std::uint32_t spec_bytes;
   std::uint32_t spec_crc;
   std::uint32_t crc;  // of all before it
 };
-static_assert(sizeof(FileHeader) == 32);
+static_assert(sizeof(FileHeader) == 36);
 
-// Followed by the payload. A table's: keys (u64 x rows), then rows as they stand in memory (ps/row_layout.h). Of
-// candidates for admission: keys, then how often each was seen (u32 x rows). Of dense blocks `rows` is 1 and the
-// payload a DenseHeader and the block's floats.
+// What a block's payload is, in the order of a slot's blocks of one table.
+enum class BlockKind : std::uint32_t {
+  kRows,        // keys (u64 x rows), then rows as they stand in memory (ps/row_layout.h)
+  kCandidates,  // keys, then how often each was seen (u32 x rows)
+  kDeleted,     // of a delta: keys that have neither a row nor sightings any more
+  kDense,       // a DenseHeader, then the block's floats, weights first; `rows` is 1
+};
+
+// Followed by the payload as it is stored.
 struct BlockHeader {
   std::uint32_t table;
+  BlockKind kind;
   std::uint32_t slot;
   std::uint32_t rows;
-  std::uint32_t row_bytes;  // version 1: floats a row
+  std::uint32_t row_bytes;  // without the key or the DenseHeader
   std::uint32_t payload_bytes;
-  std::uint32_t crc;  // of the five numbers before it and the payload
+  std::uint32_t stored_bytes;  // payload_bytes: as it is; less: as one frame of zstd
+  std::uint32_t crc;           // of all before it and of what is stored
 };
-static_assert(sizeof(BlockHeader) == 24);
+static_assert(sizeof(BlockHeader) == 32);
+
+// Rows, candidates and deleted keys of a slot stand in this order, in blocks of as many as fit.
+inline bool ComesBefore(Key a, Key b) { return Mix(a) < Mix(b); }
+inline std::size_t RowsOfBlock(std::uint32_t row_bytes) {
+  return std::max<std::size_t>(1, kBlockBytes / (sizeof(Key) + row_bytes));
+}
 
 struct DenseHeader {
   std::uint32_t tensor;
@@ -58,11 +75,13 @@ static_assert(sizeof(SlotEntry) == 16);
 struct FileFooter {
   std::uint64_t index_offset;
   std::uint64_t rows;  // in all tables
+  std::uint32_t blocks;
   std::uint32_t index_crc;
-  std::uint32_t crc;  // of all before it
+  std::uint32_t contents_crc;  // of all the file before the footer
+  std::uint32_t crc;           // of all before it in the footer
   char magic[8];
 };
-static_assert(sizeof(FileFooter) == 32);
+static_assert(sizeof(FileFooter) == 40);
 
 // shard-3.sherd
 std::string ShardFileName(std::uint32_t shard);

@@ -1,5 +1,7 @@
 #include "ps/shard_file_reader.h"
 
+#include <zstd.h>
+
 #include <cstring>
 
 namespace sherd {
@@ -15,6 +17,39 @@ Status ReadStruct(const FileReader& file, std::uint64_t offset, T* value) {
   return file.ReadAt(offset, std::as_writable_bytes(std::span(value, 1)));
 }
 
+// What versions 1 and 2 had otherwise.
+struct OldFileHeader {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t first_slot, end_slot;
+  std::uint32_t spec_bytes;
+  std::uint32_t spec_crc;
+  std::uint32_t crc;
+};
+struct OldBlockHeader {
+  std::uint32_t table;  // with kOldCandidates: of that table
+  std::uint32_t slot;
+  std::uint32_t rows;
+  std::uint32_t row_bytes;  // version 1: floats a row
+  std::uint32_t payload_bytes;
+  std::uint32_t crc;
+};
+constexpr std::uint32_t kOldCandidates = std::uint32_t{1} << 31;
+struct OldFileFooter {
+  std::uint64_t index_offset;
+  std::uint64_t rows;
+  std::uint32_t index_crc;
+  std::uint32_t crc;
+  char magic[8];
+};
+static_assert(sizeof(OldFileHeader) == 32 && sizeof(OldBlockHeader) == 24 && sizeof(OldFileFooter) == 32);
+
+// Any part's, of all before its `crc`.
+template <typename T>
+bool ChecksumMatches(const T& part) {
+  return part.crc == Crc32c(BytesOf(part).first(offsetof(T, crc)));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ShardFileReader>> ShardFileReader::Open(const std::string& path) {
@@ -28,7 +63,7 @@ Result<std::unique_ptr<ShardFileReader>> ShardFileReader::Open(const std::string
 Status ShardFileReader::ReadHeader() {
   const auto bad = [&](const std::string& what) { return Status::BadData(file_->path() + ": header: " + what); };
   FileHeader header;
-  if (file_->size() < sizeof(header) + sizeof(FileFooter)) return bad("the file is cut off");
+  if (file_->size() < sizeof(header) + sizeof(OldFileFooter)) return bad("the file is cut off");
   RETURN_IF_ERROR(ReadStruct(*file_, 0, &header));
   if (std::memcmp(header.magic, kShardFileMagic, sizeof(header.magic)) != 0)
     return bad("not a shard's checkpoint file");
@@ -37,40 +72,66 @@ Status ShardFileReader::ReadHeader() {
                std::to_string(kShardFileVersion));
   }
   version_ = header.version;
-  if (header.crc != Crc32c(BytesOf(header).first(offsetof(FileHeader, crc)))) return bad("checksum does not match");
+  std::uint64_t header_bytes = sizeof(header);
+  bool matches = ChecksumMatches(header);
+  if (version_ < 3) {
+    OldFileHeader old;
+    RETURN_IF_ERROR(ReadStruct(*file_, 0, &old));
+    header_bytes = sizeof(old);
+    matches = ChecksumMatches(old);
+    header.delta = 0;
+    header.spec_bytes = old.spec_bytes;
+    header.spec_crc = old.spec_crc;
+  }
+  if (!matches) return bad("checksum does not match");
   if (header.first_slot > header.end_slot || header.end_slot > kSlots) return bad("slots are out of range");
-  blocks_begin_ = sizeof(header) + std::uint64_t{header.spec_bytes};
-  if (blocks_begin_ + sizeof(FileFooter) > file_->size()) return bad("the file is cut off");
+  if (header.delta > 1) return bad("neither full nor a delta");
+  blocks_begin_ = header_bytes + std::uint64_t{header.spec_bytes};
+  if (blocks_begin_ + sizeof(OldFileFooter) > file_->size()) return bad("the file is cut off");
   std::string spec(header.spec_bytes, '\0');
-  RETURN_IF_ERROR(file_->ReadAt(sizeof(header), std::as_writable_bytes(std::span(spec))));
+  RETURN_IF_ERROR(file_->ReadAt(header_bytes, std::as_writable_bytes(std::span(spec))));
   if (header.spec_crc != Crc32c(std::as_bytes(std::span(spec)))) return bad("checksum of the model does not match");
   if (!model_.ParseFromString(spec)) return bad("the model can not be read");
   first_slot_ = header.first_slot;
+  delta_ = header.delta == 1;
   index_.resize(header.end_slot - header.first_slot);
   return {};
 }
 
 Status ShardFileReader::ReadFooter() {
   const auto bad = [&](const std::string& what) { return Status::BadData(file_->path() + ": footer: " + what); };
-  FileFooter footer;
-  const std::uint64_t end = file_->size() - sizeof(footer);
-  RETURN_IF_ERROR(ReadStruct(*file_, end, &footer));
-  if (std::memcmp(footer.magic, kShardFileEnd, sizeof(footer.magic)) != 0) return bad("missing, the file is cut off");
-  if (footer.crc != Crc32c(BytesOf(footer).first(offsetof(FileFooter, crc)))) return bad("checksum does not match");
-  const std::uint64_t index_bytes = index_.size() * sizeof(SlotEntry);
-  if (footer.index_offset < blocks_begin_ || footer.index_offset > end || end - footer.index_offset != index_bytes) {
-    return bad("the index is not where it should be");
+  const auto read = [&](auto* footer) -> Status {
+    if (file_->size() < blocks_begin_ + sizeof(*footer)) return bad("missing, the file is cut off");
+    RETURN_IF_ERROR(ReadStruct(*file_, file_->size() - sizeof(*footer), footer));
+    if (std::memcmp(footer->magic, kShardFileEnd, sizeof(footer->magic)) != 0)
+      return bad("missing, the file is cut off");
+    if (!ChecksumMatches(*footer)) return bad("checksum does not match");
+    rows_ = footer->rows;
+    return ReadIndex(footer->index_offset, file_->size() - sizeof(*footer), footer->index_crc);
+  };
+  if (version_ < 3) {
+    OldFileFooter footer;
+    return read(&footer);
   }
-  RETURN_IF_ERROR(file_->ReadAt(footer.index_offset, std::as_writable_bytes(std::span(index_))));
-  if (footer.index_crc != Crc32c(std::as_bytes(std::span(index_)))) return bad("checksum of the index does not match");
-  rows_ = footer.rows;
-  blocks_end_ = footer.index_offset;
+  FileFooter footer;
+  RETURN_IF_ERROR(read(&footer));
+  crc_ = Crc32cOfBoth(footer.contents_crc, Crc32c(BytesOf(footer)), sizeof(footer));
+  return {};
+}
+
+Status ShardFileReader::ReadIndex(std::uint64_t offset, std::uint64_t end, std::uint32_t crc) {
+  const auto bad = [&](const std::string& what) { return Status::BadData(file_->path() + ": index: " + what); };
+  const std::span<std::byte> index = std::as_writable_bytes(std::span(index_));
+  if (offset < blocks_begin_ || offset > end || end - offset != index.size()) return bad("is not where it should be");
+  RETURN_IF_ERROR(file_->ReadAt(offset, index));
+  if (crc != Crc32c(index)) return bad("checksum does not match");
+  blocks_end_ = offset;
   std::uint64_t expected = blocks_begin_;
   for (const SlotEntry& entry : index_) {
-    if (entry.offset != expected || entry.bytes > blocks_end_ - expected) return bad("the index does not fit the file");
+    if (entry.offset != expected || entry.bytes > blocks_end_ - expected) return bad("does not fit the file");
     expected += entry.bytes;
   }
-  if (expected != blocks_end_) return bad("the index does not cover the file");
+  if (expected != blocks_end_) return bad("does not cover the file");
   return {};
 }
 
@@ -78,6 +139,7 @@ Status ShardFileReader::ReadSlot(Slot slot, ShardFileVisitor* visitor) {
   CHECK(slot >= first_slot() && slot < end_slot()) << file_->path() << " has no slot " << slot;
   const SlotEntry& entry = index_[slot - first_slot_];
   std::uint64_t done = 0;
+  last_block_.reset();
   for (std::uint64_t block = 0; done < entry.bytes; ++block) {
     std::uint64_t bytes = 0;
     const Status status = ReadBlock(slot, entry.offset + done, entry.bytes - done, &bytes, visitor);
@@ -92,56 +154,120 @@ Status ShardFileReader::ReadSlot(Slot slot, ShardFileVisitor* visitor) {
 
 Status ShardFileReader::ReadBlock(Slot slot, std::uint64_t offset, std::uint64_t left, std::uint64_t* bytes,
                                   ShardFileVisitor* visitor) {
-  BlockHeader header;
-  if (left < sizeof(header)) return Status::BadData("is cut off");
-  RETURN_IF_ERROR(ReadStruct(*file_, offset, &header));
-  RETURN_IF_ERROR(CheckBlock(header, slot, left - sizeof(header)));
-  payload_.Resize(header.payload_bytes);
-  RETURN_IF_ERROR(file_->ReadAt(offset + sizeof(header), payload_.span()));
-  const std::uint32_t crc = Crc32c(payload_.span(), Crc32c(BytesOf(header).first(offsetof(BlockHeader, crc))));
-  if (crc != header.crc) return Status::BadData("checksum does not match");
-  *bytes = sizeof(header) + header.payload_bytes;
-  if (header.table == kDenseTable) return HandOnDense(header, payload_.span(), visitor);
+  const std::uint64_t header_bytes = BlockHeaderBytes();
+  if (left < header_bytes) return Status::BadData("is cut off");
+  std::uint32_t crc = 0;
+  ASSIGN_OR_RETURN(const BlockHeader header, ReadBlockHeader(offset, &crc));
+  if (header.stored_bytes > left - header_bytes) return Status::BadData("is longer than its slot");
+  stored_.Resize(header.stored_bytes);
+  RETURN_IF_ERROR(file_->ReadAt(offset + header_bytes, stored_.span()));
+  if (Crc32c(stored_.span(), crc) != header.crc) return Status::BadData("checksum does not match");
+  RETURN_IF_ERROR(CheckBlock(header, slot));
+  *bytes = header_bytes + header.stored_bytes;
+  if (header.stored_bytes == header.payload_bytes) return HandOn(header, stored_.span(), visitor);
+  RETURN_IF_ERROR(Unpack(header));
   return HandOn(header, payload_.span(), visitor);
 }
 
-Status ShardFileReader::CheckBlock(const BlockHeader& header, Slot slot, std::uint64_t left) const {
-  if (header.payload_bytes > left) return Status::BadData("is longer than its slot");
+std::uint64_t ShardFileReader::BlockHeaderBytes() const {
+  return version_ < 3 ? sizeof(OldBlockHeader) : sizeof(BlockHeader);
+}
+
+Result<BlockHeader> ShardFileReader::ReadBlockHeader(std::uint64_t offset, std::uint32_t* crc) {
+  if (version_ >= 3) {
+    BlockHeader header;
+    RETURN_IF_ERROR(ReadStruct(*file_, offset, &header));
+    *crc = Crc32c(BytesOf(header).first(offsetof(BlockHeader, crc)));
+    return header;
+  }
+  OldBlockHeader old;
+  RETURN_IF_ERROR(ReadStruct(*file_, offset, &old));
+  *crc = Crc32c(BytesOf(old).first(offsetof(OldBlockHeader, crc)));
+  const bool dense = old.table == kDenseTable;
+  const bool candidates = !dense && (old.table & kOldCandidates) != 0;
+  return BlockHeader{.table = dense ? kDenseTable : old.table & ~kOldCandidates,
+                     .kind = dense        ? BlockKind::kDense
+                             : candidates ? BlockKind::kCandidates
+                                          : BlockKind::kRows,
+                     .slot = old.slot,
+                     .rows = old.rows,
+                     .row_bytes = version_ == 1 ? old.row_bytes * 4 : old.row_bytes,
+                     .payload_bytes = old.payload_bytes,
+                     .stored_bytes = old.payload_bytes,
+                     .crc = old.crc};
+}
+
+Status ShardFileReader::CheckBlock(const BlockHeader& header, Slot slot) {
   if (header.slot != slot) return Status::BadData("is of slot " + std::to_string(header.slot));
-  const bool dense = header.table == kDenseTable;
-  const bool candidates = !dense && (header.table & kCandidates) != 0;
-  if (!dense && (header.table & ~kCandidates) >= static_cast<std::uint32_t>(model_.table_size())) {
+  if (header.kind > BlockKind::kDense) {
+    return Status::BadData("is of kind " + std::to_string(static_cast<std::uint32_t>(header.kind)) +
+                           ", which there is not");
+  }
+  const bool dense = header.kind == BlockKind::kDense;
+  if (dense ? header.table != kDenseTable : header.table >= static_cast<std::uint32_t>(model_.table_size())) {
     return Status::BadData("is of table " + std::to_string(header.table) + ", which there is not");
   }
-  if (candidates && header.row_bytes != sizeof(std::uint32_t)) return Status::BadData("has no counts of sightings");
-  if (RowBytes(header) % sizeof(float) != 0) return Status::BadData("has rows that are not whole words");
-  const std::uint64_t row = RowBytes(header) + (dense ? sizeof(DenseHeader) : sizeof(Key));
-  const std::uint64_t rows = header.rows;
-  if (rows == 0 || header.payload_bytes % rows != 0 || header.payload_bytes / rows != row || (dense && rows != 1)) {
-    return Status::BadData("has " + std::to_string(header.payload_bytes) + " bytes for " + std::to_string(rows) +
-                           " rows of " + std::to_string(row));
+  if (header.kind == BlockKind::kCandidates && header.row_bytes != sizeof(std::uint32_t))
+    return Status::BadData("has no counts of sightings");
+  if (header.kind == BlockKind::kDeleted && (header.row_bytes != 0 || !delta_))
+    return Status::BadData("has deleted keys where there are none");
+  if (header.row_bytes % sizeof(float) != 0) return Status::BadData("has rows that are not whole words");
+  const std::uint64_t row = std::uint64_t{header.row_bytes} + (dense ? sizeof(DenseHeader) : sizeof(Key));
+  const std::uint64_t rows = header.rows, payload = header.payload_bytes;
+  if (rows == 0 || payload != rows * row || header.stored_bytes > payload || (dense && rows != 1)) {
+    return Status::BadData("has " + std::to_string(payload) + " bytes for " + std::to_string(rows) + " rows of " +
+                           std::to_string(row));
   }
+  const std::pair<std::uint32_t, BlockKind> block(header.table, header.kind);
+  if (last_block_ > block) return Status::BadData("does not belong behind the block before it");
+  if (last_block_ != block) last_key_.reset();
+  last_block_ = block;
+  return {};
+}
+
+Status ShardFileReader::Unpack(const BlockHeader& header) {
+  if (ZSTD_getFrameContentSize(stored_.data(), stored_.size()) != header.payload_bytes) {
+    return Status::BadData("is not a frame of zstd with " + std::to_string(header.payload_bytes) + " bytes");
+  }
+  payload_.Resize(header.payload_bytes);
+  const std::size_t size = ZSTD_decompress(payload_.data(), payload_.size(), stored_.data(), stored_.size());
+  if (ZSTD_isError(size)) return Status::BadData(std::string("can not be unpacked: ") + ZSTD_getErrorName(size));
+  if (size != payload_.size()) return Status::BadData("unpacks to " + std::to_string(size) + " bytes");
+  return {};
+}
+
+// They ascend, also from block to block.
+Status ShardFileReader::CheckKeys(const BlockHeader& header, std::span<const Key> keys) {
+  bool any = last_key_.has_value();
+  std::uint64_t last = last_key_.value_or(0);
+  for (const Key key : keys) {
+    const std::uint64_t hash = Mix(key);
+    if (hash >> 52 != header.slot) return Status::BadData("has a key of another slot");
+    const std::uint64_t order = version_ < 3 ? key : hash;
+    if (any && order <= last) return Status::BadData("its keys do not ascend");
+    last = order;
+    any = true;
+  }
+  last_key_ = last;
   return {};
 }
 
 Status ShardFileReader::HandOn(const BlockHeader& header, std::span<const std::byte> payload,
-                               ShardFileVisitor* visitor) const {
+                               ShardFileVisitor* visitor) {
+  if (header.kind == BlockKind::kDense) return HandOnDense(header, payload, visitor);
   const std::span<const Key> keys(reinterpret_cast<const Key*>(payload.data()), header.rows);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (SlotOf(keys[i]) != header.slot) return Status::BadData("has a key of another slot");
-    if (i > 0 && keys[i] <= keys[i - 1]) return Status::BadData("its keys do not ascend");
-  }
+  RETURN_IF_ERROR(CheckKeys(header, keys));
   const std::span<const std::byte> rows = payload.subspan(keys.size_bytes());
-  if ((header.table & kCandidates) == 0) return visitor->OnRows(header.table, keys, rows);
-  return visitor->OnCandidates(header.table & ~kCandidates, keys,
-                               {reinterpret_cast<const std::uint32_t*>(rows.data()), keys.size()});
+  if (header.kind == BlockKind::kRows) return visitor->OnRows(header.table, keys, rows);
+  if (header.kind == BlockKind::kDeleted) return visitor->OnDeleted(header.table, keys);
+  return visitor->OnCandidates(header.table, keys, {reinterpret_cast<const std::uint32_t*>(rows.data()), keys.size()});
 }
 
 Status ShardFileReader::HandOnDense(const BlockHeader& header, std::span<const std::byte> payload,
                                     ShardFileVisitor* visitor) const {
   DenseHeader dense;
   std::memcpy(&dense, payload.data(), sizeof(dense));
-  const std::uint64_t floats = RowBytes(header) / sizeof(float);
+  const std::uint64_t floats = header.row_bytes / sizeof(float);
   if (dense.tensor >= static_cast<std::uint32_t>(model_.tensor_size()) || dense.length > floats) {
     return Status::BadData("is of a dense block that there is not");
   }

@@ -35,6 +35,7 @@ class ShardThread {
 
  private:
   void Run(Mailbox* server);
+  void WriteCut();
   void NoteTroubles(Mailbox* server);
   void Send(Envelope reply);
 
@@ -42,7 +43,9 @@ class ShardThread {
   const std::unique_ptr<Shard> shard_;
   const std::string name_;
   std::atomic<bool> stop_ = false, done_ = false;
-  bool untroubled_ = true;  // of the shard's thread
+  // Of the shard's thread.
+  bool untroubled_ = true;
+  Deadline last_request_, next_slice_;
   mutable std::mutex mutex_;
   Troubles troubles_;
   std::thread thread_;

@@ -93,6 +93,7 @@ Status EmbeddingTable::SpillSlots(std::uint64_t wanted, std::uint32_t* passed) {
     return Status::Unavailable("pushes wait, since cold rows can not be written: " + status.text());
   }
   for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (changes_.active()) changes_.Leave(keys[i], RowPlace(*values[i]).number());
     rows_.Free(RowPlace(*values[i]).number());
     *values[i] = RowPlace::OnDisk(numbers[i]).value();
   }
@@ -145,6 +146,7 @@ void EmbeddingTable::BringBack(std::span<const Key> keys, const std::byte* rows)
     rows_.Write(rows + i * layout_.row_bytes(), number);
     *value = RowPlace::Resident(number).value();
     KeyIndex::Mark(value);
+    if (changes_.active()) changes_.Return(keys[i], number);
   }
 }
 
@@ -184,7 +186,10 @@ Status EmbeddingTable::EvictFromSlot(Slot slot, bool must_be_rows) {
   if (must_be_rows || candidates.empty()) return KeepMostUsed(slot, rows - (rows + 7) / 8);
   std::sort(candidates.begin(), candidates.end());
   candidates.resize((candidates.size() + 7) / 8);
-  for (const auto& [sightings, key] : candidates) index_.Erase(key, Mix(key));
+  for (const auto& [sightings, key] : candidates) {
+    if (changes_.active()) changes_.UpdateCandidate(key, sightings);
+    index_.Erase(key, Mix(key));
+  }
   candidates_ -= candidates.size();
   return {};
 }
@@ -229,7 +234,9 @@ Status EmbeddingTable::UsesOfSlot(Slot slot, std::vector<RowUse>* uses) {
 void EmbeddingTable::HalveCountsOnDisk(std::span<RowUse> uses) {
   if (disk_keys_.empty()) return;
   for (std::size_t i = 0; i < disk_keys_.size(); ++i) {
-    std::byte* count = &disk_rows_[i * layout_.row_bytes() + layout_.usage().count];
+    std::byte* const row = &disk_rows_[i * layout_.row_bytes()];
+    if (changes_.active()) changes_.UpdateOnDisk(disk_keys_[i], row);
+    std::byte* const count = row + layout_.usage().count;
     const std::uint32_t half = Word(count, 0) / 2;
     std::memcpy(count, &half, sizeof(half));
   }
@@ -249,6 +256,7 @@ Status EmbeddingTable::KeepMostUsed(Slot slot, std::uint64_t keep) {
   if (const std::uint32_t count = layout_.usage().count; count != 0) {
     for (const RowUse& use : uses) {
       if (!use.place.resident()) continue;
+      if (changes_.active()) changes_.Update(use.key, use.place.number());
       std::byte* const field = UsageField(use.place.number(), count);
       const std::uint32_t half = Word(field, 0) / 2;
       std::memcpy(field, &half, sizeof(half));
@@ -316,6 +324,7 @@ Status EmbeddingTable::Advance(std::uint64_t clock, std::uint32_t seconds) {
 }
 
 void EmbeddingTable::Erase(Key key, RowPlace place) {
+  if (changes_.active()) NoteErase(key, place);
   index_.Erase(key, Mix(key));
   if (place.candidate()) {
     --candidates_;

@@ -74,7 +74,7 @@ class Rewriter {
   const proto::ModelSpec& model() const { return model_; }
 
   Result<proto::ShardFile> WriteShard(const std::string& out, std::uint32_t shard, std::uint32_t shards) {
-    ASSIGN_OR_RETURN(const auto writer, SlotWriter::Create(model_, out, shard, shards));
+    ASSIGN_OR_RETURN(const auto writer, SlotWriter::Create(model_, {.dir = out, .shard = shard, .shards = shards}));
     for (Slot slot = FirstSlot(shard, shards); slot < FirstSlot(shard + 1, shards); ++slot) {
       RETURN_IF_ERROR(reader_->Read(slot, &contents_));
       for (std::size_t i = 0; i < converters_.size(); ++i) Convert(&converters_[i], &contents_.tables[i]);

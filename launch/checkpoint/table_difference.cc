@@ -19,9 +19,9 @@ template <class InA, class InB, class InBoth>
 void Merge(std::span<const Key> a, std::span<const Key> b, const InA& in_a, const InB& in_b, const InBoth& in_both) {
   std::size_t i = 0, j = 0;
   while (i < a.size() || j < b.size()) {
-    if (j == b.size() || (i < a.size() && FileOrder(a[i]) < FileOrder(b[j]))) {
+    if (j == b.size() || (i < a.size() && ComesBefore(a[i], b[j]))) {
       in_a(i++);
-    } else if (i == a.size() || FileOrder(b[j]) < FileOrder(a[i])) {
+    } else if (i == a.size() || ComesBefore(b[j], a[i])) {
       in_b(j++);
     } else {
       in_both(i++, j++);

@@ -19,7 +19,6 @@
 #include "launch/progress_display.h"
 #include "ps/row_layout.h"
 #include "ps/shard_file_reader.h"
-#include "ps/slot_reader.h"
 
 namespace sherd {
 namespace {
@@ -55,25 +54,18 @@ class ContentsCheck : public ShardFileVisitor {
     return check;
   }
 
-  void BeginSlot(Slot slot) {
-    slot_ = slot;
-    place_ = {};
-    in_order_ = false;
-  }
+  void BeginSlot(Slot slot) { slot_ = slot; }
 
   Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) override {
     rows_ += keys.size();
-    RETURN_IF_ERROR(CheckOrder({table, 0}, keys));
     if (rows.size() == keys.size() * row_bytes_[table]) return {};
     return Status::BadData("has rows of " + std::to_string(rows.size() / keys.size()) + " bytes, not " +
                            std::to_string(row_bytes_[table]));
   }
-  Status OnCandidates(std::uint32_t table, std::span<const Key> keys, std::span<const std::uint32_t>) override {
-    return CheckOrder({table, 1}, keys);
-  }
+  Status OnCandidates(std::uint32_t, std::span<const Key>, std::span<const std::uint32_t>) override { return {}; }
+  Status OnDeleted(std::uint32_t, std::span<const Key>) override { return {}; }
   Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
                  std::span<const float> values) override {
-    place_ = {kDenseTable, 0};
     const auto found = missing_.find({tensor, first});
     if (found == missing_.end() || found->second.slot != slot_)
       return Status::BadData("is a dense block that comes twice, or is not of this slot");
@@ -98,26 +90,11 @@ class ContentsCheck : public ShardFileVisitor {
     std::uint32_t length;
     std::uint64_t floats;
   };
-  using Place = std::pair<std::uint32_t, int>;  // table, kind
-
-  // Blocks of one table and kind go on where the last one ended; others come after.
-  Status CheckOrder(Place place, std::span<const Key> keys) {
-    if (in_order_ && place < place_) return Status::BadData("comes after blocks that it should come before");
-    if (in_order_ && place == place_ && FileOrder(keys.front()) <= last_)
-      return Status::BadData("its keys do not go on where the block before ended");
-    in_order_ = true;
-    place_ = place;
-    last_ = FileOrder(keys.back());
-    return {};
-  }
 
   std::vector<std::uint32_t> row_bytes_;                              // by table
   std::map<std::pair<std::uint32_t, std::uint32_t>, Dense> missing_;  // by tensor and first float
   std::uint64_t rows_ = 0;
   Slot slot_ = 0;
-  bool in_order_ = false;  // the slot had a block: `place_` and `last_`
-  Place place_;
-  std::uint64_t last_ = 0;
 };
 
 // Adds all bytes of [begin, end) to a checksum.
@@ -173,6 +150,8 @@ class FileCheck {
     AddIf(reader->first_slot() != said_.first_slot() || reader->end_slot() != said_.end_slot(),
           "has the slots " + std::to_string(reader->first_slot()) + " to " + std::to_string(reader->end_slot()) +
               ", the manifest says " + std::to_string(said_.first_slot()) + " to " + std::to_string(said_.end_slot()));
+    AddIf(reader->delta() != said_.delta(),
+          std::string("is a ") + (reader->delta() ? "delta" : "full file") + ", not what the manifest says");
     AddIf(reader->rows() != said_.rows(), "has " + std::to_string(reader->rows()) +
                                               " rows by its footer, the manifest says " + std::to_string(said_.rows()));
     AddIf(manifest_.has_model() && reader->model().SerializeAsString() != manifest_.model().SerializeAsString(),

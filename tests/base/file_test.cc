@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/hash.h"
+#include "tests/base/faulty_file_system.h"
 
 namespace sherd {
 namespace {
@@ -70,6 +71,54 @@ TEST_F(FileTest, WriterKeepsSizeAndChecksumAcrossItsBuffer) {
   EXPECT_EQ(writer->crc(), Crc32c(Bytes(all)));
   ASSERT_TRUE(writer->Finish().ok());
   EXPECT_EQ(ReadFile(Path("data")).value(), all);
+}
+
+TEST_F(FileTest, DirectWritesGiveTheSameFileWhateverItsSize) {
+  std::string all;
+  for (std::uint64_t i = 0; all.size() < (std::size_t{9} << 20); ++i) all += std::to_string(Mix(i));
+  for (const std::size_t size : {0ul, 1ul, 4096ul, 4ul << 20, (4ul << 20) + 1, (8ul << 20) + 5000, all.size()}) {
+    auto writer = FileWriter::Create(Path("data"), FileWriter::Caching::kDirect).value();
+    const std::string text = all.substr(0, size);
+    for (std::size_t i = 0; i < size; i += 1'500'007) {
+      ASSERT_TRUE(writer->Append(Bytes(std::string_view(text).substr(i, 1'500'007))).ok());
+    }
+    ASSERT_TRUE(writer->Finish().ok());
+    EXPECT_EQ(writer->crc(), Crc32c(Bytes(text)));
+    EXPECT_TRUE(ReadFile(Path("data")).value() == text) << size;
+  }
+}
+
+TEST_F(FileTest, ADiskThatTakesAPartOfAWriteGetsTheRest) {
+  class Reluctant : public FileSystem {
+    ssize_t Write(int descriptor, std::span<const std::byte> bytes) override {
+      if (++calls_ % 3 == 0) return errno = EINTR, -1;
+      return FileSystem::Write(descriptor, bytes.first(std::min<std::size_t>(bytes.size(), calls_ % 2 * 7000 + 777)));
+    }
+    std::size_t calls_ = 0;
+  } reluctant;
+  const FileSystemReplacement replacement(&reluctant);
+  const std::string text(5'000'001, 'x');
+  auto writer = FileWriter::Create(Path("data"), FileWriter::Caching::kDirect).value();
+  ASSERT_TRUE(writer->Append(Bytes(text)).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+  EXPECT_TRUE(ReadFile(Path("data")).value() == text);
+}
+
+TEST_F(FileTest, WhicheverCallOfAnAtomicWriteFailsTheOldFileOrTheNewOneIsThere) {
+  for (std::int64_t call = 0;; ++call) {
+    ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+    FaultyFileSystem files;
+    files.fail_at = call;
+    Status status;
+    {
+      const FileSystemReplacement replacement(&files);
+      status = WriteFileAtomically(Path("f"), "new");
+    }
+    const std::string text = ReadFile(Path("f")).value();
+    if (files.calls() <= call) break;  // all of them have had their turn
+    EXPECT_TRUE(text == "new" || (text == "old" && !status.ok())) << call << ": " << text;
+    EXPECT_EQ(status.ok(), call == 7) << call << ": only the close behind the folder's sync is of no account";
+  }
 }
 
 TEST_F(FileTest, ReadingPastTheEndIsBadDataThatNamesFileAndPlace) {

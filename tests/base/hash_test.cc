@@ -104,6 +104,20 @@ TEST(Crc32c, MatchesTheDefinitionInLongTexts) {
   }
 }
 
+TEST(Crc32c, OfTwoTextsFollowsFromThatOfEach) {
+  std::string text;
+  for (int i = 0; i < 30000; ++i) text += static_cast<char>(i * 131 >> 3);
+  const std::string_view all = text;
+  for (const std::size_t length : {0, 1, 7, 100, 4096, 29999, 30000}) {
+    for (const std::size_t cut : {std::size_t{0}, length / 3, length}) {
+      const std::uint32_t first = Crc32c(Bytes(all.substr(0, cut)));
+      const std::uint32_t second = Crc32c(Bytes(all.substr(cut, length - cut)));
+      EXPECT_EQ(Crc32cOfBoth(first, second, length - cut), Crc32c(Bytes(all.substr(0, length))))
+          << cut << " " << length;
+    }
+  }
+}
+
 TEST(Crc32c, GoesOnFromAPart) {
   const std::string_view text = "a checkpoint is written in pieces";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {

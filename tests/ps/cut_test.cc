@@ -63,11 +63,11 @@ TEST(CutTest, HoldsAllBeforeTheMarksAndNothingAfter) {
   EXPECT_EQ(cluster.Code(0, cluster.Pull(0, 0, 1, {1})), proto::OK) << "pulls are served all the while";
 
   const auto replies = cluster.Send(0, cluster.Mark(0, 1, 1));
-  ASSERT_THAT(replies, SizeIs(4));  // the mark's, the awaited file, the held push's, the held retirement's
+  ASSERT_THAT(replies, SizeIs(4));  // the mark's, the held push's, the held retirement's, the awaited file
+  EXPECT_EQ(replies[1].message.header.request(), 4711u);
+  EXPECT_EQ(replies[1].message.header.code(), proto::OK);
   proto::ShardFile file;
-  ASSERT_TRUE(ParseBody(replies[1].message, &file).ok()) << replies[1].message.header.text();
-  EXPECT_EQ(replies[2].message.header.request(), 4711u);
-  EXPECT_EQ(replies[2].message.header.code(), proto::OK);
+  ASSERT_TRUE(ParseBody(replies[3].message, &file).ok()) << replies[3].message.header.text();
 
   const std::string bytes = ReadFile(JoinPath(folder.path(), file.name())).value();
   EXPECT_EQ(bytes, FileOf(expected.shard(0).store()));
@@ -156,6 +156,75 @@ TEST(CutTest, ANewCutAbandonsTheOpenOneAndReleasesWhatItHeld) {
   // A late mark of the abandoned cut means nothing.
   EXPECT_EQ(cluster.Code(0, cluster.Mark(0, 1, 1)), proto::OK);
   EXPECT_EQ(cluster.Code(0, cluster.Push(0, 1, 0, GradientsOf(cluster.model(), 1, 0))), proto::OK);
+}
+
+TEST(CutTest, ServesWhileItIsWrittenAndTheFileIsOfTheMomentOfTheMarks) {
+  TemporaryFolder folder;
+  ShardCluster cluster({.consistency = kAsync, .writes_at_once = false}), expected({.consistency = kAsync});
+  for (ShardCluster* c : {&cluster, &expected}) {
+    c->StartEpoch(0, 0, {0});
+    for (std::uint64_t clock = 0; clock < 3; ++clock) c->PushAll(0, clock);
+  }
+  cluster.Control(0, proto::OPEN_CUT, OpenCut(1, folder.path()));
+  EXPECT_EQ(cluster.Code(0, cluster.Mark(0, 0, 1)), proto::OK);
+  EXPECT_THAT(Await(&cluster, 1), IsEmpty());
+  ASSERT_TRUE(cluster.shard(0).writing());
+  std::vector<Envelope> replies;
+  for (std::uint64_t clock = 3; cluster.shard(0).writing(); ++clock) {
+    if (clock < 10) cluster.PushAll(0, clock);
+    replies = cluster.shard(0).Work(Clock::now());
+  }
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].message.header.code(), proto::OK);
+  EXPECT_EQ(ReadFile(JoinPath(folder.path(), "shard-0.sherd")).value(), FileOf(expected.shard(0).store()));
+  for (std::uint64_t clock = 3; clock < 10; ++clock) expected.PushAll(0, clock);
+  EXPECT_TRUE(cluster.contents() == expected.contents());
+}
+
+TEST(CutTest, ADeltaIsWrittenSinceTheCutThatChangesAreNotedSinceAndElseAllOfIt) {
+  TemporaryFolder folder;
+  ShardCluster cluster({.consistency = kAsync});
+  cluster.StartEpoch(0, 0, {0});
+  std::uint64_t clock = 0;
+  const auto cut = [&](std::uint32_t number, std::uint32_t since) {
+    cluster.PushAll(0, clock++);
+    proto::OpenCut open = OpenCut(number, folder.path());
+    open.set_since_cut(since);
+    open.set_deltas_follow(true);
+    cluster.Control(0, proto::OPEN_CUT, open);
+    cluster.Code(0, cluster.Mark(0, 0, number));
+    proto::ShardFile file;
+    CHECK(ParseBody(Await(&cluster, number).at(0).message, &file).ok());
+    return file;
+  };
+  const proto::ShardFile first = cut(1, 0);
+  EXPECT_FALSE(first.delta());
+  const proto::ShardFile second = cut(2, 1);
+  EXPECT_TRUE(second.delta());
+  EXPECT_GT(second.rows(), 0u);
+  EXPECT_LT(second.rows(), first.rows() + 120);
+  EXPECT_FALSE(cut(3, 1).delta()) << "cut 2 came to no checkpoint";
+  EXPECT_TRUE(cut(4, 3).delta());
+}
+
+TEST(CutTest, ACutThatIsBeingWrittenIsAbandonedByTheNextAndItsFileGoes) {
+  TemporaryFolder folder;
+  ShardCluster cluster({.consistency = kAsync, .writes_at_once = false});
+  cluster.StartEpoch(0, 0, {0});
+  cluster.PushAll(0, 0);
+  const std::string first = JoinPath(folder.path(), "first"), second = JoinPath(folder.path(), "second");
+  cluster.Control(0, proto::OPEN_CUT, OpenCut(1, first));
+  cluster.Code(0, cluster.Mark(0, 0, 1));
+  EXPECT_THAT(Await(&cluster, 1), IsEmpty());
+  cluster.shard(0).Work(Clock::now());
+  const auto replies = cluster.Send(0, MakeControl(proto::OPEN_CUT, OpenCut(2, second)));
+  ASSERT_THAT(replies, SizeIs(2));
+  EXPECT_THAT(replies[1].message.header.text(), HasSubstr("cut 1 was abandoned"));
+  EXPECT_FALSE(ReadFile(JoinPath(first, "shard-0.sherd")).ok());
+  cluster.Code(0, cluster.Mark(0, 0, 2));
+  cluster.WriteCut(0);
+  EXPECT_EQ(Await(&cluster, 2)[0].message.header.code(), proto::OK);
+  EXPECT_TRUE(ReadFile(JoinPath(second, "shard-0.sherd")).ok());
 }
 
 TEST(CutTest, AFileThatCanNotBeWrittenFailsTheCutAndNothingElse) {

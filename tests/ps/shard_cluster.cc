@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/dense_layout.h"
 #include "base/file.h"
 #include "base/partition.h"
@@ -93,10 +96,10 @@ Contents ContentsOf(ShardStore& store) {
   return contents;
 }
 
-ShardCluster::ShardCluster(Options options) : model_(SmallModel()) {
+ShardCluster::ShardCluster(Options options) : model_(SmallModel()), writes_at_once_(options.writes_at_once) {
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     ShardOptions shard{
-        .shard = i, .map_epoch = kMapEpoch, .train = {}, .memory_budget = options.memory_budget, .spill_dir = ""};
+        .shard = i, .map_epoch = kMapEpoch, .train = {}, .memory_budget = options.memory_budget, .spill_dir = "", .wake = {}};
     shard.train.set_consistency(options.consistency);
     shard.train.set_max_staleness(options.max_staleness);
     if (options.dense_staleness) shard.train.set_dense_staleness(*options.dense_staleness);
@@ -187,7 +190,17 @@ Message ShardCluster::Mark(std::uint32_t shard, std::uint32_t worker, std::uint3
 std::vector<Envelope> ShardCluster::Send(std::uint32_t shard, Message message) {
   const bool worker = message.header.role() == proto::WORKER;
   const Peer from = worker ? "w" + std::to_string(message.header.index()) : "s";
-  return shards_[shard]->Handle({.from = from, .message = std::move(message)});
+  std::vector<Envelope> replies = shards_[shard]->Handle({.from = from, .message = std::move(message)});
+  if (writes_at_once_) std::ranges::move(WriteCut(shard), std::back_inserter(replies));
+  return replies;
+}
+
+std::vector<Envelope> ShardCluster::WriteCut(std::uint32_t shard) {
+  std::vector<Envelope> replies;
+  while (shards_[shard]->writing()) {
+    std::ranges::move(shards_[shard]->Work(Clock::now()), std::back_inserter(replies));
+  }
+  return replies;
 }
 
 proto::StatusCode ShardCluster::Code(std::uint32_t shard, Message message) {

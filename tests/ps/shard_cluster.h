@@ -42,6 +42,7 @@ class ShardCluster {
     std::uint32_t max_staleness = 4;
     std::uint64_t memory_budget = 0;  // of each shard
     std::optional<std::uint32_t> dense_staleness = std::nullopt;
+    bool writes_at_once = true;  // the whole of a cut with the message that lets it be written
   };
   explicit ShardCluster(Options options);
 
@@ -57,6 +58,8 @@ class ShardCluster {
 
   // Gives a message to a shard. The peer is "w" and the worker's index, or "s" for a control message.
   std::vector<Envelope> Send(std::uint32_t shard, Message message);
+  // Writes the shard's cut to the end.
+  std::vector<Envelope> WriteCut(std::uint32_t shard);
   // The only reply, whose code is given.
   proto::StatusCode Code(std::uint32_t shard, Message message);
   // A control message to one shard; its only reply.
@@ -74,6 +77,7 @@ class ShardCluster {
   void AddSections(std::uint32_t shard, const Gradients& gradients, Message* message) const;
 
   const proto::ModelSpec model_;
+  const bool writes_at_once_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> sequence_;  // by worker and shard
   std::uint64_t request_ = 0;

@@ -64,6 +64,11 @@ void Save(ShardStore* store, const std::string& dir) {
   ASSERT_TRUE(WriteManifest(dir, manifest).ok());
 }
 
+std::string FileBytes(ShardStore* store, const TemporaryFolder& folder) {
+  const auto file = WriteShardFile(store, folder.path());
+  CHECK(file.ok()) << file.status().text();
+  return ReadFile(JoinPath(folder.path(), file->name())).value();
+}
 std::string FileOf(const TemporaryFolder& folder) { return ReadFile(folder.path() + "/shard-0.sherd").value(); }
 
 struct Case {
@@ -161,61 +166,43 @@ TEST(TableCheckpointTest, AnotherNumberOfStateFloatsIsRefusedAndNotReadBeyondThe
 
 // ---- the bytes -----------------------------------------------------------------------------------------------------
 
-template <typename T>
-T Get(const std::string& bytes, std::size_t at) {
-  T value;
-  std::memcpy(&value, &bytes.at(at), sizeof(value));
-  return value;
-}
-template <typename T>
-void Set(const T& value, std::size_t at, std::string* bytes) {
-  std::memcpy(&bytes->at(at), &value, sizeof(value));
-}
-template <typename T>
-std::span<const std::byte> BytesOf(const T& value) {
-  return std::as_bytes(std::span(&value, 1));
-}
+// One row of two weights with its Adagrad sums, one candidate where there are any, and one dense block. All are of one
+// slot, which is the store's only one.
+constexpr Slot kGoldenSlot = 1055;
+constexpr Key kGoldenKey = 5740, kGoldenCandidate = 8149;
 
-// What version 1 wrote: floats in place of bytes, and the checksums of that.
-std::string AsVersion1(std::string bytes) {
-  FileHeader header = Get<FileHeader>(bytes, 0);
-  header.version = 1;
-  header.crc = Crc32c(BytesOf(header).first(offsetof(FileHeader, crc)));
-  Set(header, 0, &bytes);
-  const std::size_t end = Get<FileFooter>(bytes, bytes.size() - sizeof(FileFooter)).index_offset;
-  for (std::size_t at = sizeof(FileHeader) + header.spec_bytes; at < end;) {
-    BlockHeader block = Get<BlockHeader>(bytes, at);
-    block.row_bytes /= 4;
-    const auto payload = std::as_bytes(std::span(bytes)).subspan(at + sizeof(block), block.payload_bytes);
-    block.crc = Crc32c(payload, Crc32c(BytesOf(block).first(offsetof(BlockHeader, crc))));
-    Set(block, at, &bytes);
-    at += sizeof(block) + block.payload_bytes;
-  }
-  return bytes;
-}
-
-TEST(TableCheckpointTest, Version1IsStillRead) {
-  proto::ModelSpec model = ModelOf({});
-  model.mutable_table(0)->clear_storage();  // there was none
+proto::ModelSpec GoldenModel() {
+  proto::ModelSpec model;
+  proto::TableSpec* table = model.add_table();
+  table->set_name("t");
+  table->add_segment()->set_dim(2);
+  table->mutable_segment(0)->mutable_optimizer()->mutable_adagrad();
+  table->mutable_storage()->set_weights(RowStorage::BF16);
+  table->mutable_storage()->set_max_age_clocks(100);
+  table->mutable_storage()->set_admit_after(3);
   proto::TensorSpec* tensor = model.add_tensor();
   tensor->set_name("w");
-  tensor->set_rows(40);
-  tensor->set_cols(40);
-  TemporaryFolder folder;
-  const auto store = MakeStore(model), restored = MakeStore(model);
-  Train(store.get());
-  Save(store.get(), folder.path());
-  const std::string old = AsVersion1(FileOf(folder));
-  std::ofstream(folder.path() + "/shard-0.sherd", std::ios::binary | std::ios::trunc) << old;
-  const Status status = LoadShard(folder.path(), restored.get());
-  ASSERT_TRUE(status.ok()) << status.text();
-  EXPECT_TRUE(ContentsOf(*restored) == ContentsOf(*store));
-  RowStorage storage;
-  storage.set_weights(RowStorage::BF16);
-  *model.mutable_table(0)->mutable_storage() = storage;
-  const auto halves = MakeStore(model);
-  ASSERT_TRUE(LoadShard(folder.path(), halves.get()).ok());
-  EXPECT_EQ(halves->table(0).rows(), store->table(0).rows());
+  tensor->set_rows(1);
+  tensor->set_cols(3);
+  tensor->mutable_optimizer()->mutable_adagrad();
+  return model;
+}
+
+std::unique_ptr<ShardStore> GoldenStore(const proto::ModelSpec& model) {
+  auto store = ShardStore::Make(model, 1, kGoldenSlot, kSlots).value();
+  EmbeddingTable& table = store->table(0);
+  const std::vector<float> floats = {1.0f, -2.5f, 0.5f, 4.0f};
+  std::vector<std::byte> row(table.layout().row_bytes());
+  table.layout().EncodeRow(floats.data(), {}, row.data());
+  const std::uint32_t clock = 0x01020304;
+  if (const std::uint32_t place = table.layout().usage().clock; place != 0) {
+    std::memcpy(&row[place], &clock, sizeof(clock));
+  }
+  EXPECT_TRUE(table.Restore(kGoldenKey, row.data()).ok());
+  const bool candidates = table.layout().storage().admit_after() > 1;
+  EXPECT_TRUE(!candidates || table.RestoreCandidate(kGoldenCandidate, 2).ok());
+  store->dense().Restore(0, std::vector<float>{1, 2, 3, 0.25f, 0.5f, 0.75f});
+  return store;
 }
 
 std::string Hex(const std::string& bytes) {
@@ -227,38 +214,86 @@ std::string Hex(const std::string& bytes) {
   return hex;
 }
 
-// One row of two BF16 weights with its sums and last clock, and one candidate: each byte of a file of version 2.
-TEST(TableCheckpointTest, GoldenBytesOfVersion2) {
-  proto::ModelSpec model;
-  proto::TableSpec* table = model.add_table();
-  table->set_name("t");
-  table->add_segment()->set_dim(2);
-  table->mutable_segment(0)->mutable_optimizer()->mutable_adagrad();
-  table->mutable_storage()->set_weights(RowStorage::BF16);
-  table->mutable_storage()->set_max_age_clocks(100);
-  table->mutable_storage()->set_admit_after(3);
-  const auto store = ShardStore::Make(model, 1, 0, kSlots).value();  // slot 0 alone
-  const std::vector<float> floats = {1.0f, -2.5f, 0.5f, 4.0f};
-  std::vector<std::byte> row(store->table(0).layout().row_bytes());
-  store->table(0).layout().EncodeRow(floats.data(), {}, row.data());
-  const std::uint32_t clock = 0x01020304;
-  std::memcpy(&row[store->table(0).layout().usage().clock], &clock, sizeof(clock));
-  ASSERT_EQ(SlotOf(0), 0u);
-  ASSERT_TRUE(store->table(0).Restore(0, row.data()).ok());
-  Key candidate = 1;
-  while (SlotOf(candidate) != 0) ++candidate;
-  ASSERT_TRUE(store->table(0).RestoreCandidate(candidate, 2).ok());
+std::string FromHex(const std::string& hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return bytes;
+}
+
+// A checkpoint of one file with these bytes.
+std::unique_ptr<ShardStore> LoadBytes(const std::string& bytes, const proto::ModelSpec& model) {
   TemporaryFolder folder;
-  Save(store.get(), folder.path());
-  EXPECT_EQ(Hex(FileOf(folder)),
-            "534845524453484402000000000000000100000015000000f7df9884d7e18a1f"    // header
-            "0a130a0174120610021a0212001a06080218032064"                          // spec
-            "0000000000000000010000001000000018000000f4efd0aa"                    // block of the row
-            "0000000000000000803f20c00000003f0000804004030201"                    // key 0, weights, sums, clock
-            "000000800000000001000000040000000c00000089296ef8"                    // block of the candidate
-            "170900000000000002000000"                                            // its key, its sightings
-            "35000000000000005400000000000000"                                    // index
-            "89000000000000000100000000000000d50279f3cbded4f35348455244454e44");  // footer
+  proto::Manifest manifest;
+  manifest.set_version(1);
+  proto::ShardFile* file = manifest.add_file();
+  file->set_name("shard-0.sherd");
+  file->set_bytes(bytes.size());
+  file->set_crc(Crc32c(std::as_bytes(std::span(bytes))));
+  file->set_first_slot(kGoldenSlot);
+  file->set_end_slot(kGoldenSlot + 1);
+  file->set_rows(1);
+  std::ofstream(folder.path() + "/shard-0.sherd", std::ios::binary) << bytes;
+  EXPECT_TRUE(WriteManifest(folder.path(), manifest).ok());
+  auto store = ShardStore::Make(model, 1, kGoldenSlot, kSlots).value();
+  const Status status = LoadShard(folder.path(), store.get());
+  EXPECT_TRUE(status.ok()) << status.text();
+  return store;
+}
+
+// In these there were neither storage nor candidates, and rows were counted in floats.
+TEST(TableCheckpointTest, GoldenBytesOfVersion1AreRead) {
+  const std::string bytes = FromHex(
+      "5348455244534844010000001f040000200400001a00000043fe951f64be22e2"                  // header
+      "0a0b0a0174120610021a021200120b0a01771001180322021200"                              // spec
+      "000000001f040000010000000400000018000000bd8907c8"                                  // block of the row
+      "6c160000000000000000803f000020c00000003f00008040"                                  // its key, weights, sums
+      "ffffffff1f04000001000000060000002800000038561fb2"                                  // block of the tensor
+      "000000000000000003000000000000000000803f00000040000040400000803e0000003f0000403f"  // its place, weights, sums
+      "3a000000000000007000000000000000"                                                  // index
+      "aa0000000000000001000000000000001e067d8346eaab925348455244454e44");                // footer
+  proto::ModelSpec model = GoldenModel();
+  model.mutable_table(0)->clear_storage();
+  EXPECT_TRUE(ContentsOf(*LoadBytes(bytes, model)) == ContentsOf(*GoldenStore(model)));
+  model.mutable_table(0)->mutable_storage()->set_weights(RowStorage::BF16);
+  EXPECT_TRUE(ContentsOf(*LoadBytes(bytes, model)) == ContentsOf(*GoldenStore(model)));
+}
+
+TEST(TableCheckpointTest, GoldenBytesOfVersion2AreRead) {
+  const std::string bytes = FromHex(
+      "5348455244534844020000001f040000200400002200000001ecb59d3835e147"                  // header
+      "0a130a0174120610021a0212001a06080218032064120b0a01771001180322021200"              // spec
+      "000000001f040000010000001000000018000000ec72526c"                                  // block of the row
+      "6c16000000000000803f20c00000003f0000804004030201"                                  // key, weights, sums, clock
+      "000000801f04000001000000040000000c000000903cbc0d"                                  // block of the candidate
+      "d51f00000000000002000000"                                                          // its key, its sightings
+      "ffffffff1f040000010000001800000028000000b156dcdc"                                  // block of the tensor
+      "000000000000000003000000000000000000803f00000040000040400000803e0000003f0000403f"  // its place, weights, sums
+      "42000000000000009400000000000000"                                                  // index
+      "d6000000000000000100000000000000a648766a8074d9155348455244454e44");                // footer
+  const auto store = LoadBytes(bytes, GoldenModel()), expected = GoldenStore(GoldenModel());
+  EXPECT_TRUE(ContentsOf(*store) == ContentsOf(*expected));
+  TemporaryFolder folder;
+  EXPECT_EQ(FileBytes(store.get(), folder), FileBytes(expected.get(), folder)) << "the candidate, the clock";
+}
+
+TEST(TableCheckpointTest, GoldenBytesOfVersion3) {
+  TemporaryFolder folder;
+  const auto store = GoldenStore(GoldenModel());
+  const std::string bytes = FileBytes(store.get(), folder);
+  EXPECT_EQ(
+      Hex(bytes),
+      "5348455244534844030000001f04000020040000000000002200000001ecb59dceb7cc57"  // header
+      "0a130a0174120610021a0212001a06080218032064120b0a01771001180322021200"      // spec
+      "00000000000000001f04000001000000100000001800000018000000f8e929a2"          // block of the row
+      "6c16000000000000803f20c00000003f0000804004030201"                          // its key, weights, sums, clock
+      "00000000010000001f04000001000000040000000c0000000c000000570c2088"          // block of the candidate
+      "d51f00000000000002000000"                                                  // its key, its sightings
+      "ffffffff030000001f04000001000000180000002800000028000000017e1e83"          // block of the tensor
+      "000000000000000003000000000000000000803f00000040000040400000803e0000003f0000403f"    // its place, weights, sums
+      "4600000000000000ac00000000000000"                                                    // index
+      "f200000000000000010000000000000003000000ba8c3f67ce59e58f204c86ab5348455244454e44");  // footer
+  const auto restored = LoadBytes(bytes, GoldenModel());
+  EXPECT_EQ(FileBytes(restored.get(), folder), bytes);
 }
 
 }  // namespace

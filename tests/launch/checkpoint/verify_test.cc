@@ -42,8 +42,7 @@ class VerifyTest : public testing::Test {
   // Writes shard 1's file anew, its contents changed in one slot, with a manifest that knows of it.
   void Rewrite(Slot slot, const std::function<void(SlotContents*)>& change) {
     const auto reader = SlotReader::Open(dir_).value();
-    std::filesystem::create_directory(dir_ + "/new");
-    const auto writer = SlotWriter::Create(reader->model(), dir_ + "/new", 1, 3).value();
+    const auto writer = SlotWriter::Create(reader->model(), {.dir = dir_ + "/new", .shard = 1, .shards = 3}).value();
     SlotContents contents;
     for (Slot s = FirstSlot(1, 3); s < FirstSlot(2, 3); ++s) {
       ASSERT_TRUE(reader->Read(s, &contents).ok());

@@ -1,0 +1,103 @@
+// What a shard does for checkpoints: it holds pushes at a cut, writes its file while it serves, and loads one.
+#include <utility>
+
+#include "ps/checkpoint_reader.h"
+#include "ps/shard.h"
+
+namespace sherd {
+
+void Shard::HandleOpenCut(const Envelope& request) {
+  proto::OpenCut open;
+  Status status = ParseBody(request.message, &open);
+  if (status.ok() && open.cut() == 0) status = Status::Invalid("open cut: cuts are numbered from 1");
+  if (!status.ok()) return Refuse(request, proto::INVALID, status.text());
+  if (open.cut() < cut_.number()) {
+    return Refuse(request, proto::STALE, "cut " + std::to_string(cut_.number()) + " was opened since");
+  }
+  Reply(request, MakeReply(request.message.header));
+  if (open.cut() == cut_.number()) return;
+  const bool abandoned = cut_.open();
+  writer_ = nullptr;
+  cut_.Open(std::move(open));
+  cut_.AnswerWaiting(&replies_);
+  if (abandoned) ReleaseHeld();
+  Advance();
+}
+
+void Shard::HandleAwaitCut(Envelope request) {
+  proto::OpenCut wanted;
+  if (const Status status = ParseBody(request.message, &wanted); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  std::optional<Message> answer = cut_.Answer(request.message.header, wanted.cut());
+  if (answer.has_value()) return Reply(request, std::move(*answer));
+  cut_.Await(std::move(request));
+}
+
+void Shard::HandleLoad(const Envelope& request) {
+  const proto::Header& header = request.message.header;
+  if (last_load_.has_value() && last_load_->from == request.from && last_load_->request == header.request()) {
+    return Reply(request, last_load_->reply);
+  }
+  proto::LoadCheckpoint load;
+  if (const Status status = ParseBody(request.message, &load); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  clocks_.Clear();
+  started_.clear();
+  barrier_.Clear();
+  cut_.Abandon();
+  writer_ = nullptr;
+  tracked_since_ = 0;
+  const Status status = LoadShard(load.dir(), store_.get());
+  damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
+  Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
+  last_load_ = Answered{.from = request.from, .request = header.request(), .reply = reply};
+  Reply(request, std::move(reply));
+  cut_.AnswerWaiting(&replies_);
+  ReleaseHeld();
+  Advance();
+}
+
+void Shard::StartWriting() {
+  const proto::OpenCut& plan = cut_.plan();
+  writer_ = std::make_unique<CutWriter>(
+      store_.get(), CutWriter::Options{.dir = plan.dir(),
+                                       .delta = plan.since_cut() != 0 && plan.since_cut() == tracked_since_,
+                                       .track = plan.deltas_follow(),
+                                       .compress = false,
+                                       .wake = options_.wake});
+  ready_ = true;
+  tracked_since_ = plan.deltas_follow() ? plan.cut() : 0;
+  cut_.StartWriting();
+  ReleaseHeld();
+}
+
+std::vector<Envelope> Shard::Work(Deadline until) {
+  if (writer_ == nullptr) return {};
+  ready_ = writer_->Step(until);
+  if (std::optional<Result<proto::ShardFile>> file = writer_->Outcome(); file.has_value()) {
+    writer_ = nullptr;
+    cut_.Finish(*std::move(file));
+    cut_.AnswerWaiting(&replies_);
+  }
+  return std::exchange(replies_, {});
+}
+
+void Shard::ReleaseHeld() {
+  for (auto& [worker, stream] : streams_) {
+    while (!stream.held.empty() && !cut_.Holds(worker)) {
+      const Status status = Execute(stream.held.front().message);
+      if (!status.ok() && status.code() == ErrorCode::kUnavailable) break;  // until the next message
+      const Envelope request = std::move(stream.held.front());
+      stream.held.pop_front();
+      if (status.ok()) {
+        Reply(request, MakeReply(request.message.header));
+      } else {
+        Refuse(request, proto::INVALID, KindName(request.message.header.kind()) + ": " + status.text());
+      }
+    }
+  }
+}
+
+}  // namespace sherd
