@@ -40,18 +40,19 @@ enum class BlockKind : std::uint32_t {
 
 // Followed by the payload as it is stored.
 struct BlockHeader {
-  std::uint32_t table;
-  BlockKind kind;
-  std::uint32_t slot;
-  std::uint32_t rows;
-  std::uint32_t row_bytes;  // without the key or the DenseHeader
-  std::uint32_t payload_bytes;
-  std::uint32_t stored_bytes;  // payload_bytes: as it is; less: as one frame of zstd
-  std::uint32_t crc;           // of all before it and of what is stored
+  std::uint32_t table = 0;
+  BlockKind kind = BlockKind::kRows;
+  std::uint32_t slot = 0;
+  std::uint32_t rows = 0;
+  std::uint32_t row_bytes = 0;  // without the key or the DenseHeader
+  std::uint32_t payload_bytes = 0;
+  std::uint32_t stored_bytes = 0;  // payload_bytes: as it is; less: as one frame of zstd
+  std::uint32_t crc = 0;           // of all before it and of what is stored
 };
 static_assert(sizeof(BlockHeader) == 32);
 
-// Rows, candidates and deleted keys of a slot stand in this order, in blocks of as many as fit.
+// Rows, candidates and deleted keys of a slot stand in this order, a key in one of the three at most, in blocks of as
+// many as fit.
 inline bool ComesBefore(Key a, Key b) { return Mix(a) < Mix(b); }
 inline std::size_t RowsOfBlock(std::uint32_t row_bytes) {
   return std::max<std::size_t>(1, kBlockBytes / (sizeof(Key) + row_bytes));
@@ -72,11 +73,17 @@ struct SlotEntry {
 };
 static_assert(sizeof(SlotEntry) == 16);
 
+// One a table, behind the index: what the file has of it.
+struct TableCounts {
+  std::uint64_t rows = 0, candidates = 0, deleted = 0;
+};
+static_assert(sizeof(TableCounts) == 24);
+
 struct FileFooter {
   std::uint64_t index_offset;
   std::uint64_t rows;  // in all tables
   std::uint32_t blocks;
-  std::uint32_t index_crc;
+  std::uint32_t index_crc;     // of the index and the counts
   std::uint32_t contents_crc;  // of all the file before the footer
   std::uint32_t crc;           // of all before it in the footer
   char magic[8];

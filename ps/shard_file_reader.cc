@@ -94,6 +94,7 @@ Status ShardFileReader::ReadHeader() {
   if (!model_.ParseFromString(spec)) return bad("the model can not be read");
   first_slot_ = header.first_slot;
   delta_ = header.delta == 1;
+  if (version_ >= 3) counts_.resize(static_cast<std::size_t>(model_.table_size()));
   index_.resize(header.end_slot - header.first_slot);
   return {};
 }
@@ -122,9 +123,12 @@ Status ShardFileReader::ReadFooter() {
 Status ShardFileReader::ReadIndex(std::uint64_t offset, std::uint64_t end, std::uint32_t crc) {
   const auto bad = [&](const std::string& what) { return Status::BadData(file_->path() + ": index: " + what); };
   const std::span<std::byte> index = std::as_writable_bytes(std::span(index_));
-  if (offset < blocks_begin_ || offset > end || end - offset != index.size()) return bad("is not where it should be");
+  const std::span<std::byte> counts = std::as_writable_bytes(std::span(counts_));
+  if (offset < blocks_begin_ || offset > end || end - offset != index.size() + counts.size())
+    return bad("is not where it should be");
   RETURN_IF_ERROR(file_->ReadAt(offset, index));
-  if (crc != Crc32c(index)) return bad("checksum does not match");
+  RETURN_IF_ERROR(file_->ReadAt(offset + index.size(), counts));
+  if (crc != Crc32c(counts, Crc32c(index))) return bad("checksum does not match");
   blocks_end_ = offset;
   std::uint64_t expected = blocks_begin_;
   for (const SlotEntry& entry : index_) {

@@ -47,6 +47,8 @@ class ShardFileReader {
   Slot end_slot() const { return first_slot_ + static_cast<Slot>(index_.size()); }
   bool delta() const { return delta_; }
   std::uint64_t rows() const { return rows_; }
+  // Of each table; none in versions 1 and 2.
+  std::span<const TableCounts> counts() const { return counts_; }
   std::uint64_t bytes() const { return file_->size(); }
   // What the file says of its own CRC32C. Nothing in versions 1 and 2.
   std::optional<std::uint32_t> crc() const { return crc_; }
@@ -78,6 +80,7 @@ class ShardFileReader {
   bool delta_ = false;
   std::uint64_t blocks_begin_ = 0, blocks_end_ = 0;
   std::vector<SlotEntry> index_;
+  std::vector<TableCounts> counts_;
   std::uint64_t rows_ = 0;
   std::optional<std::uint32_t> crc_;
   std::optional<std::pair<std::uint32_t, BlockKind>> last_block_;  // of the slot

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kBlocks = 48;  // of 256 kB: with the file's buffer 16 MB
 // So many are free again before one who waits is woken: waking for each would be most of the work.
-constexpr std::size_t kEnough = 12;
+constexpr std::size_t kEnough = kBlocks / 2;
 constexpr int kZstdLevel = 1;
 
 template <typename T>
@@ -42,7 +42,8 @@ std::unique_ptr<ShardFileWriter> ShardFileWriter::Start(const proto::ModelSpec& 
 ShardFileWriter::ShardFileWriter(const proto::ModelSpec& model, Options options)
     : spec_(model.SerializeAsString()),
       options_(std::move(options)),
-      path_(JoinPath(options_.dir, ShardFileName(options_.shard))) {
+      path_(JoinPath(options_.dir, ShardFileName(options_.shard))),
+      counts_(static_cast<std::size_t>(model.table_size())) {
   for (std::size_t i = 0; i < kBlocks; ++i) {
     blocks_.push_back(std::make_unique<FileBlock>());
     free_.push_back(blocks_.back().get());
@@ -70,11 +71,10 @@ FileBlock* ShardFileWriter::Take(bool wait) {
   return block;
 }
 
-bool ShardFileWriter::busy() {
+bool ShardFileWriter::busy() const {
   const std::lock_guard lock(mutex_);
-  if (free_.size() >= kEnough || outcome_.has_value()) return false;
-  hungry_ = true;
-  return true;
+  hungry_ = free_.size() < kEnough && !outcome_.has_value();
+  return hungry_;
 }
 
 void ShardFileWriter::AwaitRoom() {
@@ -141,7 +141,9 @@ Result<proto::ShardFile> ShardFileWriter::Write() {
   file.set_crc(file_->crc());
   file.set_first_slot(options_.first_slot);
   file.set_end_slot(options_.end_slot);
-  file.set_rows(rows_);
+  std::uint64_t rows = 0;
+  for (const TableCounts& counts : counts_) rows += counts.rows;
+  file.set_rows(rows);
   if (options_.delta) file.set_delta(true);
   return file;
 }
@@ -211,7 +213,11 @@ Status ShardFileWriter::WriteBlock(FileBlock* block) {
   RETURN_IF_ERROR(file_->Append(stored, stored_crc));
   index_[slot].bytes += sizeof(header) + stored.size();
   ++written_blocks_;
-  if (header.kind == BlockKind::kRows) rows_ += header.rows;
+  if (header.kind == BlockKind::kDense) return {};
+  TableCounts& counts = counts_.at(header.table);
+  (header.kind == BlockKind::kRows         ? counts.rows
+   : header.kind == BlockKind::kCandidates ? counts.candidates
+                                           : counts.deleted) += header.rows;
   return {};
 }
 
@@ -229,15 +235,19 @@ Status ShardFileWriter::WriteEnd() {
   while (index_.size() < options_.end_slot - options_.first_slot) {
     index_.push_back({.offset = file_->size(), .bytes = 0});
   }
-  const std::span<const std::byte> index = std::as_bytes(std::span(index_));
   FileFooter footer{.index_offset = file_->size(),
-                    .rows = rows_,
+                    .rows = 0,
                     .blocks = written_blocks_,
-                    .index_crc = Crc32c(index),
+                    .index_crc = 0,
                     .contents_crc = 0,
                     .crc = 0,
                     .magic = {}};
-  RETURN_IF_ERROR(file_->Append(index, footer.index_crc));
+  for (const TableCounts& counts : counts_) footer.rows += counts.rows;
+  const std::span<const std::byte> index = std::as_bytes(std::span(index_));
+  const std::span<const std::byte> counts = std::as_bytes(std::span(counts_));
+  footer.index_crc = Crc32c(counts, Crc32c(index));
+  RETURN_IF_ERROR(file_->Append(index));
+  RETURN_IF_ERROR(file_->Append(counts));
   footer.contents_crc = file_->crc();
   std::memcpy(footer.magic, kShardFileEnd, sizeof(footer.magic));
   footer.crc = Crc32c(BytesOf(footer).first(offsetof(FileFooter, crc)));

@@ -25,7 +25,7 @@ namespace sherd {
 
 // One block on its way to a file. Who fills it sets all of `header` but payload_bytes, stored_bytes and crc.
 struct FileBlock {
-  BlockHeader header{};
+  BlockHeader header;
   std::size_t bytes = 0;  // of the payload, that are there
 
   std::byte* payload() { return memory.data(); }  // with room for kBlockBytes
@@ -48,7 +48,8 @@ class ShardFileWriter {
     Slot first_slot = 0, end_slot = 0;
     bool delta = false;
     bool compress = false;
-    // Called by the thread when Take has failed and will succeed again, and when Outcome is there.
+    // Called by the thread when Take has failed or busy() was true and neither is so any more, and when Outcome is
+    // there.
     std::function<void()> wake = {};
   };
 
@@ -59,9 +60,9 @@ class ShardFileWriter {
 
   // An empty block. nullptr while all are on their way to disk, unless it is to wait, and after an error.
   FileBlock* Take(bool wait = false);
-  // Are most blocks on their way to disk? Who has other work comes back when woken.
-  bool busy();
-  // Waits until it is not, or there is an outcome.
+  // More than half of the blocks are on their way: who has other work does that until woken.
+  bool busy() const;
+  // Waits until it is not busy, or the outcome is there.
   void AwaitRoom();
   // To be written behind those given before. The block is the writer's again.
   void Give(FileBlock* block);
@@ -96,16 +97,16 @@ class ShardFileWriter {
   // Of the thread.
   std::unique_ptr<FileWriter> file_;
   std::vector<SlotEntry> index_;
-  std::uint64_t rows_ = 0;
+  std::vector<TableCounts> counts_;
   std::uint32_t written_blocks_ = 0;
   struct Zstd;
   std::unique_ptr<Zstd> zstd_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable given_, changed_;  // for the thread; for the caller
   std::deque<FileBlock*> queue_;
   std::vector<FileBlock*> free_;
-  bool hungry_ = false;  // Take has failed
+  mutable bool hungry_ = false;  // Take has failed, or busy() was true
   bool finished_ = false, cancelled_ = false;
   std::optional<Result<proto::ShardFile>> outcome_;
 

@@ -291,7 +291,8 @@ TEST(TableCheckpointTest, GoldenBytesOfVersion3) {
       "ffffffff030000001f04000001000000180000002800000028000000017e1e83"          // block of the tensor
       "000000000000000003000000000000000000803f00000040000040400000803e0000003f0000403f"    // its place, weights, sums
       "4600000000000000ac00000000000000"                                                    // index
-      "f200000000000000010000000000000003000000ba8c3f67ce59e58f204c86ab5348455244454e44");  // footer
+      "010000000000000001000000000000000000000000000000"                                    // counts
+      "f2000000000000000100000000000000030000009e313651655968a0604b528f5348455244454e44");  // footer
   const auto restored = LoadBytes(bytes, GoldenModel());
   EXPECT_EQ(FileBytes(restored.get(), folder), bytes);
 }
