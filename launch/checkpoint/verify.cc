@@ -39,6 +39,7 @@ class ContentsCheck : public ShardFileVisitor {
  public:
   static Result<std::unique_ptr<ContentsCheck>> Make(const proto::ModelSpec& model) {
     std::unique_ptr<ContentsCheck> check(new ContentsCheck);
+    check->counts_.resize(static_cast<std::size_t>(model.table_size()));
     for (const proto::TableSpec& table : model.table()) {
       ASSIGN_OR_RETURN(const RowLayout layout, RowLayout::Make(table));
       check->row_bytes_.push_back(layout.row_bytes());
@@ -57,13 +58,19 @@ class ContentsCheck : public ShardFileVisitor {
   void BeginSlot(Slot slot) { slot_ = slot; }
 
   Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) override {
-    rows_ += keys.size();
+    counts_[table].rows += keys.size();
     if (rows.size() == keys.size() * row_bytes_[table]) return {};
     return Status::BadData("has rows of " + std::to_string(rows.size() / keys.size()) + " bytes, not " +
                            std::to_string(row_bytes_[table]));
   }
-  Status OnCandidates(std::uint32_t, std::span<const Key>, std::span<const std::uint32_t>) override { return {}; }
-  Status OnDeleted(std::uint32_t, std::span<const Key>) override { return {}; }
+  Status OnCandidates(std::uint32_t table, std::span<const Key> keys, std::span<const std::uint32_t>) override {
+    counts_[table].candidates += keys.size();
+    return {};
+  }
+  Status OnDeleted(std::uint32_t table, std::span<const Key> keys) override {
+    counts_[table].deleted += keys.size();
+    return {};
+  }
   Status OnDense(std::uint32_t tensor, std::uint32_t first, std::uint32_t length,
                  std::span<const float> values) override {
     const auto found = missing_.find({tensor, first});
@@ -77,7 +84,7 @@ class ContentsCheck : public ShardFileVisitor {
     return {};
   }
 
-  std::uint64_t rows() const { return rows_; }
+  std::span<const TableCounts> counts() const { return counts_; }
   // Dense blocks of [first, end) that did not come.
   std::uint64_t Missing(Slot first, Slot end) const {
     return static_cast<std::uint64_t>(std::ranges::count_if(
@@ -93,7 +100,7 @@ class ContentsCheck : public ShardFileVisitor {
 
   std::vector<std::uint32_t> row_bytes_;                              // by table
   std::map<std::pair<std::uint32_t, std::uint32_t>, Dense> missing_;  // by tensor and first float
-  std::uint64_t rows_ = 0;
+  std::vector<TableCounts> counts_;                                   // by table
   Slot slot_ = 0;
 };
 
@@ -165,11 +172,26 @@ class FileCheck {
       whole &= status.ok();
     }
     if (!whole) return {};
-    AddIf(check->rows() != reader->rows(),
-          "holds " + std::to_string(check->rows()) + " rows, its footer says " + std::to_string(reader->rows()));
+    CheckCounts(*reader, check->counts());
     const std::uint64_t missing = check->Missing(reader->first_slot(), reader->end_slot());
     AddIf(missing > 0, "lacks " + std::to_string(missing) + " dense blocks of its slots");
     return {};
+  }
+
+  // Against what stands behind the blocks.
+  void CheckCounts(const ShardFileReader& reader, std::span<const TableCounts> found) {
+    const auto text = [](const TableCounts& counts) {
+      return std::to_string(counts.rows) + " rows, " + std::to_string(counts.candidates) + " candidates, " +
+             std::to_string(counts.deleted) + " deleted keys";
+    };
+    std::uint64_t rows = 0;
+    for (const TableCounts& counts : found) rows += counts.rows;
+    AddIf(rows != reader.rows(),
+          "holds " + std::to_string(rows) + " rows, its footer says " + std::to_string(reader.rows()));
+    for (std::size_t i = 0; i < reader.counts().size(); ++i) {
+      const std::string holds = text(found[i]), says = text(reader.counts()[i]);
+      AddIf(holds != says, "holds " + holds + " of table " + std::to_string(i) + ", its end says " + says);
+    }
   }
 
   const std::string path_;

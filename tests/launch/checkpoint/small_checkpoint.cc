@@ -8,6 +8,7 @@
 #include "models/model.h"
 #include "ps/checkpoint_reader.h"
 #include "ps/checkpoint_writer.h"
+#include "ps/cut_writer.h"
 
 namespace sherd {
 namespace {
@@ -19,7 +20,7 @@ feature { name: "count" column: "I1" bucket {} }
 feature { name: "share" column: "I2" bucket { edge: 1 edge: 10 } }
 feature { name: "words" column: "C4" categorical { separator: " " } }
 feature { name: "pair" cross { feature: "C1" feature: "count" } }
-table { name: "cross" storage { weights: BF16 admit_after: 2 max_rows: 100000 } }
+table { name: "cross" storage { weights: BF16 admit_after: 2 max_rows: 100000 max_age_clocks: 20 } }
 model { name: "wide_deep" embedding_dim: 4 tower { hidden: 40 hidden: 30 }
   embedding_optimizer { adagrad {} } dense_optimizer { adam {} } }
 train { seed: 3 }
@@ -50,6 +51,20 @@ void Push(ShardStore* store, std::uint64_t seed, std::uint64_t clock) {
   store->dense().Push(gradients.data(), 1, 1);
 }
 
+// But for the files.
+proto::Manifest ManifestOf(const std::vector<std::unique_ptr<ShardStore>>& stores) {
+  const proto::Job job = SmallJob();
+  proto::Manifest manifest;
+  manifest.set_version(1);
+  manifest.set_job(ModelFingerprint(job));
+  manifest.set_job_name(job.name());
+  manifest.set_job_text(JobToText(job));
+  manifest.set_seed(3);
+  manifest.mutable_state()->set_rows(12345);
+  *manifest.mutable_model() = stores[0]->model();
+  return manifest;
+}
+
 }  // namespace
 
 proto::Job SmallJob() { return ParseJob(kJob, "small").value(); }
@@ -64,17 +79,34 @@ std::vector<std::unique_ptr<ShardStore>> TrainedStores(std::uint32_t shards, std
 }
 
 void WriteCheckpoint(const std::string& dir, const std::vector<std::unique_ptr<ShardStore>>& stores) {
-  const proto::Job job = SmallJob();
-  proto::Manifest manifest;
-  manifest.set_version(1);
-  manifest.set_job(ModelFingerprint(job));
-  manifest.set_job_name(job.name());
-  manifest.set_job_text(JobToText(job));
-  manifest.set_seed(3);
-  manifest.mutable_state()->set_rows(12345);
-  *manifest.mutable_model() = stores[0]->model();
+  proto::Manifest manifest = ManifestOf(stores);
   for (const auto& store : stores) *manifest.add_file() = WriteShardFile(store.get(), dir).value();
   CHECK(WriteManifest(dir, manifest).ok());
+}
+
+void TrainOn(const std::vector<std::unique_ptr<ShardStore>>& stores, std::uint64_t clock) {
+  for (const auto& store : stores) {
+    store->Advance(clock, static_cast<std::uint32_t>(clock));
+    Push(store.get(), 1, clock);
+  }
+}
+
+std::string CheckpointChain::Write(const std::vector<std::unique_ptr<ShardStore>>& stores) {
+  const std::string name = "checkpoint-00000" + std::to_string(++checkpoints_), dir = JoinPath(job_dir_, name);
+  proto::Manifest manifest = ManifestOf(stores);
+  files_.resize(stores.size());
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    CutWriter writer(stores[i].get(),
+                     {.dir = dir, .delta = checkpoints_ > 1, .track = true, .compress = false, .wake = {}});
+    proto::ShardFile file = writer.Run().value();
+    CHECK_EQ(file.delta(), checkpoints_ > 1);
+    for (const proto::ShardFile& before : files_[i]) *manifest.add_file() = before;
+    *manifest.add_file() = file;
+    file.set_name("../" + name + "/" + file.name());
+    files_[i].push_back(file);
+  }
+  CHECK(WriteManifest(dir, manifest).ok());
+  return dir;
 }
 
 void EditManifest(const std::string& dir, const std::function<void(proto::Manifest*)>& edit) {

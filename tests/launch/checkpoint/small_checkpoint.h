@@ -23,6 +23,21 @@ std::vector<std::unique_ptr<ShardStore>> TrainedStores(std::uint32_t shards, std
 
 // A checkpoint of these stores, as the job would have written it.
 void WriteCheckpoint(const std::string& dir, const std::vector<std::unique_ptr<ShardStore>>& stores);
+// Trains the stores on: some rows change, some are new, and after enough of it some are deleted for their age.
+void TrainOn(const std::vector<std::unique_ptr<ShardStore>>& stores, std::uint64_t clock);
+// A job's checkpoints, of which the first is full and the others are deltas.
+class CheckpointChain {
+ public:
+  explicit CheckpointChain(std::string job_dir) : job_dir_(std::move(job_dir)) {}
+  // Writes the next one; its folder.
+  std::string Write(const std::vector<std::unique_ptr<ShardStore>>& stores);
+
+ private:
+  const std::string job_dir_;
+  std::uint32_t checkpoints_ = 0;
+  std::vector<std::vector<proto::ShardFile>> files_;  // by shard, named as seen from beside
+};
+
 // Changes a checkpoint's manifest.
 void EditManifest(const std::string& dir, const std::function<void(proto::Manifest*)>& edit);
 
