@@ -181,9 +181,14 @@ int Run(const JobRequest& request) {
 // Under mpirun rank 0 alone does it.
 int RunCheckpointTool(const std::vector<std::string>& words) {
   if (RankFromEnvironment() != 0) return 0;
-  const int code = RunCheckpointCommand(words, std::cout, std::cerr);
-  LeaveVerdict(code);
-  return code;
+  StartLog(FLAGS_log_dir);
+  try {
+    const int code = RunCheckpointCommand(words, std::cout, std::cerr);
+    LeaveVerdict(code);
+    return code;
+  } catch (const std::exception& error) {
+    return Finish(Status(ErrorCode::kIo, std::string("unexpected: ") + error.what()));
+  }
 }
 
 int Main(int argc, char** argv) {
@@ -196,10 +201,10 @@ int Main(int argc, char** argv) {
     return 0;
   }
   const std::string first = argc > 1 ? argv[1] : "";
-  if (first == "checkpoint") return RunCheckpointTool({argv + 2, argv + argc});
-  if (first == "inspect") {  // what it was called first
-    argv[1] = const_cast<char*>("show");
-    return RunCheckpointTool({argv + 1, argv + argc});
+  if (first == "checkpoint" || first == "inspect") {  // as `checkpoint show` was called before
+    std::vector<std::string> words(argv + 2, argv + argc);
+    if (first == "inspect") words.insert(words.begin(), "show");
+    return RunCheckpointTool(words);
   }
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
