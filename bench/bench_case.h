@@ -16,7 +16,7 @@ struct Options {
   std::uint32_t dim = 16;
   std::uint32_t threads = 2;  // of table.shards and train.…
   std::string click_log;      // Criteo TSV for train.…; empty: one of our own
-  std::string spill_dir;      // where table.spill makes its folder; empty: the current one
+  std::string spill_dir;      // where table.spill and checkpoint.… make their folders; empty: the current one
   std::uint64_t rows_or(std::uint64_t usual) const { return rows == 0 ? usual : rows; }
 };
 
@@ -70,6 +70,7 @@ Status TrainFm(const Options& options, const Report& report);
 Status TrainLatency(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
 Status TrainBytes(const Options& options, const Report& report);
+Status CheckpointMemory(const Options& options, const Report& report);
 Status WirePushPull(const Options& options, const Report& report);
 
 // Says on stderr that a case, or a part of it, was not run and why.

@@ -15,7 +15,8 @@ DEFINE_uint64(rows, 0, "rows of the tables; 0: what each case has by default");
 DEFINE_uint32(dim, 16, "weights of a row");
 DEFINE_uint32(threads, 2, "threads, and shards, of table.shards; compute threads, and workers, of train.…");
 DEFINE_string(click_log, "", "Criteo TSV that train.… read; empty: they write their own");
-DEFINE_string(spill_dir, "", "where table.spill makes its folder, on a fast disk; empty: the current folder");
+DEFINE_string(spill_dir, "",
+              "where table.spill and checkpoint.… make their folders, on a fast disk; empty: the current folder");
 
 namespace sherd::bench {
 namespace {
@@ -60,6 +61,8 @@ constexpr Case kCases[] = {
      TrainLatency},
     {"train.bytes", "bytes on the wire a row of DeepFM, and the AUC reached, by how values travel", "FP32", TrainBytes},
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
+    {"checkpoint.memory", "the most memory of checkpoint verify, reshard and diff, and of a restore beside its tables",
+     "256 MiB", CheckpointMemory},
     {"wire.push_pull", "rows pulled from and pushed to one server process over tcp",
      "a server that is a map of vectors", WirePushPull},
 };

@@ -11,8 +11,8 @@
 
 #include "base/job_rules.h"
 #include "launch/check_command.h"
+#include "launch/checkpoint/command.h"
 #include "launch/embedded.h"
-#include "launch/inspect_command.h"
 #include "launch/job_request.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/mpirun_job.h"
@@ -68,8 +68,7 @@ using Command = JobRequest::Command;
 const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},
                                                   {"eval", Command::kEvaluate},
                                                   {"predict", Command::kPredict},
-                                                  {"check", Command::kCheck},
-                                                  {"inspect", Command::kInspect}};
+                                                  {"check", Command::kCheck}};
 
 std::vector<std::string> FlagNames() {
   std::vector<std::string> names{"resume", "checkpoint", "input", "output", "metrics", "log_dir", "help", "version"};
@@ -123,19 +122,12 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   request.checkpoint = FLAGS_checkpoint;
   request.input = FLAGS_input;
   request.output = FLAGS_output;
-  if (command == Command::kInspect && !request.job_file.empty())
-    request.checkpoint = std::exchange(request.job_file, "");
   request.metrics = FLAGS_metrics;
   return request;
 }
 
 std::vector<std::string> RequestProblems(const JobRequest& request) {
   std::vector<std::string> problems;
-  if (request.command == Command::kInspect) {
-    if (request.checkpoint.empty()) problems.push_back("which checkpoint?");
-    if (!request.flags.empty()) problems.push_back("--" + request.flags[0].name + ": inspect changes nothing");
-    return problems;
-  }
   const bool train = request.command == Command::kTrain, predict = request.command == Command::kPredict;
   const bool from_checkpoint = predict || request.command == Command::kEvaluate;
   if (request.job_file.empty() && request.checkpoint.empty()) {
@@ -179,9 +171,6 @@ int RunCommand(const JobRequest& request) {
   StartLog(FLAGS_log_dir);
   const std::uint32_t ranks = RanksFromEnvironment();
   SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
-  if (request.command == Command::kInspect) {
-    return RankFromEnvironment() == 0 ? Finish(InspectCheckpoint(request)) : 0;
-  }
   if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
@@ -196,6 +185,19 @@ int Run(const JobRequest& request) {
   }
 }
 
+// Under mpirun rank 0 alone does it.
+int RunCheckpointTool(const std::vector<std::string>& words) {
+  if (RankFromEnvironment() != 0) return 0;
+  StartLog(FLAGS_log_dir);
+  try {
+    const int code = RunCheckpointCommand(words, std::cout, std::cerr);
+    LeaveVerdict(code);
+    return code;
+  } catch (const std::exception& error) {
+    return Finish(Status(ErrorCode::kIo, std::string("unexpected: ") + error.what()));
+  }
+}
+
 int Main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -205,11 +207,17 @@ int Main(int argc, char** argv) {
     LeaveVerdict(0);
     return 0;
   }
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first == "checkpoint" || first == "inspect") {  // as `checkpoint show` was called before
+    std::vector<std::string> words(argv + 2, argv + argc);
+    if (first == "inspect") words.insert(words.begin(), "show");
+    return RunCheckpointTool(words);
+  }
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage(
-        {argc < 2 ? "which command? train, eval, predict, check or inspect"
-                  : std::string("unknown command ") + argv[1] + "; there are train, eval, predict, check and inspect"});
+    return BadUsage({argc < 2 ? "which command? train, eval, predict, check or checkpoint"
+                              : std::string("unknown command ") + argv[1] +
+                                    "; there are train, eval, predict, check and checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

@@ -1,5 +1,6 @@
 #include "launch/usage.h"
 
+#include "launch/checkpoint/command.h"
 #include "launch/job_flags.h"
 
 namespace sherd {
@@ -12,7 +13,7 @@ constexpr char kIntroduction[] =
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
-  sherd inspect CHECKPOINT               what a checkpoint holds, and the memory it will take
+  sherd checkpoint COMMAND …             verify, show, diff, reshard, cast, prune or export one
 
 Alone it runs in one process. On several cores or hosts:
 
@@ -58,7 +59,7 @@ std::string HelpText() {
   for (const JobFlag& flag : JobFlags()) {
     text += FlagLine(flag.name, flag.value, std::string(flag.help) + " (" + flag.field + ")");
   }
-  return text + "\nExit codes: 0 done, 1 failed, 2 bad usage or job file.\n";
+  return text + "\n" + CheckpointHelp() + "\nExit codes: 0 done, 1 failed, 2 bad usage or job file.\n";
 }
 
 std::string VersionText() { return "sherd " SHERD_VERSION; }

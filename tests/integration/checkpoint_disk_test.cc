@@ -45,6 +45,7 @@ class CheckpointDiskTest : public ::testing::Test {
     job.mutable_checkpoint()->set_dir(checkpoints());
     job.mutable_checkpoint()->set_every_rows(100);
     job.mutable_checkpoint()->set_keep(2);
+    job.mutable_checkpoint()->set_full_every(3);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_BLOCK, &none, &signals_);

@@ -113,6 +113,7 @@ class CheckpointKillTest : public ::testing::TestWithParam<Chain> {
     job.mutable_cluster()->set_workers(kWorkers);
     job.mutable_checkpoint()->set_every_rows(100);
     job.mutable_checkpoint()->set_keep(2);
+    job.mutable_checkpoint()->set_full_every(3);
     environment_ = {{"TMPDIR", test_.Path("tmp")}};  // who is killed leaves sockets behind
     std::filesystem::create_directory(test_.Path("tmp"));
   }
