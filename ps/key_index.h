@@ -25,7 +25,7 @@ namespace sherd {
 // Growth is done in place and in small steps. Since homes ascend, a larger number of buckets moves every entry to the
 // right: they are moved from the last to the first, whole runs of full buckets at a time, some with every few
 // insertions. Until that is done hashes from `frontier_` on go by the new scale, those below by the old one. So the
-// array never has to be copied, and is never less than 70 % full once it has grown.
+// array never has to be copied, and is never less than 68 % full once it has grown.
 //
 // Every 64-bit key is an ordinary one. Thread-compatible.
 class KeyIndex {

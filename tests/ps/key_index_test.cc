@@ -11,7 +11,7 @@
 namespace sherd {
 namespace {
 
-constexpr double kMostBytesPerKey = 64.0 / 5 / 0.69;
+constexpr double kMostBytesPerKey = 64.0 / 5 / 0.666;
 
 struct Expected {
   std::uint32_t value = 0;
