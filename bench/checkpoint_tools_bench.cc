@@ -19,6 +19,7 @@
 #include "base/manifest.h"
 #include "bench/bench_case.h"
 #include "bench/process_memory.h"
+#include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_reader.h"
 #include "ps/row_layout.h"
 #include "ps/shard_store.h"
