@@ -240,7 +240,9 @@ TEST_F(CheckpointChainTest, AReaderSeesOneFullCheckpoint) {
     for (std::size_t i = 0; i < slot.tables[0].candidates.size(); ++i, ++candidates) {
       EXPECT_EQ(job_.candidates.at(slot.tables[0].candidates[i]), slot.tables[0].sightings[i]);
     }
-    if (number == dense_slot_) EXPECT_EQ(slot.dense.at(0).values, job_.dense);
+    if (number == dense_slot_) {
+      EXPECT_EQ(slot.dense.at(0).values, job_.dense);
+    }
   }
   EXPECT_EQ(candidates, job_.candidates.size());
 
@@ -249,8 +251,12 @@ TEST_F(CheckpointChainTest, AReaderSeesOneFullCheckpoint) {
     const auto found = reader.Find(0, key);
     ASSERT_TRUE(found.ok()) << found.status().text();
     const auto row = job_.rows.find(key);
-    ASSERT_EQ(found->row.size(), row == job_.rows.end() ? 0 : kRowBytes);
-    if (row != job_.rows.end()) EXPECT_EQ(std::memcmp(found->row.data(), row->second.data(), kRowBytes), 0);
+    std::vector<std::byte> expected_row;
+    if (row != job_.rows.end()) {
+      const auto bytes = std::as_bytes(std::span(row->second));
+      expected_row.assign(bytes.begin(), bytes.end());
+    }
+    EXPECT_EQ(found->row, expected_row);
     const auto candidate = job_.candidates.find(key);
     EXPECT_EQ(found->sightings, candidate == job_.candidates.end() ? 0 : candidate->second);
   }
@@ -298,8 +304,12 @@ TEST_F(CheckpointChainTest, AFlippedBitOfADeltaIsFoundAndNamed) {
       const std::string name = "checkpoint-" + std::to_string(number) + "/shard-0.sherd";
       const bool in_block = i >= sizeof(FileHeader) + Model().SerializeAsString().size() && i < index;
       ASSERT_THAT(status.text(), HasSubstr(name));
-      if (in_block) ASSERT_THAT(status.text(), AllOf(HasSubstr("block "), HasSubstr(" of slot "))) << i;
-      if (i % 7 == 0) ASSERT_THAT(ReadAll(2).text(), HasSubstr(name)) << i;
+      if (in_block) {
+        ASSERT_THAT(status.text(), AllOf(HasSubstr("block "), HasSubstr(" of slot "))) << i;
+      }
+      if (i % 7 == 0) {
+        ASSERT_THAT(ReadAll(2).text(), HasSubstr(name)) << i;
+      }
     }
     std::ofstream(path(number), std::ios::binary) << good;
   }
