@@ -70,7 +70,6 @@ Status TrainFm(const Options& options, const Report& report);
 Status TrainLatency(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
 Status TrainBytes(const Options& options, const Report& report);
-Status CheckpointMemory(const Options& options, const Report& report);
 Status WirePushPull(const Options& options, const Report& report);
 
 // Says on stderr that a case, or a part of it, was not run and why.

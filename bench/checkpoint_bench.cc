@@ -26,7 +26,6 @@ namespace {
 
 constexpr std::uint64_t kRows = 50'000'000;
 constexpr int kFewTurns = 3;
-constexpr double kMostExtra = 256 << 20;  // bytes beside the tables
 
 using Stores = std::vector<std::unique_ptr<ShardStore>>;
 
@@ -239,41 +238,6 @@ Status CheckpointRestore(const Options& options, const Report& report) {
                .With("touch_seconds", Median(touch)));
   }
   return {};
-}
-
-Status CheckpointMemory(const Options& options, const Report& report) {
-  const std::uint64_t rows = options.rows_or(kRows);
-  const WorkFolder folder(options);
-  std::uint64_t bytes = 0;
-  {
-    ASSIGN_OR_RETURN(const Stores stores, MakeFilledStores(options, rows));
-    ASSIGN_OR_RETURN(bytes, WriteCheckpoint(stores, folder.path()));
-  }
-  const auto measure = [&](const char* part, const std::function<Result<std::uint64_t>()>& run) {
-    return InChild([&]() -> Status {
-      ASSIGN_OR_RETURN(const ProcessMemory before, ReadProcessMemory());
-      ASSIGN_OR_RETURN(const std::uint64_t tables, run());
-      ASSIGN_OR_RETURN(const ProcessMemory after, ReadProcessMemory());
-      const double extra = static_cast<double>(after.most) - static_cast<double>(before.resident + tables);
-      Figure figure{.value = extra, .unit = "bytes", .floor = kMostExtra, .ratio = extra / kMostExtra, .part = part};
-      report(figure.With("tables", static_cast<double>(tables)).With("checkpoint", static_cast<double>(bytes)));
-      return {};
-    });
-  };
-  RETURN_IF_ERROR(measure(".restore", [&]() -> Result<std::uint64_t> {
-    ASSIGN_OR_RETURN(const Stores stores, MakeStores(options, options.threads));
-    RETURN_IF_ERROR(
-        OnEach(options.threads, [&](std::uint32_t shard) { return LoadShard(folder.path(), stores[shard].get()); }));
-    RETURN_IF_ERROR(CheckRows(stores, rows));
-    std::uint64_t tables = 0;
-    for (const auto& store : stores) tables += store->bytes();
-    return tables;
-  }));
-  return measure(".read", [&]() -> Result<std::uint64_t> {
-    ASSIGN_OR_RETURN(const auto reader, CheckpointReader::Open(folder.path()));
-    RETURN_IF_ERROR(reader->ForEachRow(0, [](Key, std::span<const float>) { return Status(); }));
-    return std::uint64_t{0};
-  });
 }
 
 }  // namespace sherd::bench

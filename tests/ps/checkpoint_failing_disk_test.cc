@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/manifest.h"
+#include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_reader.h"
 #include "tests/base/faulty_file_system.h"
 #include "tests/ps/shard_cluster.h"

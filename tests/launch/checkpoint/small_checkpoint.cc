@@ -6,6 +6,7 @@
 #include "base/job_file.h"
 #include "base/manifest.h"
 #include "models/model.h"
+#include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_reader.h"
 #include "ps/checkpoint_writer.h"
 #include "ps/cut_writer.h"
