@@ -173,8 +173,8 @@ void RowChanges::SavedOf(Slot slot, std::vector<Saved>* saved) const {
   std::ranges::sort(*saved, {}, &Saved::hash);
 }
 
-// Hashes are even over a slot, so each tells about where its key belongs, and few steps are left: a third of the time of
-// std::sort.
+// Hashes are even over a slot, so each tells about where its key belongs, and few steps are left: a third of the time
+// of std::sort.
 void RowChanges::SortByHash(std::vector<Key>* keys) {
   const auto home = [n = keys->size()](std::uint64_t hash) { return Below(hash << 12, n); };
   ends_.assign(keys->size(), 0);

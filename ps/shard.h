@@ -31,7 +31,7 @@ struct ShardOptions {
   std::uint64_t memory_budget = 0;  // bytes that this shard may take; 0: no limit
   std::string spill_dir;            // of this shard alone; empty: it must not spill
   bool compress_checkpoints = false;
-  std::string server_dir = {};  // of checkpoints' folders on the server's own disk; empty: a cut's own folder
+  std::string server_dir = {};      // of checkpoints' folders on the server's own disk; empty: a cut's own folder
   std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
 };
 
@@ -130,9 +130,9 @@ class Shard {
   ClockTable clocks_;
   ClockBarrier barrier_;
   Cut cut_;
-  std::unique_ptr<CutWriter> writer_;   // of the cut, when all marks are in
-  bool ready_ = false;                  // of Work
-  std::uint32_t tracked_since_ = 0;     // the cut since which changes are noted; 0: they are not
+  std::unique_ptr<CutWriter> writer_;  // of the cut, when all marks are in
+  bool ready_ = false;                 // of Work
+  std::uint32_t tracked_since_ = 0;    // the cut since which changes are noted; 0: they are not
   MemoryWatch memory_;
   std::uint32_t job_seconds_ = 0;            // but in BSP
   std::map<std::uint32_t, Stream> streams_;  // by worker

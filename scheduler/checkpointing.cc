@@ -178,8 +178,10 @@ void Scheduler::Impl::CutWritten() {
 Status Scheduler::Impl::WriteManifestOfCut(const std::string& dir) {
   ASSIGN_OR_RETURN(const proto::Manifest manifest, ManifestOfCut());
   RETURN_IF_ERROR(WriteManifest(dir, manifest));
-  // The folder's own name must be on disk too before older checkpoints go.
-  return SyncDirectory(DirectoryOf(dir));
+  // The folder's own name must be on disk too before older checkpoints go; and if it vanished while shards wrote, one
+  // of them has made it anew, without the files of those before it.
+  RETURN_IF_ERROR(SyncDirectory(DirectoryOf(dir)));
+  return OpenCheckpoint(dir).status();
 }
 
 void Scheduler::Impl::PruneCheckpoints() {

@@ -24,15 +24,18 @@ class ChainTest : public testing::Test {
   void SetUp() override {
     CheckpointChain chain(folder_.path() + "/job");
     chain.Write(stores_);
-    const std::uint64_t rows = stores_[0]->table(1).rows(), candidates = stores_[0]->table(1).candidates();
+    const EmbeddingTable &embedding = stores_[0]->table(0), &cross = stores_[0]->table(1);
+    std::uint64_t rows = embedding.rows();
+    const std::uint64_t candidates = cross.candidates();
     for (std::uint64_t clock = 3; clock < 10; ++clock) TrainOn(stores_, clock);
-    EXPECT_GT(stores_[0]->table(1).rows(), rows);
-    EXPECT_GT(stores_[0]->table(1).candidates(), candidates);
+    EXPECT_GT(embedding.rows(), rows);
+    EXPECT_GT(cross.candidates(), candidates);
+    rows = cross.rows();
     chain.Write(stores_);
     for (std::uint64_t clock = 10; clock < 60; ++clock) {
       for (const auto& store : stores_) store->Advance(clock, 0);
     }
-    EXPECT_LT(stores_[0]->table(1).rows(), rows);
+    EXPECT_LT(cross.rows(), rows);
     TrainOn(stores_, 60);
     newest_ = chain.Write(stores_);
     WriteCheckpoint(full_, stores_);
