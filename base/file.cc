@@ -114,12 +114,14 @@ Result<std::unique_ptr<FileWriter>> FileWriter::Create(const std::string& path, 
 FileWriter::FileWriter(std::string path, int descriptor, Caching caching)
     : path_(std::move(path)), descriptor_(descriptor), direct_(caching == Caching::kDirect) {
   const std::size_t bytes = direct_ ? kDirectBytes : kBufferBytes;
-  memory_.Resize(bytes + kPage);
+  memory_.Resize(2 * bytes + kPage);
   const std::size_t past = reinterpret_cast<std::uintptr_t>(memory_.data()) % kPage;
   buffer_ = memory_.span().subspan(kPage - past, bytes);
+  other_ = memory_.span().subspan(kPage - past + bytes, bytes);
 }
 
 FileWriter::~FileWriter() {
+  (void)AwaitWrite();
   if (descriptor_ >= 0) Files().Close(descriptor_);
 }
 
@@ -132,11 +134,21 @@ Status FileWriter::Append(std::span<const std::byte> bytes, std::uint32_t crc) {
     bytes = bytes.subspan(n);
     buffered_ += n;
     if (buffered_ < buffer_.size()) break;
-    RETURN_IF_ERROR(Write(buffer_));
-    buffered_ = 0;
+    RETURN_IF_ERROR(StartWrite());
   }
   return {};
 }
+
+// A buffer is megabytes: a thread for each costs nothing beside the writing.
+Status FileWriter::StartWrite() {
+  RETURN_IF_ERROR(AwaitWrite());
+  std::swap(buffer_, other_);
+  buffered_ = 0;
+  writing_ = std::async(std::launch::async, [this] { return Write(other_); });
+  return {};
+}
+
+Status FileWriter::AwaitWrite() { return writing_.valid() ? writing_.get() : Status(); }
 
 Status FileWriter::Write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -161,6 +173,7 @@ void FileWriter::GoThroughPageCache() {
 }
 
 Status FileWriter::Finish() {
+  RETURN_IF_ERROR(AwaitWrite());
   RETURN_IF_ERROR(Write(buffer_.first(buffered_)));
   buffered_ = 0;
   if (Files().Sync(descriptor_) != 0) return Status::Io("fsync " + path_, errno);

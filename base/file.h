@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,7 +34,8 @@ Status RemoveTree(const std::string& path);
 std::string DirectoryOf(const std::string& path);
 std::string JoinPath(const std::string& folder, const std::string& path);
 
-// A new file that is written from front to end, through a buffer. Thread-compatible.
+// A new file that is written from front to end, through two buffers: one is filled while the disk takes the other.
+// Thread-compatible.
 class FileWriter {
  public:
   // kDirect: in large writes past the page cache, where the file system takes them. For files too large to be kept
@@ -54,14 +56,17 @@ class FileWriter {
 
  private:
   FileWriter(std::string path, int descriptor, Caching caching);
+  Status StartWrite();
+  Status AwaitWrite();
   Status Write(std::span<const std::byte> bytes);
   void GoThroughPageCache();
 
   const std::string path_;
   int descriptor_;
   bool direct_;
-  AlignedBuffer<std::byte> memory_;  // of the buffer, which begins on a page
-  std::span<std::byte> buffer_;
+  AlignedBuffer<std::byte> memory_;  // of both buffers, which begin on a page
+  std::span<std::byte> buffer_, other_;
+  std::future<Status> writing_;  // other_
   std::size_t buffered_ = 0;
   std::uint64_t size_ = 0;
   std::uint32_t crc_ = 0;

@@ -180,7 +180,9 @@ Status CheckpointWrite(const Options& options, const Report& report) {
                                  Try(&status,
                                      [&]() -> Status {
                                        const double begin = CpuSeconds();
-                                       const auto written = WriteCheckpoint(stores, folder.path());
+                                       // A new folder: else the time of freeing the old file's space would be in it.
+                                       const auto written =
+                                           WriteCheckpoint(stores, JoinPath(folder.path(), std::to_string(cpu.size())));
                                        cpu.push_back(CpuSeconds() - begin);
                                        return written.status();
                                      }),

@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t kRows = 50'000'000;
 constexpr std::uint32_t kShards = 2;
 constexpr double kChanged = 0.01;  // of the rows, before a delta
-constexpr int kCuts = 3;
+constexpr int kCuts = 2;
 
 std::string FolderOf(const Options& options) {
   return JoinPath(options.spill_dir.empty() ? "." : options.spill_dir, "sherd-bench-checkpoint");
