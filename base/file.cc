@@ -114,14 +114,16 @@ Result<std::unique_ptr<FileWriter>> FileWriter::Create(const std::string& path, 
 FileWriter::FileWriter(std::string path, int descriptor, Caching caching)
     : path_(std::move(path)), descriptor_(descriptor), direct_(caching == Caching::kDirect) {
   const std::size_t bytes = direct_ ? kDirectBytes : kBufferBytes;
-  memory_.Resize(2 * bytes + kPage);
-  const std::size_t past = reinterpret_cast<std::uintptr_t>(memory_.data()) % kPage;
-  buffer_ = memory_.span().subspan(kPage - past, bytes);
-  other_ = memory_.span().subspan(kPage - past + bytes, bytes);
+  memory_.Resize(kBuffers * bytes + kPage);
+  std::size_t at = kPage - reinterpret_cast<std::uintptr_t>(memory_.data()) % kPage;
+  for (Buffer& buffer : buffers_) {
+    buffer.bytes = memory_.span().subspan(at, bytes);
+    at += bytes;
+  }
 }
 
 FileWriter::~FileWriter() {
-  (void)AwaitWrite();
+  (void)AwaitWrites();
   if (descriptor_ >= 0) Files().Close(descriptor_);
 }
 
@@ -129,26 +131,36 @@ Status FileWriter::Append(std::span<const std::byte> bytes, std::uint32_t crc) {
   crc_ = Crc32cOfBoth(crc_, crc, bytes.size());
   size_ += bytes.size();
   while (!bytes.empty()) {
-    const std::size_t n = std::min(bytes.size(), buffer_.size() - buffered_);
-    std::memcpy(&buffer_[buffered_], bytes.data(), n);
+    const std::span<std::byte> buffer = buffers_[filling_].bytes;
+    const std::size_t n = std::min(bytes.size(), buffer.size() - buffered_);
+    std::memcpy(&buffer[buffered_], bytes.data(), n);
     bytes = bytes.subspan(n);
     buffered_ += n;
-    if (buffered_ < buffer_.size()) break;
+    if (buffered_ < buffer.size()) break;
     RETURN_IF_ERROR(StartWrite());
   }
   return {};
 }
 
-// A buffer is megabytes: a thread for each costs nothing beside the writing.
+// A buffer is megabytes: a thread for each costs nothing beside the writing. It waits for the one before, so that the
+// disk goes from one to the next without whoever fills them.
 Status FileWriter::StartWrite() {
-  RETURN_IF_ERROR(AwaitWrite());
-  std::swap(buffer_, other_);
+  const std::shared_future<Status> before = buffers_[(filling_ + kBuffers - 1) % kBuffers].written;
+  Buffer& full = buffers_[filling_];
+  full.written = std::async(std::launch::async, [this, before, bytes = full.bytes]() -> Status {
+    if (before.valid()) RETURN_IF_ERROR(before.get());
+    return Write(bytes);
+  });
+  filling_ = (filling_ + 1) % kBuffers;
   buffered_ = 0;
-  writing_ = std::async(std::launch::async, [this] { return Write(other_); });
-  return {};
+  const std::shared_future<Status>& last = buffers_[filling_].written;
+  return last.valid() ? last.get() : Status();
 }
 
-Status FileWriter::AwaitWrite() { return writing_.valid() ? writing_.get() : Status(); }
+Status FileWriter::AwaitWrites() {
+  const std::shared_future<Status>& last = buffers_[(filling_ + kBuffers - 1) % kBuffers].written;
+  return last.valid() ? last.get() : Status();
+}
 
 Status FileWriter::Write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -173,8 +185,8 @@ void FileWriter::GoThroughPageCache() {
 }
 
 Status FileWriter::Finish() {
-  RETURN_IF_ERROR(AwaitWrite());
-  RETURN_IF_ERROR(Write(buffer_.first(buffered_)));
+  RETURN_IF_ERROR(AwaitWrites());
+  RETURN_IF_ERROR(Write(buffers_[filling_].bytes.first(buffered_)));
   buffered_ = 0;
   if (Files().Sync(descriptor_) != 0) return Status::Io("fsync " + path_, errno);
   const int result = Files().Close(std::exchange(descriptor_, -1));

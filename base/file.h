@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <future>
@@ -34,7 +35,7 @@ Status RemoveTree(const std::string& path);
 std::string DirectoryOf(const std::string& path);
 std::string JoinPath(const std::string& folder, const std::string& path);
 
-// A new file that is written from front to end, through two buffers: one is filled while the disk takes the other.
+// A new file that is written from front to end, through buffers: one is filled while the disk takes the others.
 // Thread-compatible.
 class FileWriter {
  public:
@@ -55,18 +56,24 @@ class FileWriter {
   std::uint32_t crc() const { return crc_; }
 
  private:
+  static constexpr std::size_t kBuffers = 3;
+
   FileWriter(std::string path, int descriptor, Caching caching);
   Status StartWrite();
-  Status AwaitWrite();
+  Status AwaitWrites();
   Status Write(std::span<const std::byte> bytes);
   void GoThroughPageCache();
 
   const std::string path_;
   int descriptor_;
   bool direct_;
-  AlignedBuffer<std::byte> memory_;  // of both buffers, which begin on a page
-  std::span<std::byte> buffer_, other_;
-  std::future<Status> writing_;  // other_
+  struct Buffer {
+    std::span<std::byte> bytes;          // begin on a page
+    std::shared_future<Status> written;  // of what was in it last; invalid: nothing was
+  };
+  AlignedBuffer<std::byte> memory_;
+  std::array<Buffer, kBuffers> buffers_;
+  std::size_t filling_ = 0;  // one of them
   std::size_t buffered_ = 0;
   std::uint64_t size_ = 0;
   std::uint32_t crc_ = 0;
