@@ -155,7 +155,12 @@ void CheckpointFolders::Distrust(const std::string& folder) {
   distrusted_.insert((path.has_filename() ? path : path.parent_path()).filename().string());
 }
 
-Result<std::set<std::string>> CheckpointFolders::Prune(const KeepPolicy& policy) {
+struct CheckpointFolders::Plan {
+  std::vector<std::string> kept, pruned;  // folders, the newest first
+  std::set<std::string> needed;           // files that the kept ones are read from
+};
+
+Result<CheckpointFolders::Plan> CheckpointFolders::MakePlan(const KeepPolicy& policy) const {
   ASSIGN_OR_RETURN(const Folders listed, List(dir_));
   std::vector<Found> folders;
   for (const auto& [number, folder] : listed) {
@@ -164,17 +169,32 @@ Result<std::set<std::string>> CheckpointFolders::Prune(const KeepPolicy& policy)
     if (distrusted && folders.back().state == Found::State::kWhole) folders.back().state = Found::State::kDamaged;
   }
   const std::set<std::uint64_t> kept = Kept(folders, policy);
-  std::set<std::string> needed, names;
+  Plan plan;
   for (const Found& found : folders) {
-    if (!kept.contains(found.number)) continue;
-    needed.insert(found.files.begin(), found.files.end());
-    names.insert(Path(found.folder).filename().string());
+    (kept.contains(found.number) ? plan.kept : plan.pruned).push_back(found.folder);
+    if (kept.contains(found.number)) plan.needed.insert(found.files.begin(), found.files.end());
   }
-  for (const std::string& file : needed) names.insert(Path(file).parent_path().filename().string());
-  for (const Found& found : folders) {
-    if (!kept.contains(found.number)) RETURN_IF_ERROR(Remove(found.folder, needed));
-  }
+  return plan;
+}
+
+Result<std::set<std::string>> CheckpointFolders::Prune(const KeepPolicy& policy) {
+  ASSIGN_OR_RETURN(const Plan plan, MakePlan(policy));
+  std::set<std::string> names;
+  for (const std::string& folder : plan.kept) names.insert(Path(folder).filename().string());
+  for (const std::string& file : plan.needed) names.insert(Path(file).parent_path().filename().string());
+  for (const std::string& folder : plan.pruned) RETURN_IF_ERROR(Remove(folder, plan.needed));
   return names;
+}
+
+Result<std::vector<PrunedFolder>> CheckpointFolders::WhatPruneDeletes(const KeepPolicy& policy) const {
+  ASSIGN_OR_RETURN(const Plan plan, MakePlan(policy));
+  std::vector<PrunedFolder> folders;
+  for (const std::string& folder : plan.pruned) {
+    const std::string normal = NormalPath(folder, "");
+    const bool whole = std::ranges::none_of(plan.needed, [&](const auto& file) { return file.starts_with(normal); });
+    folders.push_back({.folder = folder, .whole = whole});
+  }
+  return folders;
 }
 
 }  // namespace sherd

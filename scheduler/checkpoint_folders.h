@@ -22,6 +22,12 @@ struct KeepPolicy {
   std::string best;              // a folder; may be empty
 };
 
+// A folder whose checkpoint is deleted: all of it, or all but the files that others build on.
+struct PrunedFolder {
+  std::string folder;
+  bool whole = true;
+};
+
 // The checkpoints of a job: folders checkpoint-000001, checkpoint-000002 … of one folder, the newest with the highest
 // number. A number is never used twice, so that a torn attempt can not mix with a later one. Thread-compatible.
 class CheckpointFolders {
@@ -38,8 +44,13 @@ class CheckpointFolders {
   // checkpoint goes; so does what can not be read now. Returns the names of all folders, of whatever disk, that hold
   // files of kept ones.
   Result<std::set<std::string>> Prune(const KeepPolicy& policy);
+  // What Prune would delete, the newest first.
+  Result<std::vector<PrunedFolder>> WhatPruneDeletes(const KeepPolicy& policy) const;
 
  private:
+  struct Plan;
+  Result<Plan> MakePlan(const KeepPolicy& policy) const;
+
   const std::string dir_;
   std::uint64_t last_ = 0;
   std::set<std::string> distrusted_;  // names
