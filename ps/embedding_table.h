@@ -88,9 +88,8 @@ class EmbeddingTable {
     changes_.BeginCut(delta, track);
   }
   void EndCut() { changes_.EndCut(); }
-  // What was saved for the cut's sake, in bytes, and all that checkpoints need beside bytes().
+  // What was saved for the cut's sake, in bytes.
   std::uint64_t saved_bytes() const { return changes_.saved_bytes(); }
-  std::uint64_t cut_bytes() const { return changes_.bytes(); }
 
   // What a slot had at the cut: all by ascending Mix(key).
   struct CutRow {

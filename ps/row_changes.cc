@@ -198,12 +198,4 @@ std::span<const Key> RowChanges::ChangedOf(Slot slot) {
   return keys;
 }
 
-std::uint64_t RowChanges::bytes() const {
-  std::uint64_t bytes = (changed_.capacity() + saved_.capacity()) * sizeof(std::uint64_t);
-  bytes += chunks_.size() * kChunkRecords * record_bytes();
-  for (const std::vector<Key>& keys : noted_) bytes += keys.capacity() * sizeof(Key);
-  for (const std::vector<Key>& keys : delta_keys_) bytes += keys.capacity() * sizeof(Key);
-  return bytes;
-}
-
 }  // namespace sherd

@@ -83,7 +83,6 @@ class RowChanges {
   std::span<const Key> ChangedOf(Slot slot);
 
   std::uint64_t saved_bytes() const { return saved_count_ * record_bytes(); }
-  std::uint64_t bytes() const;
 
  private:
   using Bits = std::vector<std::uint64_t>;

@@ -10,7 +10,7 @@ namespace sherd {
 namespace {
 
 // Of the writing of a cut: how long the shard does nothing else, and, while it is asked for rows, the share of a
-// core's time for all shards of the process. A fifth is some 220 MB/s. What has to be saved for the cut's sake makes it
+// core's time for all shards of the process. What has to be saved for the cut's sake makes it
 // more, so that there is never more of that than the memory meant for it.
 constexpr std::chrono::milliseconds kSlice{2};
 constexpr std::chrono::milliseconds kQuiet{200};    // nobody asks
