@@ -18,13 +18,15 @@ std::uint64_t Requester::Send(const Peer& to, Message message, std::string what)
   message.header.set_request(request);
   const Deadline now = Clock::now();
   Waiting& waiting =
-      waiting_.emplace(request, Waiting{to, std::move(message), std::move(what), now, now, Status()}).first->second;
+      waiting_.emplace(request, Waiting{to, std::move(message), std::move(what), now, now, Status(), false})
+          .first->second;
   SendNow(&waiting);
   return request;
 }
 
 void Requester::SendNow(Waiting* waiting) {
   waiting->due = Clock::now() + options_.retry_after;
+  waiting->refused = false;
   Status status = mailbox_->Send(waiting->to, waiting->message);
   if (!status.ok()) waiting->trouble = std::move(status);
 }
@@ -38,9 +40,11 @@ std::optional<Requester::Reply> Requester::Match(Envelope envelope) {
   if (envelope.from != waiting.to || header.kind() != waiting.message.header.kind()) return std::nullopt;
   if (header.code() == proto::UNAVAILABLE || header.code() == proto::OUT_OF_ORDER) {
     waiting.trouble = StatusOf(header);
+    waiting.refused = true;
     Hasten(waiting, header);
     return std::nullopt;
   }
+  HastenBehind(waiting);
   waiting_.erase(found);
   const std::uint64_t request = header.request();
   return Reply{request, std::move(envelope.from), std::move(envelope.message)};
@@ -69,6 +73,18 @@ void Requester::Hasten(const Waiting& refused, const proto::Header& reply) {
     const bool missing = reply.code() == proto::OUT_OF_ORDER && waiting.to == refused.to &&
                          header.shard() == ours.shard() && header.sequence() >= reply.sequence();
     if (missing || &waiting == &refused) waiting.due = std::min(waiting.due, soon);
+  }
+}
+
+// What was refused for the want of a message that has been taken need not wait any more. Otherwise each of them might
+// come just before the one that it waits for, and a peer take one in each retry.
+void Requester::HastenBehind(const Waiting& taken) {
+  const auto& first = taken.message.header;
+  if (first.sequence() == 0) return;
+  for (auto& [request, waiting] : waiting_) {
+    if (!waiting.refused || waiting.to != taken.to) continue;
+    const auto& header = waiting.message.header;
+    if (header.shard() == first.shard() && header.sequence() > first.sequence()) waiting.due = Deadline();
   }
 }
 

@@ -57,10 +57,12 @@ class Requester {
     std::string what;
     Deadline first_sent, due;  // due: to be sent again
     Status trouble;            // the last there was: in sending it, or what the peer answered instead of an answer
+    bool refused = false;      // since it was last sent
   };
 
   void SendNow(Waiting* waiting);
   void Hasten(const Waiting& refused, const proto::Header& reply);
+  void HastenBehind(const Waiting& taken);
   Status GivenUp(const Waiting& waiting) const;
 
   Mailbox* const mailbox_;

@@ -225,6 +225,27 @@ TEST_F(RequesterTest, AGapIsFilledFromTheMissingNumberOnInOrder) {
   EXPECT_EQ(again, (std::vector<std::uint64_t>{2, 3, 4}));
 }
 
+TEST_F(RequesterTest, WhatWasRefusedBehindAMessageFollowsItAtOnce) {
+  constexpr std::chrono::hours kLater{1};  // a tenth of which a refused one waits
+  Requester requester(client_.get(), {.retry_after = kLater, .give_up_after = 24 * kLater});
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) requester.Send(to_, Push(sequence), "push");
+  std::vector<Envelope> first;
+  for (int i = 0; i < 3; ++i) first.push_back(server_->Receive(Soon()).value());
+  const auto answer = [&](int i, proto::StatusCode code) {
+    Message reply = MakeReply(first[i].message.header, code);
+    reply.header.set_sequence(1);
+    return requester.Match({.from = to_, .message = reply}).has_value();
+  };
+  EXPECT_FALSE(answer(0, proto::UNAVAILABLE));
+  EXPECT_FALSE(answer(1, proto::OUT_OF_ORDER));
+  EXPECT_GT(requester.next_tick(), Clock::now());
+  EXPECT_TRUE(answer(0, proto::OK));
+  ASSERT_TRUE(requester.Tick().ok());
+  EXPECT_EQ(server_->Receive(Soon()).value().message.header.sequence(), 2u);
+  EXPECT_FALSE(server_->Receive(Clock::now())) << "the third was not refused";
+  EXPECT_GT(requester.next_tick(), Clock::now()) << "once is enough";
+}
+
 TEST_F(RequesterTest, ARequestThatCanNeverBeSentFailsAtOnce) {
   Networks small("memory", [](Limits* limits) { limits->max_frame_bytes = 10; });
   auto server = small.Bound();
