@@ -52,7 +52,7 @@ Key KeyOfHash(std::uint64_t x) {
 }
 
 // So many rows of a slot, by ascending hash; what they hold says no more than where it stands.
-void FillSlot(Slot slot, std::uint64_t rows, SlotContents::Table* table) {
+void FillSlot(Slot slot, std::uint64_t rows, CheckpointSlot::Table* table) {
   const std::uint64_t step = (std::uint64_t{1} << 52) / std::max<std::uint64_t>(rows, 1);
   for (std::uint64_t i = 0; i < rows; ++i) table->keys[i] = KeyOfHash((std::uint64_t{slot} << 52) + i * step);
   auto* const words = reinterpret_cast<std::uint32_t*>(table->rows.data());
@@ -64,7 +64,7 @@ void FillSlot(Slot slot, std::uint64_t rows, SlotContents::Table* table) {
 Result<std::uint64_t> WriteCheckpoint(const std::string& dir, const proto::ModelSpec& model, std::uint64_t rows) {
   ASSIGN_OR_RETURN(const RowLayout layout, RowLayout::Make(model.table(0)));
   const std::uint64_t rows_of_slot = rows / kSlots;
-  SlotContents contents;
+  CheckpointSlot contents;
   contents.tables.resize(1);
   contents.tables[0].keys.resize(rows_of_slot);
   contents.tables[0].rows.resize(rows_of_slot * layout.row_bytes());

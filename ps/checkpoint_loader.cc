@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "base/file.h"
 #include "base/manifest.h"
 #include "ps/checkpoint_files.h"
+#include "ps/row_converter.h"
 
 namespace sherd {
 namespace {
@@ -29,11 +28,7 @@ class StoreFiller : public ShardFileVisitor {
       missing_[{block.place.tensor, block.place.first}] = i;
     }
     tables_.assign(static_cast<std::size_t>(model.table_size()), kAbsent);
-    layouts_.clear();
-    for (const proto::TableSpec& table : model.table()) {
-      ASSIGN_OR_RETURN(RowLayout layout, RowLayout::Make(table));
-      layouts_.push_back(std::move(layout));
-    }
+    converters_.clear();
     store_->DealBudget();
     for (int i = 0; i < store_->model().table_size(); ++i) RETURN_IF_ERROR(MatchTable(model, i));
     tensors_.assign(static_cast<std::size_t>(model.tensor_size()), kAbsent);
@@ -44,17 +39,18 @@ class StoreFiller : public ShardFileVisitor {
   Status OnRows(std::uint32_t table, std::span<const Key> keys, std::span<const std::byte> rows) override {
     if (tables_[table] == kAbsent) return {};
     EmbeddingTable& target = store_->table(tables_[table]);
-    const RowLayout& theirs = layouts_[table];
+    RowConverter& converter = converters_.at(table);
+    const RowLayout& theirs = converter.from();
     if (rows.size() != keys.size() * theirs.row_bytes()) {
       return Status::BadData("table '" + store_->model().table(static_cast<int>(tables_[table])).name() + "' has " +
                              std::to_string(rows.size() / keys.size()) + " bytes a row with its optimizers, not " +
                              std::to_string(theirs.row_bytes()));
     }
-    if (SameBytes(theirs, target.layout())) return target.RestoreRows(keys, rows.data());
+    if (converter.same()) return target.RestoreRows(keys, rows.data());
     const std::size_t bytes = target.layout().row_bytes();
-    converted_.assign(keys.size() * bytes, std::byte{0});
+    converted_.resize(keys.size() * bytes);
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      Convert(theirs, &rows[i * theirs.row_bytes()], target.layout(), &converted_[i * bytes]);
+      converter.Convert(&rows[i * theirs.row_bytes()], &converted_[i * bytes]);
     }
     return target.RestoreRows(keys, converted_.data());
   }
@@ -99,25 +95,6 @@ class StoreFiller : public ShardFileVisitor {
  private:
   static constexpr std::uint32_t kAbsent = ~std::uint32_t{0};
 
-  static bool SameBytes(const RowLayout& a, const RowLayout& b) {
-    return a.storage().weights() == b.storage().weights() && a.storage().state() == b.storage().state() &&
-           a.usage().clock == b.usage().clock && a.usage().second == b.usage().second &&
-           a.usage().count == b.usage().count;
-  }
-
-  // Into zeros. What the file's rows do not tell of their use is taken for never.
-  void Convert(const RowLayout& theirs, const std::byte* row, const RowLayout& ours, std::byte* converted) {
-    floats_.Resize(ours.row_floats());
-    theirs.DecodeRow(row, floats_.data());
-    ours.EncodeRow(floats_.data(), {}, converted);
-    const auto copy = [&](std::uint32_t from, std::uint32_t to) {
-      if (from != 0 && to != 0) std::memcpy(converted + to, row + from, sizeof(std::uint32_t));
-    };
-    copy(theirs.usage().clock, ours.usage().clock);
-    copy(theirs.usage().second, ours.usage().second);
-    copy(theirs.usage().count, ours.usage().count);
-  }
-
   Status MatchTable(const proto::ModelSpec& model, int i) {
     const proto::TableSpec& ours = store_->model().table(i);
     const auto theirs = std::ranges::find(model.table(), ours.name(), &proto::TableSpec::name);
@@ -129,14 +106,16 @@ class StoreFiller : public ShardFileVisitor {
       return Status::BadData("table '" + ours.name() + "' has other segments, dims or optimizers in the checkpoint");
     }
     // Optimizers of one kind may differ in what they keep: with momentum, or without.
-    const std::uint32_t floats = store_->table(static_cast<std::size_t>(i)).layout().row_floats();
-    const std::uint32_t theirs_floats = layouts_[static_cast<std::size_t>(theirs - model.table().begin())].row_floats();
-    if (floats != theirs_floats) {
-      return Status::BadData("table '" + ours.name() + "' has " + std::to_string(theirs_floats) +
+    const RowLayout& layout = store_->table(static_cast<std::size_t>(i)).layout();
+    ASSIGN_OR_RETURN(RowLayout their_layout, RowLayout::Make(*theirs));
+    if (layout.row_floats() != their_layout.row_floats()) {
+      return Status::BadData("table '" + ours.name() + "' has " + std::to_string(their_layout.row_floats()) +
                              " floats a row in the checkpoint with its optimizers' state, not " +
-                             std::to_string(floats));
+                             std::to_string(layout.row_floats()));
     }
-    tables_[static_cast<std::size_t>(theirs - model.table().begin())] = static_cast<std::uint32_t>(i);
+    const auto number = static_cast<std::uint32_t>(theirs - model.table().begin());
+    tables_[number] = static_cast<std::uint32_t>(i);
+    converters_.try_emplace(number, std::move(their_layout), layout);
     return {};
   }
 
@@ -153,8 +132,7 @@ class StoreFiller : public ShardFileVisitor {
   }
 
   ShardStore* const store_;
-  std::vector<RowLayout> layouts_;  // of the file's tables
-  AlignedBuffer<float> floats_;
+  std::map<std::uint32_t, RowConverter> converters_;  // of the file's tables that we have, by their numbers there
   std::vector<std::byte> converted_;
   std::vector<std::uint32_t> tables_, tensors_;  // from the file's numbers to ours
   // Dense blocks of the file's slots, by tensor and first float.

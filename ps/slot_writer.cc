@@ -26,9 +26,9 @@ Result<std::unique_ptr<SlotWriter>> SlotWriter::Create(const proto::ModelSpec& m
   return writer;
 }
 
-Status SlotWriter::Write(const SlotContents& contents) {
+Status SlotWriter::Write(const CheckpointSlot& contents) {
   for (std::uint32_t i = 0; i < contents.tables.size(); ++i) {
-    const SlotContents::Table& table = contents.tables[i];
+    const CheckpointSlot::Table& table = contents.tables[i];
     BlockHeader header{};
     header.table = i;
     header.slot = slot_;
@@ -39,7 +39,7 @@ Status SlotWriter::Write(const SlotContents& contents) {
     header.row_bytes = sizeof(std::uint32_t);
     RETURN_IF_ERROR(WritePairs(header, table.candidates, std::as_bytes(std::span(table.sightings))));
   }
-  for (const SlotContents::DenseBlock& block : contents.dense) RETURN_IF_ERROR(WriteDense(block));
+  for (const CheckpointSlot::Dense& block : contents.dense) RETURN_IF_ERROR(WriteDense(block));
   ++slot_;
   return {};
 }
@@ -55,7 +55,7 @@ Status SlotWriter::WritePairs(BlockHeader header, std::span<const Key> keys, std
   return {};
 }
 
-Status SlotWriter::WriteDense(const SlotContents::DenseBlock& block) {
+Status SlotWriter::WriteDense(const CheckpointSlot::Dense& block) {
   const DenseHeader place{.tensor = block.tensor, .first = block.first, .length = block.length, .unused = 0};
   BlockHeader header{};
   header.table = kDenseTable;

@@ -12,8 +12,8 @@
 #include "base/status.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/model_spec.pb.h"
+#include "ps/checkpoint_reader.h"
 #include "ps/shard_file_writer.h"
-#include "ps/slot_reader.h"
 
 namespace sherd {
 
@@ -30,14 +30,14 @@ class SlotWriter {
   static Result<std::unique_ptr<SlotWriter>> Create(const proto::ModelSpec& model, const Options& options);
 
   // All that the next slot has, from the shard's first one on. Errors may come with a later call.
-  Status Write(const SlotContents& contents);
+  Status Write(const CheckpointSlot& contents);
   // After the last slot: on disk for good.
   Result<proto::ShardFile> Finish();
 
  private:
   SlotWriter(std::unique_ptr<ShardFileWriter> file, Slot first_slot) : file_(std::move(file)), slot_(first_slot) {}
   Status WritePairs(BlockHeader header, std::span<const Key> keys, std::span<const std::byte> values);
-  Status WriteDense(const SlotContents::DenseBlock& block);
+  Status WriteDense(const CheckpointSlot::Dense& block);
   // Gives a block of two parts.
   Status WriteBlock(const BlockHeader& header, std::span<const std::byte> begin, std::span<const std::byte> rest);
 

@@ -9,7 +9,7 @@
 
 #include "launch/checkpoint/table_difference.h"
 #include "launch/progress_display.h"
-#include "ps/slot_reader.h"
+#include "ps/checkpoint_reader.h"
 
 namespace sherd {
 namespace {
@@ -39,8 +39,8 @@ class Comparison {
  public:
   static Result<Comparison> Make(const std::string& a, const std::string& b, std::ostream& out) {
     Comparison comparison;
-    ASSIGN_OR_RETURN(comparison.a_, SlotReader::Open(a));
-    ASSIGN_OR_RETURN(comparison.b_, SlotReader::Open(b));
+    ASSIGN_OR_RETURN(comparison.a_, CheckpointReader::Open(a));
+    ASSIGN_OR_RETURN(comparison.b_, CheckpointReader::Open(b));
     RETURN_IF_ERROR(comparison.MatchTables(out));
     comparison.MatchTensors(out);
     return comparison;
@@ -50,10 +50,10 @@ class Comparison {
   const proto::Manifest& b() const { return b_->manifest(); }
 
   Status CompareSlots() {
-    SlotContents a, b;
+    CheckpointSlot a, b;
     for (Slot slot = 0; slot < kSlots; ++slot) {
-      RETURN_IF_ERROR(a_->Read(slot, &a).Annotate("A"));
-      RETURN_IF_ERROR(b_->Read(slot, &b).Annotate("B"));
+      RETURN_IF_ERROR(a_->ReadSlot(slot, &a).Annotate("A"));
+      RETURN_IF_ERROR(b_->ReadSlot(slot, &b).Annotate("B"));
       for (TablePair& pair : tables_) pair.difference.Add(a.tables[pair.a], b.tables[pair.b]);
       CompareDense(a.dense, b.dense);
     }
@@ -140,12 +140,12 @@ class Comparison {
   }
 
   // A block's slot follows from its tensor's name and its place there, so both have it in the same one.
-  void CompareDense(const std::vector<SlotContents::DenseBlock>& a, const std::vector<SlotContents::DenseBlock>& b) {
-    for (const SlotContents::DenseBlock& block : a) {
+  void CompareDense(const std::vector<CheckpointSlot::Dense>& a, const std::vector<CheckpointSlot::Dense>& b) {
+    for (const CheckpointSlot::Dense& block : a) {
       const std::string& name = a_->model().tensor(static_cast<int>(block.tensor)).name();
       const auto found = tensors_.find(name);
       if (found == tensors_.end()) continue;
-      const auto other = std::ranges::find_if(b, [&](const SlotContents::DenseBlock& candidate) {
+      const auto other = std::ranges::find_if(b, [&](const CheckpointSlot::Dense& candidate) {
         return candidate.first == block.first && b_->model().tensor(static_cast<int>(candidate.tensor)).name() == name;
       });
       TensorDifference& tensor = found->second;
@@ -163,7 +163,7 @@ class Comparison {
     }
   }
 
-  std::unique_ptr<SlotReader> a_, b_;
+  std::unique_ptr<CheckpointReader> a_, b_;
   std::vector<TablePair> tables_;
   std::map<std::string, TensorDifference> tensors_;  // those of both, by name
   bool comparable_ = true;                           // the models are the same

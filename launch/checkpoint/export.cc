@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "launch/checkpoint/folder.h"
 #include "launch/checkpoint/npy_file.h"
+#include "ps/checkpoint_reader.h"
 #include "ps/row_layout.h"
-#include "ps/slot_reader.h"
 
 namespace sherd {
 namespace {
@@ -66,7 +66,7 @@ class TableExport {
     return table;
   }
 
-  Status Add(const SlotContents::Table& contents) {
+  Status Add(const CheckpointSlot::Table& contents) {
     if (!text_) RETURN_IF_ERROR(keys_->Append(std::as_bytes(std::span(contents.keys))));
     for (std::size_t i = 0; i < contents.keys.size(); ++i) {
       layout_->DecodeRow(&contents.rows[i * layout_->row_bytes()], floats_.data());
@@ -110,7 +110,7 @@ class Exporter {
  public:
   static Result<Exporter> Make(const std::string& dir, const ExportOptions& options) {
     Exporter exporter;
-    ASSIGN_OR_RETURN(exporter.reader_, SlotReader::Open(dir));
+    ASSIGN_OR_RETURN(exporter.reader_, CheckpointReader::Open(dir));
     const proto::ModelSpec& model = exporter.reader_->model();
     for (std::size_t i = 0; i < static_cast<std::size_t>(model.table_size()); ++i) {
       const std::string& name = model.table(static_cast<int>(i)).name();
@@ -167,14 +167,14 @@ class Exporter {
   template <class Function>
   Status ForEachSlot(const Function& function) {
     for (Slot slot = 0; slot < kSlots; ++slot) {
-      RETURN_IF_ERROR(reader_->Read(slot, &contents_));
+      RETURN_IF_ERROR(reader_->ReadSlot(slot, &contents_));
       RETURN_IF_ERROR(function());
     }
     return {};
   }
 
   Status KeepDense() {
-    for (const SlotContents::DenseBlock& block : contents_.dense) {
+    for (const CheckpointSlot::Dense& block : contents_.dense) {
       std::vector<float>& tensor = tensors_[block.tensor];
       if (block.length > tensor.size() || block.first > tensor.size() - block.length) {
         return Status::BadData("tensor '" + reader_->model().tensor(static_cast<int>(block.tensor)).name() +
@@ -185,11 +185,11 @@ class Exporter {
     return {};
   }
 
-  std::unique_ptr<SlotReader> reader_;
+  std::unique_ptr<CheckpointReader> reader_;
   std::vector<std::size_t> chosen_;  // numbers of tables
   std::vector<std::uint64_t> rows_;  // of each of them
   std::vector<std::vector<float>> tensors_;
-  SlotContents contents_;
+  CheckpointSlot contents_;
 };
 
 }  // namespace

@@ -10,8 +10,8 @@
 #include "base/job_file.h"
 #include "base/manifest.h"
 #include "launch/checkpoint/folder.h"
+#include "ps/checkpoint_reader.h"
 #include "ps/row_converter.h"
-#include "ps/slot_reader.h"
 #include "ps/slot_writer.h"
 
 namespace sherd {
@@ -60,7 +60,7 @@ class Rewriter {
  public:
   static Result<Rewriter> Make(const std::string& dir, const Rewriting& rewriting) {
     Rewriter rewriter;
-    ASSIGN_OR_RETURN(rewriter.reader_, SlotReader::Open(dir));
+    ASSIGN_OR_RETURN(rewriter.reader_, CheckpointReader::Open(dir));
     rewriter.model_ = ModelOf(rewriter.reader_->model(), rewriting);
     for (int i = 0; i < rewriter.model_.table_size(); ++i) {
       ASSIGN_OR_RETURN(RowLayout from, RowLayout::Make(rewriter.reader_->model().table(i)));
@@ -76,7 +76,7 @@ class Rewriter {
   Result<proto::ShardFile> WriteShard(const std::string& out, std::uint32_t shard, std::uint32_t shards) {
     ASSIGN_OR_RETURN(const auto writer, SlotWriter::Create(model_, {.dir = out, .shard = shard, .shards = shards}));
     for (Slot slot = FirstSlot(shard, shards); slot < FirstSlot(shard + 1, shards); ++slot) {
-      RETURN_IF_ERROR(reader_->Read(slot, &contents_));
+      RETURN_IF_ERROR(reader_->ReadSlot(slot, &contents_));
       for (std::size_t i = 0; i < converters_.size(); ++i) Convert(&converters_[i], &contents_.tables[i]);
       RETURN_IF_ERROR(writer->Write(contents_));
     }
@@ -84,7 +84,7 @@ class Rewriter {
   }
 
  private:
-  void Convert(RowConverter* converter, SlotContents::Table* table) {
+  void Convert(RowConverter* converter, CheckpointSlot::Table* table) {
     if (converter->same()) return;
     const std::size_t from = converter->from().row_bytes(), to = converter->to().row_bytes();
     rows_.resize(table->keys.size() * to);
@@ -92,10 +92,10 @@ class Rewriter {
     std::swap(rows_, table->rows);
   }
 
-  std::unique_ptr<SlotReader> reader_;
+  std::unique_ptr<CheckpointReader> reader_;
   proto::ModelSpec model_;
   std::vector<RowConverter> converters_;  // by table
-  SlotContents contents_;
+  CheckpointSlot contents_;
   std::vector<std::byte> rows_;
 };
 

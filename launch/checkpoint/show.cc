@@ -11,8 +11,8 @@
 #include "launch/progress_display.h"
 #include "launch/row_cost.h"
 #include "models/model.h"
+#include "ps/checkpoint_reader.h"
 #include "ps/row_layout.h"
-#include "ps/slot_reader.h"
 
 namespace sherd {
 namespace {
@@ -98,18 +98,18 @@ const proto::TableSpec& KeptAs(const proto::TableSpec& stored, const proto::Mode
   return found == kept.table().end() ? stored : *found;
 }
 
-Status DescribeContents(SlotReader* reader, const proto::ModelSpec& kept, std::ostream& out) {
+Status DescribeContents(CheckpointReader* reader, const proto::ModelSpec& kept, std::ostream& out) {
   const proto::ModelSpec& model = reader->model();
   std::vector<std::uint64_t> rows(static_cast<std::size_t>(model.table_size())), candidates(rows.size());
   std::uint64_t parameters = 0, dense_bytes = 0;
-  SlotContents contents;
+  CheckpointSlot contents;
   for (Slot slot = 0; slot < kSlots; ++slot) {
-    RETURN_IF_ERROR(reader->Read(slot, &contents));
+    RETURN_IF_ERROR(reader->ReadSlot(slot, &contents));
     for (std::size_t i = 0; i < rows.size(); ++i) {
       rows[i] += contents.tables[i].keys.size();
       candidates[i] += contents.tables[i].candidates.size();
     }
-    for (const SlotContents::DenseBlock& block : contents.dense) {
+    for (const CheckpointSlot::Dense& block : contents.dense) {
       parameters += block.length;
       dense_bytes += block.values.size() * sizeof(float);
     }
@@ -133,7 +133,7 @@ Status DescribeContents(SlotReader* reader, const proto::ModelSpec& kept, std::o
 }  // namespace
 
 Status ShowCheckpoint(const std::string& dir, std::ostream& out) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<SlotReader> reader, SlotReader::Open(dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<CheckpointReader> reader, CheckpointReader::Open(dir));
   ASSIGN_OR_RETURN(const proto::Job job, ParseJob(reader->manifest().job_text(), dir + " (job file)"));
   ASSIGN_OR_RETURN(const proto::ModelSpec kept, DescribeModel(job));
   out << "checkpoint " << dir << '\n';

@@ -8,8 +8,8 @@
 #include "base/job_file.h"
 #include "launch/checkpoint/show.h"
 #include "launch/checkpoint/token_key.h"
+#include "ps/checkpoint_reader.h"
 #include "ps/row_layout.h"
-#include "ps/slot_reader.h"
 
 namespace sherd {
 namespace {
@@ -50,7 +50,7 @@ void PrintRow(const proto::TableSpec& spec, const RowLayout& layout, const std::
 }
 
 // What a table has under a key; true: a row, or a candidate.
-Result<bool> PrintKey(const proto::TableSpec& spec, const SlotContents::Table& contents, Key key, std::ostream& out) {
+Result<bool> PrintKey(const proto::TableSpec& spec, const CheckpointSlot::Table& contents, Key key, std::ostream& out) {
   out << "table " << spec.name() << ", key " << key << ", slot " << SlotOf(key) << ": ";
   const auto row = std::ranges::find(contents.keys, key);
   if (row != contents.keys.end()) {
@@ -83,7 +83,7 @@ Status CheckTable(const proto::ModelSpec& model, const std::string& table) {
 }  // namespace
 
 Status ShowRows(const std::string& dir, const RowQuestion& question, std::ostream& out) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<SlotReader> reader, SlotReader::Open(dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<CheckpointReader> reader, CheckpointReader::Open(dir));
   std::string table = question.table;
   std::vector<Key> keys;
   if (question.key) {
@@ -100,9 +100,9 @@ Status ShowRows(const std::string& dir, const RowQuestion& question, std::ostrea
   }
   RETURN_IF_ERROR(CheckTable(reader->model(), table));
   bool any = false;
-  SlotContents contents;
+  CheckpointSlot contents;
   for (const Key key : keys) {
-    RETURN_IF_ERROR(reader->Read(SlotOf(key), &contents));
+    RETURN_IF_ERROR(reader->ReadSlot(SlotOf(key), &contents));
     for (std::size_t i = 0; i < contents.tables.size(); ++i) {
       const proto::TableSpec& spec = reader->model().table(static_cast<int>(i));
       if (!table.empty() && spec.name() != table) continue;

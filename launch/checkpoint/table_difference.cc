@@ -60,7 +60,7 @@ bool SameBits(std::span<const float> a, std::span<const float> b) {
 TableDifference::TableDifference(RowLayout a, RowLayout b, bool state)
     : a_(std::move(a)), b_(std::move(b)), state_(state), floats_a_(a_.row_floats()), floats_b_(b_.row_floats()) {}
 
-void TableDifference::Add(const SlotContents::Table& a, const SlotContents::Table& b) {
+void TableDifference::Add(const CheckpointSlot::Table& a, const CheckpointSlot::Table& b) {
   Merge(
       a.keys, b.keys, [&](std::size_t) { ++only_a_; }, [&](std::size_t) { ++only_b_; },
       [&](std::size_t i, std::size_t j) {

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "ps/checkpoint_reader.h"
 #include "ps/row_layout.h"
-#include "ps/slot_reader.h"
 
 namespace sherd {
 
@@ -37,7 +37,7 @@ class TableDifference {
   TableDifference(RowLayout a, RowLayout b, bool state);
 
   // All that both have of the table in one slot.
-  void Add(const SlotContents::Table& a, const SlotContents::Table& b);
+  void Add(const CheckpointSlot::Table& a, const CheckpointSlot::Table& b);
 
   bool equal() const { return different_ == 0 && only_a_ == 0 && only_b_ == 0 && candidates_ == 0; }
   void Print(const std::string& name, std::ostream& out) const;

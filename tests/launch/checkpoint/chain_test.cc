@@ -92,7 +92,7 @@ TEST_F(ChainTest, ChangesWithoutWhatTheyChangeAreNoCheckpoint) {
   EditManifest(newest_, [](proto::Manifest* manifest) { manifest->mutable_file()->SwapElements(0, 1); });
   const Status status = RewriteCheckpoint(newest_, out_, {});
   EXPECT_EQ(status.code(), ErrorCode::kBadData);
-  EXPECT_THAT(status.text(), HasSubstr("holds changes of slot 0, which no file before it has"));
+  EXPECT_THAT(status.text(), HasSubstr("slot 0 has a delta before a full file"));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/manifest.h"
 #include "models/model.h"
-#include "ps/slot_reader.h"
+#include "ps/checkpoint_reader.h"
 #include "ps/slot_writer.h"
 #include "tests/launch/checkpoint/small_checkpoint.h"
 
@@ -40,12 +40,12 @@ class VerifyTest : public testing::Test {
   }
 
   // Writes shard 1's file anew, its contents changed in one slot, with a manifest that knows of it.
-  void Rewrite(Slot slot, const std::function<void(SlotContents*)>& change) {
-    const auto reader = SlotReader::Open(dir_).value();
+  void Rewrite(Slot slot, const std::function<void(CheckpointSlot*)>& change) {
+    const auto reader = CheckpointReader::Open(dir_).value();
     const auto writer = SlotWriter::Create(reader->model(), {.dir = dir_ + "/new", .shard = 1, .shards = 3}).value();
-    SlotContents contents;
+    CheckpointSlot contents;
     for (Slot s = FirstSlot(1, 3); s < FirstSlot(2, 3); ++s) {
-      ASSERT_TRUE(reader->Read(s, &contents).ok());
+      ASSERT_TRUE(reader->ReadSlot(s, &contents).ok());
       if (s == slot) change(&contents);
       ASSERT_TRUE(writer->Write(contents).ok());
     }
@@ -54,11 +54,11 @@ class VerifyTest : public testing::Test {
     EditManifest(dir_, [&](proto::Manifest* manifest) { *manifest->mutable_file(1) = file; });
   }
   // The first slot of shard 1 for which this is true.
-  Slot SlotWith(const std::function<bool(const SlotContents&)>& condition) {
-    const auto reader = SlotReader::Open(dir_).value();
-    SlotContents contents;
+  Slot SlotWith(const std::function<bool(const CheckpointSlot&)>& condition) {
+    const auto reader = CheckpointReader::Open(dir_).value();
+    CheckpointSlot contents;
     for (Slot slot = FirstSlot(1, 3); slot < FirstSlot(2, 3); ++slot) {
-      CHECK(reader->Read(slot, &contents).ok());
+      CHECK(reader->ReadSlot(slot, &contents).ok());
       if (condition(contents)) return slot;
     }
     LOG(FATAL) << "no slot is like that";
@@ -89,10 +89,10 @@ TEST_F(VerifyTest, EveryFlippedBitIsFoundInItsFile) {
 }
 
 TEST_F(VerifyTest, ABlockIsNamedByItsNumberAndSlot) {
-  const Slot slot = SlotWith([](const SlotContents& contents) { return !contents.tables[1].keys.empty(); });
-  const auto reader = SlotReader::Open(dir_).value();
-  SlotContents contents;
-  ASSERT_TRUE(reader->Read(slot, &contents).ok());
+  const Slot slot = SlotWith([](const CheckpointSlot& contents) { return !contents.tables[1].keys.empty(); });
+  const auto reader = CheckpointReader::Open(dir_).value();
+  CheckpointSlot contents;
+  ASSERT_TRUE(reader->ReadSlot(slot, &contents).ok());
   // The bytes of that row stand in one place of the file.
   std::string bad = ReadFile(File(1)).value();
   const Key key = contents.tables[1].keys[0];
@@ -164,37 +164,37 @@ TEST_F(VerifyTest, ADeltaNeedsWhatItBuildsOn) {
 // What follows has all checksums right.
 
 TEST_F(VerifyTest, KeysOutOfOrderAreFound) {
-  const auto several = [](const SlotContents& contents) { return contents.tables[0].keys.size() > 1; };
+  const auto several = [](const CheckpointSlot& contents) { return contents.tables[0].keys.size() > 1; };
   const Slot slot = SlotWith(several);
-  Rewrite(slot, [](SlotContents* contents) { std::swap(contents->tables[0].keys[0], contents->tables[0].keys[1]); });
+  Rewrite(slot, [](CheckpointSlot* contents) { std::swap(contents->tables[0].keys[0], contents->tables[0].keys[1]); });
   EXPECT_FALSE(Good());
   EXPECT_THAT(text_, HasSubstr("of slot " + std::to_string(slot)));
 }
 
 TEST_F(VerifyTest, AKeyOfAnotherSlotIsFound) {
-  const Slot slot = SlotWith([](const SlotContents& contents) { return contents.tables[0].keys.size() == 1; });
-  Rewrite(slot, [](SlotContents* contents) { contents->tables[0].keys[0] += 1; });
+  const Slot slot = SlotWith([](const CheckpointSlot& contents) { return contents.tables[0].keys.size() == 1; });
+  Rewrite(slot, [](CheckpointSlot* contents) { contents->tables[0].keys[0] += 1; });
   EXPECT_FALSE(Good());
   EXPECT_THAT(text_, HasSubstr("of slot " + std::to_string(slot)));
   EXPECT_THAT(text_, HasSubstr("another slot"));
 }
 
 TEST_F(VerifyTest, ADenseBlockThatIsLackingIsFound) {
-  const auto dense = [](const SlotContents& contents) { return !contents.dense.empty(); };
+  const auto dense = [](const CheckpointSlot& contents) { return !contents.dense.empty(); };
   const Slot slot = SlotWith(dense);
-  SlotContents::DenseBlock block;
-  Rewrite(slot, [&](SlotContents* contents) {
+  CheckpointSlot::Dense block;
+  Rewrite(slot, [&](CheckpointSlot* contents) {
     block = contents->dense.back();
     contents->dense.pop_back();
   });
   EXPECT_FALSE(Good());
   EXPECT_THAT(text_, HasSubstr("shard-1.sherd: lacks 1 dense blocks of its slots"));
   // Nor may it come twice, or be somewhere else.
-  Rewrite(slot, [&](SlotContents* contents) { contents->dense = {block, block}; });
+  Rewrite(slot, [&](CheckpointSlot* contents) { contents->dense = {block, block}; });
   EXPECT_FALSE(Good());
   EXPECT_THAT(text_, HasSubstr("comes twice"));
-  Rewrite(slot, [&](SlotContents* contents) { contents->dense = {}; });
-  Rewrite(slot + 1, [&](SlotContents* contents) { contents->dense = {block}; });
+  Rewrite(slot, [&](CheckpointSlot* contents) { contents->dense = {}; });
+  Rewrite(slot + 1, [&](CheckpointSlot* contents) { contents->dense = {block}; });
   EXPECT_FALSE(Good());
   EXPECT_THAT(text_, HasSubstr("not of this slot"));
 }
