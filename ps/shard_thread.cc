@@ -54,7 +54,8 @@ void ShardThread::Run(Mailbox* server) {
       NoteTroubles(server);
       last_request_ = Clock::now();
     }
-    if (shard_->writing() && Clock::now() >= next_slice_) WriteCut();
+    // Who was woken hears of it now: the disk has room, or the file is there.
+    if (shard_->writing() && (!request.has_value() || Clock::now() >= next_slice_)) WriteCut();
   }
 }
 

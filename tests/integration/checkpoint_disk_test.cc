@@ -124,6 +124,37 @@ TEST_F(CheckpointDiskTest, WhenThePowerIsCutWhatWasToldOfIsThere) {
   ExpectClean();
 }
 
+TEST_F(CheckpointDiskTest, WhicheverCallFailsTrainingGoesOnAndTheNextCheckpointIsTried) {
+  const std::string undisturbed = Undisturbed();
+  int told = 0;
+  for (std::int64_t call = 0, calls = 1; call < calls; call += 7) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    FaultyFileSystem files;
+    files.fail_at = call;
+    files.error = call % 2 == 0 ? ENOSPC : EACCES;
+    Status trained;
+    {
+      const FileSystemReplacement replacement(&files);
+      trained = Train();
+    }
+    calls = files.calls();
+    const auto failures = Events("checkpoint_failed");
+    if (!failures.empty()) {
+      ++told;
+      EXPECT_THAT(failures, Contains(AllOf(HasSubstr(checkpoints()), HasSubstr(std::strerror(files.error)))));
+    }
+    if (!trained.ok()) {
+      EXPECT_THAT(trained.text(), AllOf(HasSubstr("final checkpoint"), HasSubstr(checkpoints())));
+      trained = Train(/*resume=*/true);
+    }
+    ASSERT_TRUE(trained.ok()) << trained.text();
+    EXPECT_TRUE(CheckpointContents(checkpoints()) == undisturbed);
+    ExpectClean();
+    fs::remove_all(checkpoints());
+  }
+  EXPECT_GT(told, 5);
+}
+
 TEST_F(CheckpointDiskTest, ADiskThatStaysFullCostsTheCheckpointsAndNothingElse) {
   const std::string undisturbed = Undisturbed();
   FaultyFileSystem files;
