@@ -124,7 +124,8 @@ void ShardFileWriter::Run() {
   file_ = nullptr;
   if (!result.ok()) {  // what could not be written need not be removable
     if (opened) FileSystem::Current().Remove(path_);
-    FileSystem::Current().Remove(options_.dir);  // if it is empty: who gave up the cut may have done so before it was made
+    FileSystem::Current().Remove(
+        options_.dir);  // if it is empty: who gave up the cut may have done so before it was made
   }
   {
     const std::lock_guard lock(mutex_);
