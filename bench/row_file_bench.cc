@@ -92,9 +92,9 @@ Result<Figure> MeasureDecoding(const ClickFiles& files) {
   };
   decode(rows.dataset.get(), &counts[0]);
   RETURN_IF_ERROR(failed);
-  Figure figure = CompareInTurns(
-      static_cast<double>(counts[0]), "rows/s", [&] { decode(rows.dataset.get(), &counts[0]); },
-      {[&] { decode(text.dataset.get(), &counts[1]); }});
+  Figure figure =
+      CompareInTurns(static_cast<double>(counts[0]), "rows/s", [&] { decode(rows.dataset.get(), &counts[0]); },
+                     {[&] { decode(text.dataset.get(), &counts[1]); }});
   RETURN_IF_ERROR(failed);
   if (counts[0] != counts[1]) return Status::BadData("the row file has another number of rows than the text");
   return figure;

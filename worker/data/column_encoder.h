@@ -16,8 +16,8 @@ namespace sherd {
 // not computed. Filled again for other blocks.
 struct BlockFeatures {
   RowBlock block;
-  std::vector<std::vector<Key>> keys;       // by use (ColumnEncoder): by entry of its stream
-  std::vector<std::vector<float>> numbers;  // the same
+  std::vector<std::vector<Key>> keys;               // by use (ColumnEncoder): by entry of its stream
+  std::vector<std::vector<float>> numbers;          // the same
   std::vector<std::vector<std::uint32_t>> offsets;  // by column of the file: of row i's list in its streams
 };
 
@@ -112,9 +112,9 @@ class ColumnEncoder {
   std::vector<int> by_stream_;  // uses whose values are one a row, by ascending stream
   int label_use_ = -1;
   std::vector<Cross> crosses_;
-  std::vector<ListedField> listed_;             // by keyed feature
+  std::vector<ListedField> listed_;                 // by keyed feature
   std::vector<std::uint32_t> rows_, places_, ids_;  // of a tile
-  std::vector<std::uint32_t> by_place_;         // the picked row that stands there
+  std::vector<std::uint32_t> by_place_;             // the picked row that stands there
 };
 
 }  // namespace sherd
