@@ -45,7 +45,7 @@ Status ColumnEncoder::AddUses(const FeatureLayout& layout, const Schema& schema)
   const RowFileStreams& streams = file_.streams();
   label_use_ = AddUse({.target = Target::kLabels, .stream = RowFileStreams::kLabel}, true);
   if (streams.weight >= 0) AddUse({.target = Target::kWeights, .stream = streams.weight}, true);
-  if (options_.groups) {
+  if (schema.group >= 0) {
     const RowFileStreams::Column& group = streams.columns[FileColumn(schema.columns[schema.group].name)];
     if (group.counts >= 0) return Status::Invalid("evaluation.group_by: a list of tokens is no group");
     AddUse({.target = Target::kGroups, .stream = group.values}, true);
@@ -309,6 +309,7 @@ void ColumnEncoder::FillUse(int index, const BlockFeatures& block, Minibatch* mi
       return Scatter(block.numbers[index], minibatch->tables[use.table].weights.data() + use.field,
                      encoder_.tables_[use.table].features.size());
     case Target::kGroups:
+      if (!options_.groups) return;
       return Scatter(block.keys[index], minibatch->groups.data(), 1);
     case Target::kNumbers:
       return Scatter(block.numbers[index], minibatch->numbers.data() + use.field, encoder_.numbers_.size());

@@ -36,8 +36,8 @@ float LabelOf(double number, bool log_loss);
 class ColumnEncoder {
  public:
   struct Options {
-    bool labels = true;  // false: they are all 0
-    bool groups = false;
+    bool labels = true;     // false: they are all 0
+    bool groups = false;    // they are filled in
     bool log_loss = false;  // labels are 0 and 1, -1 means 0
   };
 
