@@ -9,7 +9,7 @@
 namespace sherd {
 namespace {
 
-constexpr std::size_t kTile = 256;  // rows whose part of the minibatch stays in cache while columns go by
+constexpr std::size_t kTile = 4096;
 
 // Entries, and room for any id that its bits can say.
 std::size_t TableSize(const BlockStream& stream) {
@@ -71,6 +71,17 @@ Status ColumnEncoder::AddUses(const FeatureLayout& layout, const Schema& schema)
 }
 
 namespace {
+
+// The ids of rows, straight out of a stream; and once they were found.
+struct PackedIds {
+  PackedIntegers packed;
+  const std::uint32_t* rows;
+  std::uint32_t operator[](std::size_t i) const { return static_cast<std::uint32_t>(packed[rows[i]]); }
+};
+struct FoundIds {
+  const std::uint32_t* ids;
+  std::uint32_t operator[](std::size_t i) const { return ids[i]; }
+};
 
 // Why a categorical feature can not be made from a column; empty: it can.
 std::string Unfit(const FeatureLayout::FeatureColumn& feature, const proto::RowFileColumn& column) {
@@ -261,63 +272,94 @@ Status ColumnEncoder::FillTile(const BlockFeatures& block, std::span<const Picke
     rows_.push_back(row.row);
     places_.push_back(row.place);
   }
-  int stream = -1;
-  for (const int index : by_stream_) {
-    if (uses_[index].stream != stream) {
-      stream = uses_[index].stream;
-      RETURN_IF_ERROR(FindIds(block, stream));
+  consecutive_ =
+      places_.back() - places_.front() + 1 == places_.size() && std::is_sorted(places_.begin(), places_.end());
+  for (std::size_t i = 0; i < by_stream_.size();) {
+    const int stream = uses_[by_stream_[i]].stream;
+    std::size_t end = i + 1;
+    while (end < by_stream_.size() && uses_[by_stream_[end]].stream == stream) ++end;
+    const BlockStream& from = block.block.streams[stream];
+    if (end == i + 1 && !from.direct()) {  // most are like this
+      const PackedIds ids{from.ids, rows_.data()};
+      RETURN_IF_ERROR(CheckIds(block, stream, FillUse(by_stream_[i], block, ids, minibatch)));
+    } else {
+      RETURN_IF_ERROR(CheckIds(block, stream, FindIds(from)));
+      for (std::size_t u = i; u < end; ++u) FillUse(by_stream_[u], block, FoundIds{ids_.data()}, minibatch);
     }
-    FillUse(index, block, minibatch);
+    i = end;
   }
   return {};
 }
 
-Status ColumnEncoder::FindIds(const BlockFeatures& block, int stream) {
-  const BlockStream& from = block.block.streams[stream];
-  ids_.resize(rows_.size());
-  if (from.direct()) {
-    std::copy(rows_.begin(), rows_.end(), ids_.begin());
-    return {};
-  }
-  std::uint32_t* const ids = ids_.data();
-  const std::uint32_t* const rows = rows_.data();
+// The ids of a tile's rows into ids_; the largest of them.
+std::uint32_t ColumnEncoder::FindIds(const BlockStream& stream) {
   const std::size_t count = rows_.size();
-  const PackedIntegers packed = from.ids;
-  for (std::size_t i = 0; i < count; ++i) ids[i] = static_cast<std::uint32_t>(packed[rows[i]]);
+  ids_.resize(count);
+  std::uint32_t* const ids = ids_.data();
+  if (stream.direct()) {
+    std::copy(rows_.begin(), rows_.end(), ids);
+    return 0;
+  }
+  const PackedIntegers packed = stream.ids;
   std::uint32_t largest = 0;
-  for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, ids[i]);
-  if (largest < from.header.entries) return {};
+  for (std::size_t i = 0; i < count; ++i) {
+    ids[i] = static_cast<std::uint32_t>(packed[rows_[i]]);
+    largest = std::max(largest, ids[i]);
+  }
+  return largest;
+}
+
+Status ColumnEncoder::CheckIds(const BlockFeatures& block, int stream, std::uint32_t largest) const {
+  if (largest < block.block.streams[stream].header.entries) return {};
   return file_.Damaged(block.block.index, stream, "a value that the block does not have");
 }
 
-template <typename T>
-void ColumnEncoder::Scatter(const std::vector<T>& table, T* out, std::size_t stride) const {
+// The largest id, where ids were not looked at before.
+template <typename T, typename Ids>
+std::uint32_t ColumnEncoder::Scatter(const std::vector<T>& table, const Ids& ids, T* out, std::size_t stride) const {
   const T* const values = table.data();
-  const std::uint32_t* const ids = ids_.data();
   const std::uint32_t* const places = places_.data();
-  const std::size_t count = ids_.size();
-  for (std::size_t i = 0; i < count; ++i) out[places[i] * stride] = values[ids[i]];
+  const std::size_t count = places_.size();
+  std::uint32_t largest = 0;
+  if (consecutive_) {
+    out += places[0] * stride;
+    for (std::size_t i = 0; i < count; ++i, out += stride) {
+      const std::uint32_t id = ids[i];
+      largest = std::max(largest, id);
+      *out = values[id];
+    }
+    return largest;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t id = ids[i];
+    largest = std::max(largest, id);
+    out[places[i] * stride] = values[id];
+  }
+  return largest;
 }
 
-void ColumnEncoder::FillUse(int index, const BlockFeatures& block, Minibatch* minibatch) const {
+template <typename Ids>
+std::uint32_t ColumnEncoder::FillUse(int index, const BlockFeatures& block, const Ids& ids,
+                                     Minibatch* minibatch) const {
   const Use& use = uses_[index];
   switch (use.target) {
     case Target::kKeys:
-      return Scatter(block.keys[index], minibatch->tables[use.table].keys.data() + use.field,
+      return Scatter(block.keys[index], ids, minibatch->tables[use.table].keys.data() + use.field,
                      encoder_.tables_[use.table].features.size());
     case Target::kKeyWeights:
-      return Scatter(block.numbers[index], minibatch->tables[use.table].weights.data() + use.field,
+      return Scatter(block.numbers[index], ids, minibatch->tables[use.table].weights.data() + use.field,
                      encoder_.tables_[use.table].features.size());
     case Target::kGroups:
-      if (!options_.groups) return;
-      return Scatter(block.keys[index], minibatch->groups.data(), 1);
+      if (!options_.groups) return 0;
+      return Scatter(block.keys[index], ids, minibatch->groups.data(), 1);
     case Target::kNumbers:
-      return Scatter(block.numbers[index], minibatch->numbers.data() + use.field, encoder_.numbers_.size());
+      return Scatter(block.numbers[index], ids, minibatch->numbers.data() + use.field, encoder_.numbers_.size());
     case Target::kLabels:
-      return Scatter(block.numbers[index], minibatch->labels.data(), 1);
+      return Scatter(block.numbers[index], ids, minibatch->labels.data(), 1);
     case Target::kWeights:
-      return Scatter(block.numbers[index], minibatch->weights.data(), 1);
+      return Scatter(block.numbers[index], ids, minibatch->weights.data(), 1);
   }
+  return 0;
 }
 
 Status ColumnEncoder::FillListed(std::span<const BlockFeatures* const> window, std::span<const PickedRow> rows,

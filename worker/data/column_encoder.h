@@ -95,10 +95,12 @@ class ColumnEncoder {
   Status MakeOffsets(int column, BlockFeatures* block) const;
 
   Status FillTile(const BlockFeatures& block, std::span<const PickedRow> rows, Minibatch* minibatch);
-  Status FindIds(const BlockFeatures& block, int stream);
-  void FillUse(int index, const BlockFeatures& block, Minibatch* minibatch) const;
-  template <typename T>
-  void Scatter(const std::vector<T>& table, T* out, std::size_t stride) const;
+  std::uint32_t FindIds(const BlockStream& stream);
+  Status CheckIds(const BlockFeatures& block, int stream, std::uint32_t largest) const;
+  template <typename Ids>
+  std::uint32_t FillUse(int index, const BlockFeatures& block, const Ids& ids, Minibatch* minibatch) const;
+  template <typename T, typename Ids>
+  std::uint32_t Scatter(const std::vector<T>& table, const Ids& ids, T* out, std::size_t stride) const;
   Status FillListed(std::span<const BlockFeatures* const> window, std::span<const PickedRow> rows,
                     Minibatch* minibatch);
   Status AddCell(const BlockFeatures& block, std::uint32_t row, int keyed, TableKeys* keys) const;
@@ -114,6 +116,7 @@ class ColumnEncoder {
   std::vector<Cross> crosses_;
   std::vector<ListedField> listed_;                 // by keyed feature
   std::vector<std::uint32_t> rows_, places_, ids_;  // of a tile
+  bool consecutive_ = false;                        // places_ follow one another
   std::vector<std::uint32_t> by_place_;             // the picked row that stands there
 };
 
