@@ -1,10 +1,11 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/file.h"
@@ -141,19 +142,27 @@ class ReadRows : public MemoryRows {
   std::uint32_t max_rows() const override { return source_->max_rows(); }
 
  private:
+  struct Place {
+    std::unique_ptr<ChunkReader> reader;
+    std::uint64_t next;  // of chunks_
+  };
+
   class Reader : public ChunkReader {
    public:
-    Reader(const ReadRows* rows, proto::Chunk chunk) : rows_(rows), chunk_(std::move(chunk)), next_(chunk_.begin()) {}
+    Reader(ReadRows* rows, proto::Chunk chunk)
+        : rows_(rows), chunk_(std::move(chunk)), place_(rows->Take(chunk_.begin())) {}
+    ~Reader() override { rows_->Keep(chunk_.end(), std::move(place_)); }
 
     Result<bool> Next(Minibatch* minibatch) override {
       const std::uint64_t at = chunk_.begin() + index_;
       if (at >= chunk_.end()) return false;
       for (bool more = false; !more;) {
-        if (reader_ == nullptr) {
-          ASSIGN_OR_RETURN(reader_, rows_->source_->Read(rows_->chunks_[next_++ % rows_->chunks_.size()], 0, 0));
+        if (place_.reader == nullptr) {
+          const proto::Chunk& next = rows_->chunks_[place_.next++ % rows_->chunks_.size()];
+          ASSIGN_OR_RETURN(place_.reader, rows_->source_->Read(next, 0, 0));
         }
-        ASSIGN_OR_RETURN(more, reader_->Next(minibatch));
-        if (!more) reader_.reset();
+        ASSIGN_OR_RETURN(more, place_.reader->Next(minibatch));
+        if (!more) place_.reader.reset();
       }
       minibatch->chunk = chunk_.id();
       minibatch->index = index_++;
@@ -162,15 +171,30 @@ class ReadRows : public MemoryRows {
     }
 
    private:
-    const ReadRows* const rows_;
+    ReadRows* const rows_;
     const proto::Chunk chunk_;
     std::uint32_t index_ = 0;
-    std::uint64_t next_;
-    std::unique_ptr<ChunkReader> reader_;
+    Place place_;
   };
+
+  // Where a worker is that comes to this minibatch: it goes on in the midst of a chunk.
+  Place Take(std::uint64_t minibatch) {
+    std::lock_guard lock(mutex_);
+    const auto found = places_.find(minibatch);
+    if (found == places_.end()) return {nullptr, minibatch};
+    Place place = std::move(found->second);
+    places_.erase(found);
+    return place;
+  }
+  void Keep(std::uint64_t minibatch, Place place) {
+    std::lock_guard lock(mutex_);
+    places_[minibatch] = std::move(place);
+  }
 
   Dataset* source_ = nullptr;
   std::vector<proto::Chunk> chunks_;
+  std::mutex mutex_;
+  std::map<std::uint64_t, Place> places_;
 };
 
 Result<Figure> MeasureTraining(const ClickFiles& files, const Options& options) {
@@ -185,7 +209,7 @@ Result<Figure> MeasureTraining(const ClickFiles& files, const Options& options) 
   const std::uint32_t workers = options.threads;
   ASSIGN_OR_RETURN(const auto from_memory, LocalJob::Start(in_memory, {.workers = workers}));
   ASSIGN_OR_RETURN(const auto from_files, LocalJob::Start(on_files, {.workers = workers}));
-  constexpr std::uint64_t kMinibatches = 64;  // of a worker and turn: whole chunks
+  constexpr std::uint64_t kMinibatches = 16;  // of a worker and turn
   ASSIGN_OR_RETURN(LocalJob::Round round, from_memory->Train(kMinibatches));
   ASSIGN_OR_RETURN(round, from_files->Train(kMinibatches));
   std::vector<double> memory, memory_cpu, read, read_cpu;
