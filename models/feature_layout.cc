@@ -33,6 +33,7 @@ Result<Columns> DelimitedColumns(const proto::Data& data) {
   return columns;
 }
 
+// Of row files nothing: they say themselves what they have, and worker/data/schema.cc asks them.
 Result<Columns> ColumnsOf(const proto::Data& data) {
   Columns columns;
   switch (data.format()) {
@@ -48,6 +49,8 @@ Result<Columns> ColumnsOf(const proto::Data& data) {
       return columns;
     case proto::Data::USER_ITEM:
       return Columns{{"user", ColumnKind::kToken}, {"item", ColumnKind::kToken}};
+    case proto::Data::ROW_FILE:
+      return columns;
   }
   return Status::Invalid("data.format: missing");
 }
@@ -127,7 +130,8 @@ Status CheckConfig(const proto::Feature& feature, const std::string& name) {
 }
 
 // The features that one entry of the job file stands for, without their places.
-Result<std::vector<FeatureColumn>> Expand(const proto::Feature& feature, const Columns& columns) {
+Result<std::vector<FeatureColumn>> Expand(const proto::Data& data, const proto::Feature& feature,
+                                          const Columns& columns) {
   if (feature.has_cross()) {
     const std::string name = feature.has_name() ? feature.name() : CrossName(feature);
     if (feature.has_column()) return Status::Invalid("feature '" + name + "': a cross has no column of its own");
@@ -143,7 +147,7 @@ Result<std::vector<FeatureColumn>> Expand(const proto::Feature& feature, const C
   for (const std::string& column : names) {
     const std::string name = feature.has_name() ? feature.name() : column;
     RETURN_IF_ERROR(CheckConfig(feature, name));
-    RETURN_IF_ERROR(CheckColumn(feature, name, column, columns));
+    if (data.format() != proto::Data::ROW_FILE) RETURN_IF_ERROR(CheckColumn(feature, name, column, columns));
     expanded.push_back({.name = name, .column = column, .config = &feature, .crossed = {}});
   }
   return expanded;
@@ -205,7 +209,7 @@ Result<FeatureLayout> FeatureLayout::Make(const proto::Job& job) {
   ASSIGN_OR_RETURN(const Columns columns, ColumnsOf(job.data()));
   FeatureLayout layout;
   for (const proto::Feature& feature : job.feature()) {
-    ASSIGN_OR_RETURN(std::vector<FeatureColumn> expanded, Expand(feature, columns));
+    ASSIGN_OR_RETURN(std::vector<FeatureColumn> expanded, Expand(job.data(), feature, columns));
     std::move(expanded.begin(), expanded.end(), std::back_inserter(layout.features));
   }
   std::map<std::string, int> by_name;

@@ -28,6 +28,8 @@ class ChunkCutter {
   void CutRows(std::uint32_t file, std::uint64_t rows, std::uint64_t rows_per_chunk);
   // Chunks of about equal length, at most `bytes_per_chunk` each, of a file that is streamed.
   void CutBytes(std::uint32_t file, std::uint64_t begin, std::uint64_t end, std::uint64_t bytes_per_chunk);
+  // A part of a file that is streamed.
+  void AddStreamed(std::uint32_t file, std::uint64_t begin, std::uint64_t end) { Add(file, begin, end, false); }
   // A file that can only be read from its beginning is one chunk.
   void AddWhole(std::uint32_t file);
 

@@ -1,12 +1,14 @@
 #include "worker/data/dataset.h"
 
 #include "worker/data/interaction_dataset.h"
+#include "worker/data/row_file_dataset.h"
 #include "worker/data/text_dataset.h"
 
 namespace sherd {
 
 Result<std::unique_ptr<Dataset>> Dataset::Open(const proto::Job& job, const FeatureLayout& layout, Options options) {
   if (job.data().format() == proto::Data::USER_ITEM) return InteractionDataset::Open(job, layout, options);
+  if (job.data().format() == proto::Data::ROW_FILE) return RowFileDataset::Open(job, layout, options);
   return TextDataset::Open(job, layout, options);
 }
 

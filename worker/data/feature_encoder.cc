@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/data/number_text.h"
+#include "worker/data/token_list.h"
 
 namespace sherd {
 namespace {
@@ -250,14 +251,9 @@ void FeatureEncoder::AddListed(const Table& table, const Row& row, TableKeys* ke
 
 void FeatureEncoder::AddTokens(const KeyedFeature& feature, std::string_view text, TableKeys* keys) const {
   const std::size_t first = keys->keys.size();
-  for (;;) {
-    const std::size_t end = text.find(feature.separator);
-    const std::string_view token = text.substr(0, end);
-    if (!token.empty()) keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, token));
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + feature.separator.size());
-  }
-  if (keys->keys.size() == first) keys->keys.push_back(TokenKey(feature.field_hash, {}));
+  ForEachToken(text, feature.separator, [&](std::string_view token) {
+    keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, token));
+  });
   const std::size_t count = keys->keys.size() - first;
   if (feature.mean) keys->weights.resize(keys->keys.size(), 1.0f / static_cast<float>(count));
 }

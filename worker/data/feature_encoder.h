@@ -39,6 +39,7 @@ class FeatureEncoder {
   void End(Minibatch* minibatch) const;
 
  private:
+  friend class ColumnEncoder;  // the same features of whole columns
   enum class Kind { kToken, kLogBucket, kEdgeBucket, kCross, kTokens, kOccurrences };
   struct KeyedFeature {
     Kind kind;

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "worker/data/row_file.h"
 
 namespace sherd {
 namespace {
@@ -17,7 +18,15 @@ std::string Resolve(const proto::Data& data, const std::string& name) {
   return data.data_dir().empty() ? name : JoinPath(data.data_dir(), name);
 }
 
-Result<InputFile> Inspect(const std::string& path) {
+// Row files tell by their first bytes what they are.
+Status CheckFormat(const proto::Data& data, const std::string& path) {
+  ASSIGN_OR_RETURN(const bool row_file, IsRowFile(path));
+  if (row_file == (data.format() == proto::Data::ROW_FILE)) return {};
+  if (row_file) return Status::BadData(path + ": this is a row file; set data.format: ROW_FILE");
+  return Status::BadData(path + ": not a row file; `sherd convert` makes one of it, or set data.format to what it is");
+}
+
+Result<InputFile> Inspect(const proto::Data& data, const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     if (errno != ENOENT && errno != ENOTDIR) return Status::Io("look at " + path, errno);
@@ -27,6 +36,7 @@ Result<InputFile> Inspect(const std::string& path) {
   }
   if (!S_ISREG(info.st_mode)) return Status::BadData(path + ": not a file");
   if (info.st_size == 0) return Status::BadData(path + ": the file is empty");
+  RETURN_IF_ERROR(CheckFormat(data, path));
   ASSIGN_OR_RETURN(const Compression compression, DetectCompression(path));
   return InputFile{path, static_cast<std::uint64_t>(info.st_size), compression};
 }
@@ -71,7 +81,7 @@ Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
       ASSIGN_OR_RETURN(paths, Expand(path));
     }
     for (const std::string& one : paths) {
-      ASSIGN_OR_RETURN(InputFile file, Inspect(one));
+      ASSIGN_OR_RETURN(InputFile file, Inspect(data, one));
       files.push_back(std::move(file));
     }
   }
@@ -79,7 +89,7 @@ Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
 }
 
 Result<InputFile> FindInputFile(const proto::Data& data, const std::string& name) {
-  return Inspect(Resolve(data, name));
+  return Inspect(data, Resolve(data, name));
 }
 
 }  // namespace sherd

@@ -65,9 +65,10 @@ Result<std::unique_ptr<RowParser>> RowParser::Make(const proto::Job& job, const 
     case proto::Data::LIBSVM:
       return MakeLibsvmParser(job, schema, labels);
     case proto::Data::USER_ITEM:
+    case proto::Data::ROW_FILE:
       break;
   }
-  LOG(FATAL) << "interactions are not read row by row";
+  LOG(FATAL) << "interactions and row files are not read row by row";
 }
 
 RowParser::RowParser(const proto::Job& job, const Schema& schema, Labels labels)

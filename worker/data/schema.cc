@@ -7,7 +7,8 @@ namespace {
 
 class SchemaMaker {
  public:
-  SchemaMaker(const proto::Job& job, const FeatureLayout& layout) : job_(job), layout_(layout) {}
+  SchemaMaker(const proto::Job& job, const FeatureLayout& layout, const proto::RowFileSchema* row_file)
+      : job_(job), layout_(layout), row_file_(row_file) {}
 
   Result<Schema> Make() {
     RETURN_IF_ERROR(ListColumns());
@@ -59,6 +60,14 @@ class SchemaMaker {
       case proto::Data::USER_ITEM:
         Offer("user", proto::Column::TOKEN);
         Offer("item", proto::Column::TOKEN);
+        break;
+      case proto::Data::ROW_FILE:
+        for (const proto::RowFileColumn& column : CHECK_NOTNULL(row_file_)->column()) {
+          const bool number = column.kind() == proto::RowFileColumn::NUMBER;
+          Offer(column.name(), number ? proto::Column::FLOAT : proto::Column::TOKEN);
+          offered_.back().valued = column.valued();
+          schema_.occurrences |= column.list() && !column.has_separator();
+        }
         break;
     }
     return {};
@@ -129,14 +138,15 @@ class SchemaMaker {
 
   const proto::Job& job_;
   const FeatureLayout& layout_;
+  const proto::RowFileSchema* const row_file_;
   std::vector<Schema::Column> offered_;
   Schema schema_;
 };
 
 }  // namespace
 
-Result<Schema> Schema::Make(const proto::Job& job, const FeatureLayout& layout) {
-  return SchemaMaker(job, layout).Make();
+Result<Schema> Schema::Make(const proto::Job& job, const FeatureLayout& layout, const proto::RowFileSchema* row_file) {
+  return SchemaMaker(job, layout, row_file).Make();
 }
 
 }  // namespace sherd

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "models/feature_layout.h"
 #include "proto/job.pb.h"
+#include "proto/row_file.pb.h"
 
 namespace sherd {
 
@@ -31,7 +32,9 @@ struct Schema {
   int group = -1;  // evaluation.group_by
 
   // Invalid names the feature or setting and its fault: a column that is not there, or of the wrong type.
-  static Result<Schema> Make(const proto::Job& job, const FeatureLayout& layout);
+  // row_file: of the job's files, when its format is ROW_FILE.
+  static Result<Schema> Make(const proto::Job& job, const FeatureLayout& layout,
+                             const proto::RowFileSchema* row_file = nullptr);
 };
 
 // The column of libsvm rows without named columns.

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "worker/data/bad_row_log.h"
+#include "worker/data/chunk_cutter.h"
+#include "worker/data/dataset.h"
+#include "worker/data/epoch_order.h"
+#include "worker/data/row_file.h"
+#include "worker/data/row_file_chunk_reader.h"
+#include "worker/data/schema.h"
+#include "worker/data/statistics.h"
+
+namespace sherd {
+
+// The sets of row files (docs/row_file.md). As with text, files are taken into memory in their order, as long as all of
+// a set together, with the places of their rows, have no more than data.in_memory_bytes; of the others a chunk is some
+// blocks. Rows are named by their numbers in their files. Everything but SetStatistics is thread-safe.
+class RowFileDataset : public Dataset {
+ public:
+  static Result<std::unique_ptr<Dataset>> Open(const proto::Job& job, const FeatureLayout& layout, Options options);
+
+  Result<proto::Statistics> ComputeStatistics() override;
+  void SetStatistics(proto::Statistics statistics) override { statistics_ = std::move(statistics); }
+  bool Has(proto::Chunk::Set set) const override { return !FilesOf(set).files.empty(); }
+  Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
+  Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
+                                            std::uint32_t first_minibatch) override;
+  std::uint32_t max_rows() const override { return job_.train().batch_size(); }
+  ReadCounts counts() const override { return log_.counts(); }
+  Status CheckFirstRows(std::uint32_t rows) override;
+  std::string FileName(proto::Chunk::Set set, std::uint32_t file) const override;
+
+ private:
+  static constexpr int kSets = 3;
+
+  // What a file in memory has: all its blocks, and the rows for the set itself and for evaluation out of a training
+  // file.
+  struct Loaded {
+    std::shared_ptr<RowWindow> window;
+    std::unique_ptr<EpochOrder> own, split_off;
+  };
+  struct Files {
+    std::vector<std::unique_ptr<RowFile>> files;
+    std::vector<bool> in_memory;
+    std::mutex mutex;
+    std::vector<std::shared_ptr<Loaded>> loaded;  // by file; null: not yet, or streamed
+  };
+
+  RowFileDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
+      : job_(job), layout_(layout), options_(options) {}
+
+  Status OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns);
+  Status CheckSameSchema(const RowFile& file) const;
+  Status FindGoodRow(const RowFile& file) const;
+  bool splits() const;
+  const Files& FilesOf(proto::Chunk::Set set) const;
+  Files& FilesOf(proto::Chunk::Set set) { return const_cast<Files&>(std::as_const(*this).FilesOf(set)); }
+  bool IsEvalRow(std::uint32_t file, std::uint64_t row) const;
+  std::function<bool(std::uint64_t)> RowsOf(proto::Chunk::Set set, std::uint32_t file) const;
+  bool Shuffles(proto::Chunk::Set set) const { return set == proto::Chunk::TRAIN && !options_.predict; }
+  std::uint64_t RowsInMemory(proto::Chunk::Set set, std::uint32_t file) const;
+  void CutBlocks(const RowFile& file, std::uint32_t index, std::uint64_t rows_a_chunk, ChunkCutter* cutter) const;
+
+  Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file) const;
+  Result<std::shared_ptr<Loaded>> Load(proto::Chunk::Set set, std::uint32_t file);
+  Status CheckChunk(const proto::Chunk& chunk) const;
+  Status AddStatistics(std::uint32_t file, StatisticsCollector* collector) const;
+  Status CheckFile(proto::Chunk::Set set, std::uint32_t file, std::uint32_t* rows);
+
+  const proto::Job& job_;
+  const FeatureLayout& layout_;
+  const Options options_;
+  Schema schema_;
+  proto::Statistics statistics_;
+  std::array<Files, kSets> sets_;
+  RowWindows windows_;
+  BadRowLog log_;
+};
+
+}  // namespace sherd
