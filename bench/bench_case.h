@@ -70,6 +70,9 @@ Status TrainFm(const Options& options, const Report& report);
 Status TrainLatency(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
 Status DataConvert(const Options& options, const Report& report);
+Status DataRowFile(const Options& options, const Report& report);
+Status DataTraining(const Options& options, const Report& report);
+Status DataGrowth(const Options& options, const Report& report);
 Status TrainBytes(const Options& options, const Report& report);
 Status WirePushPull(const Options& options, const Report& report);
 

@@ -30,8 +30,8 @@ double SecondsOf(const timeval& time) {
   return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
 }
 
-// Runs a program whose output goes to a file; its processor time.
-Result<double> Run(std::vector<std::string> command, const std::string& output) {
+// Runs a program whose output goes to a file; what it used.
+Result<rusage> Run(std::vector<std::string> command, const std::string& output) {
   std::vector<char*> arguments;
   for (std::string& argument : command) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
@@ -51,7 +51,7 @@ Result<double> Run(std::vector<std::string> command, const std::string& output) 
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     return Status::Unavailable(command[0] + " failed: " + TextOf(output));
   }
-  return SecondsOf(used.ru_utime) + SecondsOf(used.ru_stime);
+  return used;
 }
 
 }  // namespace
@@ -61,8 +61,10 @@ Result<JobOutcome> TrainJob(const std::string& folder, const std::string& job_te
   if (!(std::ofstream(job) << job_text).flush()) return Status::Io("write " + job, errno);
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
   JobOutcome outcome;
-  ASSIGN_OR_RETURN(outcome.cpu_seconds,
+  ASSIGN_OR_RETURN(const rusage used,
                    Run({self.parent_path() / "sherd", "train", job, "--metrics=" + metrics}, folder + "/output"));
+  outcome.cpu_seconds = SecondsOf(used.ru_utime) + SecondsOf(used.ru_stime);
+  outcome.most_memory = 1024.0 * static_cast<double>(used.ru_maxrss);
   const std::string lines = TextOf(metrics);
   outcome.rows = LastNumber(lines, "rows");
   outcome.seconds = LastNumber(lines, "seconds");

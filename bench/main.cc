@@ -63,6 +63,11 @@ constexpr Case kCases[] = {
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
     {"data.convert", "Criteo lines to row files by sherd convert, two threads", "zstd -3 -T2 of the same lines",
      DataConvert},
+    {"data.rowfile", "a row file decoded into minibatches, one thread; its size",
+     "the same rows from Criteo lines; those lines under zstd -3", DataRowFile},
+    {"data.training", "train.deepfm's model trained while row files are read", "the same from memory", DataTraining},
+    {"data.growth", "FM 4 trained by a whole job from row files of a hundredth, a tenth and all of --rows rows",
+     "the fewest rows", DataGrowth},
     {"wire.push_pull", "rows pulled from and pushed to one server process over tcp",
      "a server that is a map of vectors", WirePushPull},
 };

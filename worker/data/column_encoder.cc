@@ -45,7 +45,7 @@ Status ColumnEncoder::AddUses(const FeatureLayout& layout, const Schema& schema)
   const RowFileStreams& streams = file_.streams();
   label_use_ = AddUse({.target = Target::kLabels, .stream = RowFileStreams::kLabel}, true);
   if (streams.weight >= 0) AddUse({.target = Target::kWeights, .stream = streams.weight}, true);
-  if (options_.groups) {
+  if (schema.group >= 0) {
     const RowFileStreams::Column& group = streams.columns[FileColumn(schema.columns[schema.group].name)];
     if (group.counts >= 0) return Status::Invalid("evaluation.group_by: a list of tokens is no group");
     AddUse({.target = Target::kGroups, .stream = group.values}, true);
@@ -56,13 +56,14 @@ Status ColumnEncoder::AddUses(const FeatureLayout& layout, const Schema& schema)
     AddUse({.target = Target::kNumbers, .stream = streams.columns[column].values, .feature = number, .field = number},
            true);
   }
-  for (const FeatureLayout::FeatureColumn& feature : layout.features) {
-    part_places_.emplace_back(feature.table, feature.field);
-  }
   listed_.resize(encoder_.keyed_.size());
-  for (std::size_t i = 0; i < encoder_.keyed_.size(); ++i) {
-    if (encoder_.keyed_[i].kind == FeatureEncoder::Kind::kCross) continue;
-    RETURN_IF_ERROR(AddKeyed(layout, schema, static_cast<int>(i)));
+  for (const FeatureLayout::FeatureColumn& feature : layout.features) {
+    if (feature.config->has_number()) continue;
+    if (feature.config->has_cross()) {
+      AddCross(layout, feature);
+    } else {
+      RETURN_IF_ERROR(AddKeyed(feature, schema));
+    }
   }
   std::stable_sort(by_stream_.begin(), by_stream_.end(),
                    [this](int a, int b) { return uses_[a].stream < uses_[b].stream; });
@@ -95,21 +96,26 @@ std::string Unfit(const FeatureLayout::FeatureColumn& feature, const proto::RowF
 
 }  // namespace
 
-Status ColumnEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schema, int index) {
+void ColumnEncoder::AddCross(const FeatureLayout& layout, const FeatureLayout::FeatureColumn& feature) {
+  Cross& cross = crosses_.emplace_back(Cross{{feature.table, feature.field}, HashBytes(feature.name), {}});
+  for (const int part : feature.crossed) {
+    cross.parts.push_back({layout.features[part].table, layout.features[part].field});
+  }
+}
+
+Status ColumnEncoder::AddKeyed(const FeatureLayout::FeatureColumn& feature, const Schema& schema) {
+  const int index = encoder_.tables_[feature.table].features[feature.field];
   const FeatureEncoder::KeyedFeature& keyed = encoder_.keyed_[index];
-  const FeatureLayout::FeatureColumn& place = layout.features[keyed.feature];
-  const bool occurrences = keyed.kind == FeatureEncoder::Kind::kOccurrences;
-  const int column = FileColumn(occurrences ? kFeaturesColumn : schema.columns[keyed.column].name);
+  const int column = FileColumn(keyed.column < 0 ? kFeaturesColumn : schema.columns[keyed.column].name);
   const proto::RowFileColumn& config = file_.schema().column(column);
-  const bool bucket =
-      keyed.kind == FeatureEncoder::Kind::kLogBucket || keyed.kind == FeatureEncoder::Kind::kEdgeBucket;
-  const std::string unfit = bucket ? "" : Unfit(place, config);
+  const std::string unfit = feature.config->has_bucket() ? "" : Unfit(feature, config);
   if (!unfit.empty()) {
-    return Status::Invalid("feature " + place.name + ": column " + config.name() + " of " + file_.path() + " " + unfit);
+    return Status::Invalid("feature " + feature.name + ": column " + config.name() + " of " + file_.path() + " " +
+                           unfit);
   }
   const RowFileStreams::Column& streams = file_.streams().columns[column];
-  const bool dense = !encoder_.tables_[place.table].listed;
-  Use use = {Target::kKeys, streams.values, index, place.table, place.field};
+  const bool dense = !encoder_.tables_[feature.table].listed;
+  Use use = {Target::kKeys, streams.values, index, feature.table, feature.field};
   ListedField& listed = listed_[index];
   listed.use = AddUse(use, dense);
   if (config.list()) listed.column = column;
@@ -303,6 +309,7 @@ void ColumnEncoder::FillUse(int index, const BlockFeatures& block, Minibatch* mi
       return Scatter(block.numbers[index], minibatch->tables[use.table].weights.data() + use.field,
                      encoder_.tables_[use.table].features.size());
     case Target::kGroups:
+      if (!options_.groups) return;
       return Scatter(block.keys[index], minibatch->groups.data(), 1);
     case Target::kNumbers:
       return Scatter(block.numbers[index], minibatch->numbers.data() + use.field, encoder_.numbers_.size());
@@ -360,26 +367,22 @@ Status ColumnEncoder::AddCell(const BlockFeatures& block, std::uint32_t row, int
 
 // Their tables hold nothing but crosses, and what they cross has one key a row.
 void ColumnEncoder::FillCrosses(Minibatch* minibatch) const {
-  for (std::size_t t = 0; t < encoder_.tables_.size(); ++t) {
-    const std::vector<int>& fields = encoder_.tables_[t].features;
-    for (std::size_t f = 0; f < fields.size(); ++f) {
-      const FeatureEncoder::KeyedFeature& cross = encoder_.keyed_[fields[f]];
-      if (cross.kind != FeatureEncoder::Kind::kCross) continue;
-      for (std::uint32_t row = 0; row < minibatch->rows; ++row) {
-        Key key = PartKey(*minibatch, cross.crossed[0], row);
-        for (std::size_t i = 1; i < cross.crossed.size(); ++i) {
-          key = CrossKey(cross.field_hash, key, PartKey(*minibatch, cross.crossed[i], row));
-        }
-        minibatch->tables[t].keys[row * fields.size() + f] = key;
+  for (const Cross& cross : crosses_) {
+    const std::size_t stride = encoder_.tables_[cross.place.table].features.size();
+    Key* const keys = minibatch->tables[cross.place.table].keys.data() + cross.place.field;
+    for (std::uint32_t row = 0; row < minibatch->rows; ++row) {
+      Key key = PartKey(*minibatch, cross.parts[0], row);
+      for (std::size_t i = 1; i < cross.parts.size(); ++i) {
+        key = CrossKey(cross.field_hash, key, PartKey(*minibatch, cross.parts[i], row));
       }
+      keys[row * stride] = key;
     }
   }
 }
 
-Key ColumnEncoder::PartKey(const Minibatch& minibatch, int feature, std::uint32_t row) const {
-  const auto [t, field] = part_places_[feature];
-  const TableKeys& keys = minibatch.tables[t];
-  const std::size_t cell = std::size_t{row} * encoder_.tables_[t].features.size() + field;
+Key ColumnEncoder::PartKey(const Minibatch& minibatch, const Field& part, std::uint32_t row) const {
+  const TableKeys& keys = minibatch.tables[part.table];
+  const std::size_t cell = std::size_t{row} * encoder_.tables_[part.table].features.size() + part.field;
   return keys.keys[keys.offsets.empty() ? cell : keys.offsets[cell]];
 }
 

@@ -16,8 +16,8 @@ namespace sherd {
 // not computed. Filled again for other blocks.
 struct BlockFeatures {
   RowBlock block;
-  std::vector<std::vector<Key>> keys;       // by use (ColumnEncoder): by entry of its stream
-  std::vector<std::vector<float>> numbers;  // the same
+  std::vector<std::vector<Key>> keys;               // by use (ColumnEncoder): by entry of its stream
+  std::vector<std::vector<float>> numbers;          // the same
   std::vector<std::vector<std::uint32_t>> offsets;  // by column of the file: of row i's list in its streams
 };
 
@@ -36,8 +36,8 @@ float LabelOf(double number, bool log_loss);
 class ColumnEncoder {
  public:
   struct Options {
-    bool labels = true;  // false: they are all 0
-    bool groups = false;
+    bool labels = true;     // false: they are all 0
+    bool groups = false;    // they are filled in
     bool log_loss = false;  // labels are 0 and 1, -1 means 0
   };
 
@@ -72,10 +72,20 @@ class ColumnEncoder {
     int column = -1;                // of the file, when it is a list
   };
 
+  struct Field {
+    int table, field;
+  };
+  struct Cross {
+    Field place;
+    std::uint64_t field_hash;
+    std::vector<Field> parts;
+  };
+
   ColumnEncoder(FeatureEncoder encoder, const RowFile& file, Options options)
       : encoder_(std::move(encoder)), file_(file), options_(options) {}
   Status AddUses(const FeatureLayout& layout, const Schema& schema);
-  Status AddKeyed(const FeatureLayout& layout, const Schema& schema, int index);
+  Status AddKeyed(const FeatureLayout::FeatureColumn& feature, const Schema& schema);
+  void AddCross(const FeatureLayout& layout, const FeatureLayout::FeatureColumn& feature);
   int AddUse(const Use& use, bool one_a_row);
   int FileColumn(std::string_view name) const;
 
@@ -93,7 +103,7 @@ class ColumnEncoder {
                     Minibatch* minibatch);
   Status AddCell(const BlockFeatures& block, std::uint32_t row, int keyed, TableKeys* keys) const;
   void FillCrosses(Minibatch* minibatch) const;
-  Key PartKey(const Minibatch& minibatch, int feature, std::uint32_t row) const;
+  Key PartKey(const Minibatch& minibatch, const Field& part, std::uint32_t row) const;
 
   FeatureEncoder encoder_;
   const RowFile& file_;
@@ -101,10 +111,10 @@ class ColumnEncoder {
   std::vector<Use> uses_;
   std::vector<int> by_stream_;  // uses whose values are one a row, by ascending stream
   int label_use_ = -1;
-  std::vector<std::pair<int, int>> part_places_;  // by feature: its table and field
-  std::vector<ListedField> listed_;             // by keyed feature
+  std::vector<Cross> crosses_;
+  std::vector<ListedField> listed_;                 // by keyed feature
   std::vector<std::uint32_t> rows_, places_, ids_;  // of a tile
-  std::vector<std::uint32_t> by_place_;         // the picked row that stands there
+  std::vector<std::uint32_t> by_place_;             // the picked row that stands there
 };
 
 }  // namespace sherd

@@ -32,8 +32,8 @@ Status RowFile::ReadHeader(const FileReader& file, std::uint32_t* schema_crc) {
   if (std::memcmp(header.magic, kRowFileMagic, sizeof(header.magic)) != 0) return Status::BadData(path_ + kUnlike);
   if (header.version != kRowFileVersion) {
     return Status::BadData(path_ + ": version " + std::to_string(header.version) +
-                           " of the row file's format; this program reads version " +
-                           std::to_string(kRowFileVersion) + ": convert the data with it");
+                           " of the row file's format; this program reads version " + std::to_string(kRowFileVersion) +
+                           ": convert the data with it");
   }
   const std::span<const std::byte> checked = WritableBytes(&header).first(offsetof(RowFileHeader, crc));
   if (Crc32c(checked) != header.crc || header.schema_bytes > size_ - sizeof(header) - sizeof(RowFileFooter)) {

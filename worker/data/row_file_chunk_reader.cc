@@ -98,9 +98,8 @@ void RowFileChunkReader::ListRows() {
 }
 
 Status RowFileChunkReader::DropUnusable() {
-  const bool all_good = std::none_of(blocks_.begin(), blocks_.end(), [&](const BlockFeatures* block) {
-    return encoder_.has_bad_labels(*block);
-  });
+  const bool all_good = std::none_of(blocks_.begin(), blocks_.end(),
+                                     [&](const BlockFeatures* block) { return encoder_.has_bad_labels(*block); });
   if (options_.predict || (all_good && options_.negative_rate >= 1)) return {};
   const std::size_t all = rows_.size();
   std::uint64_t bad = 0;

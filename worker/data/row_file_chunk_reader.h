@@ -19,7 +19,7 @@ namespace sherd {
 // Blocks of a file that follow one another, in memory.
 struct RowWindow {
   std::vector<std::unique_ptr<BlockFeatures>> blocks;
-  std::uint64_t first_row = 0;             // of the first block, in the file
+  std::uint64_t first_row = 0;              // of the first block, in the file
   std::vector<std::uint32_t> begins = {0};  // by block its first row in the window; then their number
 
   std::uint32_t rows() const { return begins.back(); }
@@ -83,7 +83,7 @@ class RowFileChunkReader : public ChunkReader {
   std::vector<std::uint32_t> rows_;  // of the window, in the order of their use
   std::uint64_t dropped_ = 0;        // rows of the chunk that are not among them
   std::uint64_t minibatch_rows_ = 0;
-  std::uint32_t minibatches_ = 0;    // given or skipped
+  std::uint32_t minibatches_ = 0;  // given or skipped
   std::vector<PickedRow> picked_;
 };
 

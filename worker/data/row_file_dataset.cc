@@ -236,8 +236,8 @@ Result<std::unique_ptr<ChunkReader>> RowFileDataset::Read(const proto::Chunk& ch
     if (Shuffles(chunk.set())) options.deal_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
     ASSIGN_OR_RETURN(const std::unique_ptr<RowFileReader> reader, RowFileReader::Open(&file, encoder.wanted()));
     window = windows_.Take();
-    RETURN_IF_ERROR(FillWindow(file, reader.get(), encoder, file.BlockAt(chunk.begin()), file.BlockAt(chunk.end()),
-                               window.get()));
+    RETURN_IF_ERROR(
+        FillWindow(file, reader.get(), encoder, file.BlockAt(chunk.begin()), file.BlockAt(chunk.end()), window.get()));
   }
   return std::unique_ptr<ChunkReader>(std::make_unique<RowFileChunkReader>(
       std::move(options), &file, &log_, std::move(window), std::move(order), std::move(encoder)));

@@ -18,8 +18,8 @@
 
 namespace sherd {
 
-// The sets of row files (docs/row_file.md). As with text, files are taken into memory in their order, as long as all of a
-// set together, with the places of their rows, have no more than data.in_memory_bytes; of the others a chunk is some
+// The sets of row files (docs/row_file.md). As with text, files are taken into memory in their order, as long as all of
+// a set together, with the places of their rows, have no more than data.in_memory_bytes; of the others a chunk is some
 // blocks. Rows are named by their numbers in their files. Everything but SetStatistics is thread-safe.
 class RowFileDataset : public Dataset {
  public:
@@ -39,7 +39,8 @@ class RowFileDataset : public Dataset {
  private:
   static constexpr int kSets = 3;
 
-  // What a file in memory has: all its blocks, and the rows for the set itself and for evaluation out of a training file.
+  // What a file in memory has: all its blocks, and the rows for the set itself and for evaluation out of a training
+  // file.
   struct Loaded {
     std::shared_ptr<RowWindow> window;
     std::unique_ptr<EpochOrder> own, split_off;

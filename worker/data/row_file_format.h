@@ -42,8 +42,8 @@ struct StreamHeader {
   Entries kind;
   std::uint8_t entry_bits;
   std::uint8_t id_bits;
-  std::uint8_t unused;      // 0
-  std::uint32_t crc;        // of what is stored
+  std::uint8_t unused;  // 0
+  std::uint32_t crc;    // of what is stored
 };
 static_assert(sizeof(StreamHeader) == 24);
 

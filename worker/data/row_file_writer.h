@@ -11,8 +11,8 @@
 
 namespace sherd {
 
-// Writes a row file (docs/row_file.md), block by block. It stands beside `path`, as `path`.partial, until Finish moves it
-// there: a file that is there is whole. Thread-compatible; in memory there is one block.
+// Writes a row file (docs/row_file.md), block by block. It stands beside `path`, as `path`.partial, until Finish moves
+// it there: a file that is there is whole. Thread-compatible; in memory there is one block.
 class RowFileWriter {
  public:
   static constexpr int kOccurrences = -1;

@@ -145,8 +145,7 @@ class SchemaMaker {
 
 }  // namespace
 
-Result<Schema> Schema::Make(const proto::Job& job, const FeatureLayout& layout,
-                            const proto::RowFileSchema* row_file) {
+Result<Schema> Schema::Make(const proto::Job& job, const FeatureLayout& layout, const proto::RowFileSchema* row_file) {
   return SchemaMaker(job, layout, row_file).Make();
 }
 

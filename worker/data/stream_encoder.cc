@@ -41,9 +41,7 @@ int IntegerBits(std::span<const double> values, const std::vector<std::uint32_t>
   return BitsOf(1 + static_cast<std::uint64_t>(static_cast<std::int64_t>(largest) - *base));
 }
 
-bool IsFloat(double value) {
-  return std::isnan(value) || static_cast<double>(static_cast<float>(value)) == value;
-}
+bool IsFloat(double value) { return std::isnan(value) || static_cast<double>(static_cast<float>(value)) == value; }
 
 }  // namespace
 
@@ -81,7 +79,8 @@ void StreamEncoder::AddIds(std::size_t count, StreamHeader* header) {
   header->entries = static_cast<std::uint32_t>(firsts_.size());
   if (firsts_.size() == count) return;
   header->id_bits = static_cast<std::uint8_t>(IdBits());
-  AppendPacked(count, header->id_bits, [&](std::size_t i) { return ids_[i]; }, &payload_);
+  AppendPacked(
+      count, header->id_bits, [&](std::size_t i) { return ids_[i]; }, &payload_);
 }
 
 StreamHeader StreamEncoder::AddNumbers(std::span<const double> values, std::string* out) {
@@ -151,8 +150,7 @@ StreamHeader StreamEncoder::AddTexts(const Texts& values, std::string* out) {
     bytes += values[i].size();
   }
   header.entry_bits = static_cast<std::uint8_t>(BitsOf(longest));
-  const std::uint64_t by_id =
-      bytes + PackedBytes(firsts_.size(), header.entry_bits) + PackedBytes(count, IdBits());
+  const std::uint64_t by_id = bytes + PackedBytes(firsts_.size(), header.entry_bits) + PackedBytes(count, IdBits());
   if (by_id >= values.bytes.size() + PackedBytes(count, header.entry_bits)) KeepAll(count);
   payload_.clear();
   AppendPacked(
@@ -168,8 +166,8 @@ StreamHeader StreamEncoder::Store(StreamHeader header, std::string* out) {
   const std::size_t begin = out->size();
   const std::size_t room = static_cast<std::size_t>(static_cast<double>(payload_.size()) * (1 - kLeastSaving));
   out->resize(begin + ZSTD_compressBound(payload_.size()));
-  const std::size_t packed = ZSTD_compressCCtx(zstd_, out->data() + begin, out->size() - begin, payload_.data(),
-                                               payload_.size(), zstd_level_);
+  const std::size_t packed =
+      ZSTD_compressCCtx(zstd_, out->data() + begin, out->size() - begin, payload_.data(), payload_.size(), zstd_level_);
   CHECK(!ZSTD_isError(packed)) << ZSTD_getErrorName(packed);
   if (packed <= room) header.stored_bytes = static_cast<std::uint32_t>(packed);
   out->resize(begin + header.stored_bytes);

@@ -19,13 +19,15 @@ constexpr int kRows = 3000;
 
 constexpr char kColumns[] =
     "delimited { label: 'y' weight: 'w' column { name: 'y' } column { name: 'w' type: FLOAT } column { name: 'id' } "
-    "column { name: 'few' } column { name: 'list' } column { name: 'n' type: INTEGER } column { name: 'x' type: FLOAT } "
+    "column { name: 'few' } column { name: 'list' } column { name: 'n' type: INTEGER } column { name: 'x' type: FLOAT "
+    "} "
     "column { name: 'd' type: FLOAT } }";
 // Every kind of feature, in tables with and without lists.
 constexpr char kFeatures[] =
     "feature { column: 'id' } feature { column: 'few' } feature { column: 'n' number {} } "
     "feature { name: 'n_log' column: 'n' number { transform: LOG missing: -2 } } "
-    "feature { name: 'n_bucket' column: 'n' bucket {} } feature { name: 'x_bucket' column: 'x' bucket { quantiles: 7 } } "
+    "feature { name: 'n_bucket' column: 'n' bucket {} } feature { name: 'x_bucket' column: 'x' bucket { quantiles: 7 } "
+    "} "
     "feature { column: 'x' number { transform: MIN_MAX } } feature { column: 'd' number { transform: NONE } } "
     "feature { name: 'both' cross { feature: 'few' feature: 'n_bucket' } } "
     "feature { column: 'list' table: 'lists' categorical { separator: '|' pooling: MEAN } } "
@@ -36,7 +38,8 @@ std::string Text(int file, int rows = kRows) {
   std::string text;
   for (int i = 0; i < rows; ++i) {
     text += std::to_string(random.Next(4) == 0) + "," + std::to_string(random.Next(3)) + ".5,";
-    text += std::to_string(file) + "-" + std::to_string(i) + "," + (random.Next(5) ? std::to_string(random.Next(9)) : "");
+    text +=
+        std::to_string(file) + "-" + std::to_string(i) + "," + (random.Next(5) ? std::to_string(random.Next(9)) : "");
     text += ",";
     for (std::uint32_t tokens = random.Next(4); tokens > 0; --tokens) {
       text += std::to_string(random.Next(50)) + (tokens > 1 ? "|" : "");
@@ -359,8 +362,8 @@ TEST_F(RowFileTest, FeaturesThatTheFileCannotMakeAreRefused) {
 
 TEST_F(RowFileTest, FilesOfDifferentColumnsAreRefused) {
   folder_.Write("t", Text(0, 50));
-  const proto::Job one = TextJob("feature { column: 'id' }"), other = TextJob(
-      "feature { column: 'id' } feature { column: 'few' }");
+  const proto::Job one = TextJob("feature { column: 'id' }"),
+                   other = TextJob("feature { column: 'id' } feature { column: 'few' }");
   WriteRowFile(one, "t", folder_.path() + "/a", SchemaOf(one, true));
   WriteRowFile(other, "t", folder_.path() + "/b", SchemaOf(other, true));
   proto::Job job = OnRowFiles(one);

@@ -52,7 +52,10 @@ class SampleRows {
       row.values = {{i % 5 == 0 ? "" : "n", i * 10.0 - 20},
                     {texts_[i], 0},
                     {texts_[i], 0},
-                    {i % 3 == 0 ? "" : i % 3 == 1 ? "a|b||c" : "d", 0}};
+                    {i % 3 == 0   ? ""
+                     : i % 3 == 1 ? "a|b||c"
+                                  : "d",
+                     0}};
       if (i % 4 > 0) row.occurrences = {{texts_[i], 1.5f}, {"x", static_cast<float>(i)}};
       rows_.push_back(row);
     }
@@ -112,7 +115,8 @@ TEST_F(RowFileFormat, BlocksHoldWhatWasWritten) {
   for (std::uint32_t b = 0; b < file->blocks(); ++b) {
     const RowBlock block = ReadBlock(*file, b);
     const RowFileStreams& streams = file->streams();
-    const auto labels = NumbersOf(*file, block, RowFileStreams::kLabel), weights = NumbersOf(*file, block, streams.weight);
+    const auto labels = NumbersOf(*file, block, RowFileStreams::kLabel),
+               weights = NumbersOf(*file, block, streams.weight);
     const auto numbers = NumbersOf(*file, block, streams.columns[0].values);
     std::vector<std::string> tokens;
     ForEachText(block.streams[streams.columns[1].values],
@@ -135,15 +139,14 @@ TEST_F(RowFileFormat, NumbersAreKeptBitForBit) {
   proto::RowFileSchema schema;
   schema.add_column()->set_name("n");
   schema.mutable_column(0)->set_kind(proto::RowFileColumn::NUMBER);
-  const std::vector<std::vector<double>> columns = {
-      {0, 1, 2, 3},
-      {-5, -5, -5},
-      {9007199254740992.0, -9007199254740992.0, 0},
-      {1e18, -1e18, 3},
-      {0.5, -0.25, 1e30f},
-      {0.1, 1e300, std::numeric_limits<double>::denorm_min()},
-      {-0.0, 0.0},
-      {std::numeric_limits<float>::denorm_min(), 1}};
+  const std::vector<std::vector<double>> columns = {{0, 1, 2, 3},
+                                                    {-5, -5, -5},
+                                                    {9007199254740992.0, -9007199254740992.0, 0},
+                                                    {1e18, -1e18, 3},
+                                                    {0.5, -0.25, 1e30f},
+                                                    {0.1, 1e300, std::numeric_limits<double>::denorm_min()},
+                                                    {-0.0, 0.0},
+                                                    {std::numeric_limits<float>::denorm_min(), 1}};
   for (const std::vector<double>& numbers : columns) {
     std::vector<Row> rows(numbers.size() + 1);
     for (std::size_t i = 0; i < numbers.size(); ++i) rows[i].values = {{"n", numbers[i]}};
@@ -217,7 +220,9 @@ TEST_F(RowFileFormat, OtherVersionsAreNamed) {
 
 TEST_F(RowFileFormat, AFileIsThereWhenItIsWhole) {
   {
-    const auto writer = RowFileWriter::Create(path_, AllKinds(), {.block_rows = 1, .zstd_level = 1, .sources = {0, 1, 2, 3, -1}}).value();
+    const auto writer =
+        RowFileWriter::Create(path_, AllKinds(), {.block_rows = 1, .zstd_level = 1, .sources = {0, 1, 2, 3, -1}})
+            .value();
     ASSERT_TRUE(writer->Append(SampleRows(1).rows()[0]).ok());
     EXPECT_FALSE(std::filesystem::exists(path_));
   }

@@ -27,7 +27,9 @@ proto::RowFileSchema SchemaOf(const proto::Job& job, bool keys) {
     proto::RowFileColumn* one = made.add_column();
     one->set_name(column.name);
     const bool token = column.type == proto::Column::TOKEN;
-    one->set_kind(!token ? proto::RowFileColumn::NUMBER : keys ? proto::RowFileColumn::KEY : proto::RowFileColumn::TOKEN);
+    one->set_kind(!token ? proto::RowFileColumn::NUMBER
+                  : keys ? proto::RowFileColumn::KEY
+                         : proto::RowFileColumn::TOKEN);
     one->set_valued(column.valued);
     if (column.key && keys) one->set_token_is_key(true);
     if (column.lists.empty()) continue;
@@ -59,8 +61,7 @@ void WriteRowFile(const proto::Job& job, const std::string& text_path, const std
   rules.comment = job.data().delimited().comment();
   const auto text = TextFile::Open(FindInputFile(job.data(), text_path).value(), rules).value();
   const auto lines = text->Lines().value();
-  const auto parser =
-      RowParser::Make(job, schema, RowParser::Labels::kNeeded, text->path(), text->header()).value();
+  const auto parser = RowParser::Make(job, schema, RowParser::Labels::kNeeded, text->path(), text->header()).value();
   const auto writer = RowFileWriter::Create(path, row_schema, options).value();
   Line line;
   Row row;
