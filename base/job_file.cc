@@ -348,6 +348,22 @@ std::string JobToText(const proto::Job& job) {
   return text;
 }
 
+std::string StatisticsToText(const proto::DataStatistics& statistics) {
+  std::string text;
+  CHECK(TextFormat::PrintToString(statistics, &text));
+  return text;
+}
+
+Result<proto::DataStatistics> ParseStatistics(const std::string& text, const std::string& file_name) {
+  constexpr std::uint32_t kVersion = 1;
+  proto::DataStatistics statistics;
+  TextFormat::Parser parser;
+  NoteCollector notes;  // or they would go to the log
+  parser.RecordErrorsTo(&notes);
+  if (parser.ParseFromString(text, &statistics) && statistics.version() == kVersion) return statistics;
+  return Status::BadData(file_name + ": not the statistics of a converted training set, or of another version");
+}
+
 Status SetJobField(proto::Job* job, const std::string& path, const std::string& value) {
   Message* message = job;
   std::istringstream steps(path);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "proto/data_statistics.pb.h"
 #include "proto/job.pb.h"
 
 namespace sherd {
@@ -18,6 +19,10 @@ Result<proto::Job> ParseJob(const std::string& text, const std::string& file_nam
 std::vector<std::string> FindRuleViolations(const proto::Job& job);
 
 std::string JobToText(const proto::Job& job);
+
+// The statistics that `sherd convert` leaves. BadData: the text is no such thing, or of another version.
+std::string StatisticsToText(const proto::DataStatistics& statistics);
+Result<proto::DataStatistics> ParseStatistics(const std::string& text, const std::string& file_name);
 
 // Sets the field at a path ("train.batch_size", "data.train") by text, as flags do: a number, an enum's name in any
 // case, a string; a comma list replaces a repeated field. The path must be one of proto/job.proto. Invalid says what is

@@ -69,6 +69,7 @@ Status TrainNeuMf(const Options& options, const Report& report);
 Status TrainFm(const Options& options, const Report& report);
 Status TrainLatency(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
+Status DataConvert(const Options& options, const Report& report);
 Status DataRowFile(const Options& options, const Report& report);
 Status DataTraining(const Options& options, const Report& report);
 Status DataGrowth(const Options& options, const Report& report);

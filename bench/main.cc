@@ -61,6 +61,8 @@ constexpr Case kCases[] = {
      TrainLatency},
     {"train.bytes", "bytes on the wire a row of DeepFM, and the AUC reached, by how values travel", "FP32", TrainBytes},
     {"data.tsv", "Criteo lines decoded into minibatches, one thread", "finding the lines' separators", DataTsv},
+    {"data.convert", "Criteo lines to row files by sherd convert, two threads", "zstd -3 -T2 of the same lines",
+     DataConvert},
     {"data.rowfile", "a row file decoded into minibatches, one thread; its size",
      "the same rows from Criteo lines; those lines under zstd -3", DataRowFile},
     {"data.training", "train.deepfm's model trained while row files are read", "the same from memory", DataTraining},

@@ -8,9 +8,20 @@
 
 namespace sherd {
 
+// What `sherd convert` is told besides; the texts of its flags, empty where they are not given.
+struct ConvertRequest {
+  std::string out;  // folder
+  std::string split;
+  std::string text_bytes;
+  std::string threads;
+  std::string min_count;
+  bool keep_tokens = false;
+  bool overwrite = false;
+};
+
 // What the command line asks for.
 struct JobRequest {
-  enum class Command { kTrain, kEvaluate, kPredict, kCheck };
+  enum class Command { kTrain, kEvaluate, kPredict, kCheck, kConvert };
 
   Command command = Command::kTrain;
   std::string job_file;  // evaluate and predict may do without: the checkpoint holds the job it came from
@@ -20,6 +31,7 @@ struct JobRequest {
   std::string input;       // predict: files, separated by commas
   std::string output;      // predict
   std::string metrics;     // file; empty: none
+  ConvertRequest convert;
 };
 
 }  // namespace sherd

@@ -12,6 +12,7 @@
 #include "base/job_rules.h"
 #include "launch/check_command.h"
 #include "launch/checkpoint/command.h"
+#include "launch/convert/command.h"
 #include "launch/embedded.h"
 #include "launch/job_request.h"
 #include "launch/mpi_bootstrap.h"
@@ -58,6 +59,13 @@ DEFINE_string(checkpoint, "", "");
 DEFINE_string(input, "", "");
 DEFINE_string(output, "", "");
 DEFINE_string(metrics, "", "");
+DEFINE_string(out, "", "");
+DEFINE_string(split, "", "");
+DEFINE_string(text_bytes, "", "");
+DEFINE_string(threads, "", "");
+DEFINE_string(min_count, "", "");
+DEFINE_bool(keep_tokens, false, "");
+DEFINE_bool(overwrite, false, "");
 DECLARE_string(log_dir);
 
 namespace sherd {
@@ -68,14 +76,18 @@ using Command = JobRequest::Command;
 const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},
                                                   {"eval", Command::kEvaluate},
                                                   {"predict", Command::kPredict},
-                                                  {"check", Command::kCheck}};
+                                                  {"check", Command::kCheck},
+                                                  {"convert", Command::kConvert}};
 
 std::vector<std::string> FlagNames() {
-  std::vector<std::string> names{"resume", "checkpoint", "input", "output", "metrics", "log_dir", "help", "version"};
+  std::vector<std::string> names{"resume",      "checkpoint", "input",      "output",  "metrics",
+                                 "out",         "split",      "text_bytes", "threads", "min_count",
+                                 "keep_tokens", "overwrite",  "log_dir",    "help",    "version"};
   for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
   return names;
 }
 
+bool IsSwitch(const std::string& name) { return name == "resume" || name == "keep_tokens" || name == "overwrite"; }
 bool IsBool(const std::string& text) { return text == "true" || text == "false"; }
 
 // What is wrong with the flags, before gflags sees them: it would end the program in its own way.
@@ -92,11 +104,11 @@ std::vector<std::string> FlagProblems(int argc, char** argv) {
     if (std::find(names.begin(), names.end(), name) == names.end() && name != "noresume") {
       const std::string closest = ClosestName(name, names);
       problems.push_back("unknown flag --" + name + (closest.empty() ? "" : " (did you mean --" + closest + "?)"));
-    } else if (equals == std::string::npos && name != "resume" && name != "noresume") {
+    } else if (equals == std::string::npos && !IsSwitch(name) && name != "noresume") {
       if (i + 1 == argc) problems.push_back("--" + name + ": a value is missing");
       ++i;
-    } else if (name == "resume" && equals != std::string::npos && !IsBool(stripped.substr(equals + 1))) {
-      problems.push_back("--resume: " + stripped.substr(equals + 1) + " is not true or false");
+    } else if (IsSwitch(name) && equals != std::string::npos && !IsBool(stripped.substr(equals + 1))) {
+      problems.push_back("--" + name + ": " + stripped.substr(equals + 1) + " is not true or false");
     }
   }
   return problems;
@@ -123,6 +135,13 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   request.input = FLAGS_input;
   request.output = FLAGS_output;
   request.metrics = FLAGS_metrics;
+  request.convert = {.out = FLAGS_out,
+                     .split = FLAGS_split,
+                     .text_bytes = FLAGS_text_bytes,
+                     .threads = FLAGS_threads,
+                     .min_count = FLAGS_min_count,
+                     .keep_tokens = FLAGS_keep_tokens,
+                     .overwrite = FLAGS_overwrite};
   return request;
 }
 
@@ -139,6 +158,14 @@ std::vector<std::string> RequestProblems(const JobRequest& request) {
   if (!request.output.empty() && !predict) problems.push_back("--output is for predict");
   if (predict && request.input.empty()) problems.push_back("--input: is required to predict");
   if (predict && request.output.empty()) problems.push_back("--output: is required to predict");
+  if (request.command == Command::kConvert) {
+    if (request.convert.out.empty()) problems.push_back("--out: is required to convert");
+  } else {
+    for (const char* flag : {"out", "split", "text_bytes", "threads", "min_count", "keep_tokens", "overwrite"}) {
+      if (!gflags::GetCommandLineFlagInfoOrDie(flag).is_default)
+        problems.push_back(std::string("--") + flag + " is for convert");
+    }
+  }
   return problems;
 }
 
@@ -172,6 +199,7 @@ int RunCommand(const JobRequest& request) {
   const std::uint32_t ranks = RanksFromEnvironment();
   SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
   if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
+  if (request.command == Command::kConvert) return Finish(RunConvert(request, &signals));
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
 }
@@ -215,9 +243,9 @@ int Main(int argc, char** argv) {
   }
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage({argc < 2 ? "which command? train, eval, predict, check or checkpoint"
+    return BadUsage({argc < 2 ? "which command? train, eval, predict, check, convert or checkpoint"
                               : std::string("unknown command ") + argv[1] +
-                                    "; there are train, eval, predict, check and checkpoint"});
+                                    "; there are train, eval, predict, check, convert and checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

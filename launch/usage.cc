@@ -13,6 +13,7 @@ constexpr char kIntroduction[] =
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
+  sherd convert JOB.pbtxt --out=DIR      row files of its data, with statistics, and the job that trains on them
   sherd checkpoint COMMAND …             verify, show, diff, reshard, cast, prune or export one
 
 Alone it runs in one process. On several cores or hosts:
@@ -33,6 +34,13 @@ constexpr RunFlag kRunFlags[] = {
     {"checkpoint", "DIR", "eval, predict: which one; default: the newest of the job's folder"},
     {"input", "FILE,...", "predict: rows to predict"},
     {"output", "FILE", "predict: where to"},
+    {"out", "DIR", "convert: a new folder for the row files"},
+    {"split", "HOW", "convert: training rows that test instead: hash:0.1, last:0.1 or time:COLUMN:0.1 of them"},
+    {"min_count", "N", "convert: tokens with fewer training rows share one key; writes vocabularies of the others"},
+    {"keep_tokens", "", "convert: row files with the tokens' texts in place of their hashes"},
+    {"text_bytes", "SIZE", "convert: text that goes into a row file at most; default: by the size of the input"},
+    {"threads", "N", "convert: default: the cores of the host, shared by the ranks on it"},
+    {"overwrite", "", "convert: replace what an earlier conversion left in the folder"},
     {"metrics", "FILE", "write what happens as JSON lines"},
     {"log_dir", "DIR", "write log files of every rank; without it only warnings are shown"},
     {"version", "", ""},

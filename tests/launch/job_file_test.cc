@@ -70,7 +70,7 @@ train {
 evaluation { restore_best: maybe }
 )"),
       ElementsAre("j.pbtxt: name: is required",
-                  "j.pbtxt:2: data.format: CRITEO_TVS is not one of DELIMITED, CRITEO_TSV, LIBSVM, USER_ITEM",
+                  "j.pbtxt:2: data.format: CRITEO_TVS is not one of DELIMITED, CRITEO_TSV, LIBSVM, USER_ITEM, ROW_FILE",
                   "j.pbtxt:3: data.eval_fraction: 0.95 is outside 0..0.9",
                   "j.pbtxt:4: data.negative_rate: 0 is outside 0..1 without 0",
                   "j.pbtxt:6: dimension: unknown field of Feature",

@@ -50,13 +50,17 @@ proto::ColumnStatistics ColumnAccumulator::Finish() {
   return statistics;
 }
 
+bool NeedsStatistics(const proto::Feature& feature) {
+  const proto::Number::Transform transform = feature.number().transform();
+  const bool moments =
+      feature.has_number() && (transform == proto::Number::STANDARDIZE || transform == proto::Number::MIN_MAX);
+  return moments || feature.bucket().has_quantiles();
+}
+
 StatisticsCollector::StatisticsCollector(const FeatureLayout& layout, const Schema& schema) {
   for (std::size_t i = 0; i < layout.features.size(); ++i) {
     const proto::Feature& config = *layout.features[i].config;
-    const proto::Number::Transform transform = config.number().transform();
-    const bool moments =
-        config.has_number() && (transform == proto::Number::STANDARDIZE || transform == proto::Number::MIN_MAX);
-    if (!moments && !config.bucket().has_quantiles()) continue;
+    if (!NeedsStatistics(config)) continue;
     features_.push_back(
         {layout.features[i].name, schema.feature_column[i], ColumnAccumulator(config.bucket().quantiles())});
   }

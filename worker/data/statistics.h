@@ -39,6 +39,9 @@ class ColumnAccumulator {
   std::uint32_t largest_hash_ = ~std::uint32_t{0};  // rows with a larger one are not in the sample
 };
 
+// Does a feature standardise, or bucket by quantiles?
+bool NeedsStatistics(const proto::Feature& feature);
+
 // What the features of a job need to know of the training rows, each under its feature's name.
 class StatisticsCollector {
  public:

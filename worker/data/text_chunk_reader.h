@@ -14,6 +14,11 @@ namespace sherd {
 
 // The hash that names a row of a set.
 constexpr std::uint64_t RowId(std::uint32_t file, std::uint64_t offset) { return Mix(file, offset); }
+// Does data.eval_fraction take a training row out for evaluation?
+constexpr bool IsEvalRow(std::uint64_t row_id, double fraction) {
+  constexpr std::uint64_t kLane = 0x6576616c;  // keeps the choice apart from other uses of a row's hash
+  return UnitDouble(Mix(row_id, kLane)) < fraction;
+}
 
 // Parses and encodes the rows of a chunk. It looks one good row ahead, so that a minibatch knows whether it is the
 // last. Since nobody hears of bad rows before the minibatch that they stand before is filled, a long run of them is

@@ -10,13 +10,7 @@
 namespace sherd {
 namespace {
 
-constexpr std::uint64_t kSplitLane = 0x6576616c;
 constexpr std::uint64_t kMaxBlockBytes = 64 << 20;
-
-TextRules RulesOf(const proto::Data& data) {
-  if (data.format() != proto::Data::DELIMITED) return {};
-  return {data.delimited().header(), data.delimited().comment()};
-}
 
 }  // namespace
 
@@ -33,7 +27,7 @@ Result<std::unique_ptr<Dataset>> TextDataset::Open(const proto::Job& job, const 
 Status TextDataset::OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns) {
   ASSIGN_OR_RETURN(std::vector<InputFile> inputs, FindInputFiles(job_.data(), patterns));
   for (InputFile& input : inputs) {
-    ASSIGN_OR_RETURN(std::unique_ptr<TextFile> file, TextFile::Open(std::move(input), RulesOf(job_.data())));
+    ASSIGN_OR_RETURN(std::unique_ptr<TextFile> file, TextFile::Open(std::move(input), TextRules::Of(job_.data())));
     RETURN_IF_ERROR(FindGoodRow(*file));
     sets_[set].files.push_back(std::move(file));
   }
@@ -84,7 +78,7 @@ std::string TextDataset::FileName(proto::Chunk::Set set, std::uint32_t file) con
 }
 
 bool TextDataset::IsEvalRow(std::uint32_t file, std::uint64_t offset) const {
-  return UnitDouble(Mix(RowId(file, offset), kSplitLane)) < job_.data().eval_fraction();
+  return sherd::IsEvalRow(RowId(file, offset), job_.data().eval_fraction());
 }
 
 std::function<bool(std::uint64_t)> TextDataset::RowsOf(proto::Chunk::Set set, std::uint32_t file) const {

@@ -16,6 +16,11 @@ bool IsBlank(std::string_view text) { return text.find_first_not_of(" \r") == st
 
 }  // namespace
 
+TextRules TextRules::Of(const proto::Data& data) {
+  if (data.format() != proto::Data::DELIMITED) return {};
+  return {data.delimited().header(), data.delimited().comment()};
+}
+
 Result<std::unique_ptr<TextFile>> TextFile::Open(InputFile file, TextRules rules) {
   std::unique_ptr<TextFile> text(new TextFile(std::move(file), std::move(rules)));
   RETURN_IF_ERROR(text->ReadHeader());

@@ -17,6 +17,8 @@ namespace sherd {
 struct TextRules {
   bool header = false;
   std::string comment;  // lines that begin with it are no rows; empty: none are
+
+  static TextRules Of(const proto::Data& data);
 };
 
 // A row as it stands in the file. Its offset names it: in splits, hashes and messages.
