@@ -13,6 +13,7 @@ namespace {
 constexpr int kColumns = 40;  // label, I1..I13, C1..C26
 
 constexpr int kBlock = 64;
+constexpr std::uint64_t kTop = std::uint64_t{1} << 63;
 
 // Bit i tells whether text[i] is a TAB, for 64 bytes.
 inline std::uint64_t TabMask(const char* text) {
@@ -85,14 +86,15 @@ class CriteoParser : public RowParser {
     return tabs;
   }
 
-  // Writes by eights, whatever lies behind the last: a loop whose end cannot be foreseen would cost more.
+  // Writes by eights, whatever lies behind the last: a loop whose end cannot be foreseen would cost more. So would a
+  // branch for an empty mask, which the top bit saves.
   int Note(std::uint64_t mask, std::size_t base, int tabs) {
     const int count = std::popcount(mask);
     if (tabs < kColumns) {
       std::uint32_t* out = end_.data() + tabs;
       for (int written = 0; written < count; written += 8) {
         for (int i = 0; i < 8; ++i, mask &= mask - 1) {
-          *out++ = static_cast<std::uint32_t>(base) + static_cast<std::uint32_t>(std::countr_zero(mask));
+          *out++ = static_cast<std::uint32_t>(base) + static_cast<std::uint32_t>(std::countr_zero(mask | kTop));
         }
       }
     }
