@@ -206,21 +206,19 @@ Key FeatureEncoder::SingleKey(const KeyedFeature& feature, const Row& row) const
 }
 
 Key FeatureEncoder::BucketKey(const KeyedFeature& feature, const Value& value) const {
-  std::int64_t bucket;
+  const bool missing = value.text.empty();
+  std::int64_t bucket = 0;
   if (feature.kind == Kind::kLogBucket) {
     bucket = log_buckets_->Of(value.number);
-    if (bucket >= 0 && bucket < kBucketKeys) {
-      // Chosen without a branch: whether a value is missing cannot be foreseen.
-      const Key keys[2] = {feature.bucket_keys[bucket], feature.missing_key};
-      return keys[value.text.empty()];
-    }
-  }
-  if (value.text.empty()) return feature.missing_key;
-  if (feature.kind == Kind::kEdgeBucket) {
+  } else if (!missing) {
     bucket = std::upper_bound(feature.edges.begin(), feature.edges.end(), value.number) - feature.edges.begin();
   }
-  if (bucket >= 0 && bucket < kBucketKeys) return feature.bucket_keys[bucket];
-  return IntegerKey(feature.field_hash, static_cast<std::uint64_t>(bucket));
+  if (bucket >= 0 && bucket < kBucketKeys) {
+    // Chosen without a branch: whether a value is missing cannot be foreseen.
+    const Key keys[2] = {feature.bucket_keys[bucket], feature.missing_key};
+    return keys[missing];
+  }
+  return missing ? feature.missing_key : IntegerKey(feature.field_hash, static_cast<std::uint64_t>(bucket));
 }
 
 double FeatureEncoder::Log1p(double x) const {
