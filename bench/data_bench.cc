@@ -1,40 +1,22 @@
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 
-#include <cstdio>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "bench/bench_case.h"
+#include "bench/click_log.h"
+#include "bench/scalar_tsv.h"
 #include "models/feature_layout.h"
 #include "worker/data/dataset.h"
 
 namespace sherd::bench {
 namespace {
 
-constexpr std::uint64_t kLines = 200'000;
-
-// Lines of Criteo's shape: small integers and 8 hexadecimal digits, a tenth of both missing.
-std::string MakeLines() {
-  std::string text;
-  char field[32];
-  for (std::uint64_t line = 0; line < kLines; ++line) {
-    text += Mix(line, 100) % 4 == 0 ? '1' : '0';
-    for (std::uint64_t column = 0; column < 39; ++column) {
-      const std::uint64_t hash = Mix(line, column);
-      if (hash % 10 == 0) {
-        text += '\t';
-        continue;
-      }
-      std::snprintf(field, sizeof field, column < 13 ? "\t%llu" : "\t%08llx",
-                    static_cast<unsigned long long>(column < 13 ? hash % 1000 : hash >> 32));
-      text += field;
-    }
-    text += '\n';
-  }
-  return text;
-}
+constexpr std::uint64_t kRows = 500'000;
+constexpr std::uint32_t kBatchRows = 4096;
 
 proto::Job MakeJob(const std::string& file) {
   proto::Job job;
@@ -49,12 +31,16 @@ proto::Job MakeJob(const std::string& file) {
   tokens->mutable_categorical();
   job.mutable_data()->set_in_memory_bytes(0);  // streamed, as files of real size are
   job.mutable_model()->set_name("fm");
-  job.mutable_train()->set_batch_size(4096);
+  job.mutable_train()->set_batch_size(kBatchRows);
   return job;
 }
 
-Result<std::uint64_t> DecodeAll(Dataset* dataset) {
-  std::uint64_t rows = 0;
+struct Decoded {
+  std::uint64_t rows = 0, key_sum = 0;
+};
+
+Result<Decoded> DecodeAll(Dataset* dataset, bool sum_keys) {
+  Decoded decoded;
   Minibatch minibatch;
   ASSIGN_OR_RETURN(const std::vector<proto::Chunk> chunks, dataset->Chunks(proto::Chunk::TRAIN, 0, 1));
   for (const proto::Chunk& chunk : chunks) {
@@ -62,33 +48,49 @@ Result<std::uint64_t> DecodeAll(Dataset* dataset) {
     while (true) {
       ASSIGN_OR_RETURN(const bool more, reader->Next(&minibatch));
       if (!more) break;
-      rows += minibatch.rows;
+      decoded.rows += minibatch.rows;
+      if (!sum_keys) continue;
+      for (const Key key : minibatch.tables[0].keys) decoded.key_sum += key;
     }
   }
-  return rows;
+  return decoded;
 }
 
-Result<Figure> Measure(const std::string& text, const std::string& file) {
-  RETURN_IF_ERROR(WriteFileAtomically(file, text));
+// Of the calling thread: both sides work on it alone, and other programs' work is not theirs.
+double CpuSeconds() {
+  timespec now;
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+Result<Figure> Measure(const std::string& file) {
+  struct stat info;
+  if (::stat(file.c_str(), &info) != 0) return Status::Io("look at " + file, errno);
   const proto::Job job = MakeJob(file);
   ASSIGN_OR_RETURN(const FeatureLayout layout, FeatureLayout::Make(job));
   ASSIGN_OR_RETURN(const auto dataset, Dataset::Open(job, layout, {}));
-  std::uint64_t rows = 0;
-  std::size_t separators = 0;
-  Status failed;
-  const Figure figure = CompareInTurns(static_cast<double>(text.size()) / 1e6, "MB/s",
-                                       [&] {
-                                         const Result<std::uint64_t> decoded = DecodeAll(dataset.get());
-                                         if (!decoded.ok()) failed = decoded.status();
-                                         rows = decoded.ok() ? decoded.value() : 0;
-                                       },
-                                       {[&] {
-                                         separators = 0;
-                                         for (const char c : text) separators += c == '\t' || c == '\n';
-                                       }});
-  RETURN_IF_ERROR(failed);
-  if (rows != kLines || separators != kLines * 40) return Status::BadData("rows are missing");
-  return figure;
+  ScalarTsv scalar(kBatchRows);
+  scalar.sum_keys = true;
+  ASSIGN_OR_RETURN(const std::uint64_t rows, scalar.Decode(file));
+  ASSIGN_OR_RETURN(const Decoded decoded, DecodeAll(dataset.get(), true));
+  if (decoded.rows != rows || decoded.key_sum != scalar.key_sum()) return Status::BadData(file + ": decoded otherwise");
+  scalar.sum_keys = false;
+  std::vector<double> ours, floor;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    const double begin = CpuSeconds();
+    RETURN_IF_ERROR(DecodeAll(dataset.get(), false).status());
+    const double between = CpuSeconds();
+    RETURN_IF_ERROR(scalar.Decode(file).status());
+    ours.push_back(between - begin);
+    floor.push_back(CpuSeconds() - between);
+  }
+  Figure figure;
+  const double megabytes = static_cast<double>(info.st_size) / 1e6;
+  figure.value = megabytes / Median(ours);
+  figure.unit = "MB/s";
+  figure.floor = megabytes / Median(floor);
+  figure.ratio = figure.value / figure.floor;
+  return figure.With("rows_per_second", static_cast<double>(rows) / Median(ours));
 }
 
 }  // namespace
@@ -96,10 +98,16 @@ Result<Figure> Measure(const std::string& text, const std::string& file) {
 Status DataTsv(const Options& options, const Report& report) {
   std::string folder = "/tmp/sherd-bench-XXXXXX";
   if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  const Result<Figure> figure = Measure(MakeLines(), folder + "/lines.tsv");
+  std::string file = options.click_log;
+  Status status;
+  if (file.empty()) status = WriteClickLog(file = folder + "/lines.tsv", kRows);
+  if (status.ok()) {
+    const Result<Figure> figure = Measure(file);
+    if (figure.ok()) report(figure.value());
+    status = figure.status();
+  }
   RETURN_IF_ERROR(RemoveTree(folder));
-  if (figure.ok()) report(figure.value());
-  return figure.status();
+  return status;
 }
 
 }  // namespace sherd::bench

@@ -77,6 +77,9 @@ Problems FormatProblems(const proto::Job& job) {
     return Problems{std::string("data.").append(part).append(": is required with format ").append(format)};
   };
   if (data.format() == proto::Data::DELIMITED && !data.has_delimited()) return needs("delimited", "DELIMITED");
+  if (data.format() == proto::Data::JSON_LINES && !data.has_delimited()) return needs("delimited", "JSON_LINES");
+  if (data.format() == proto::Data::TF_RECORD && !data.has_delimited()) return needs("delimited", "TF_RECORD");
+  if (data.format() == proto::Data::LIBFFM && !data.has_libffm()) return needs("libffm", "LIBFFM");
   if (data.format() == proto::Data::USER_ITEM && !data.has_user_item()) return needs("user_item", "USER_ITEM");
   const bool labels = data.format() != proto::Data::USER_ITEM && job.model().loss() == proto::Model::LOG_LOSS;
   if (data.negative_rate() < 1 && !labels) {

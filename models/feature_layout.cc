@@ -21,7 +21,9 @@ enum class ColumnKind { kToken, kNumber, kMultiValued };
 using Columns = std::map<std::string, ColumnKind>;
 
 Result<Columns> DelimitedColumns(const proto::Data& data) {
-  if (!data.has_delimited()) return Status::Invalid("data.delimited: missing, and the format is DELIMITED");
+  if (!data.has_delimited()) {
+    return Status::Invalid("data.delimited: missing, and the format is " + proto::Data::Format_Name(data.format()));
+  }
   Columns columns;
   for (const proto::Column& column : data.delimited().column()) {
     if (column.type() == proto::Column::SKIP || column.name() == data.delimited().label()) continue;
@@ -38,7 +40,14 @@ Result<Columns> ColumnsOf(const proto::Data& data) {
   Columns columns;
   switch (data.format()) {
     case proto::Data::DELIMITED:
+    case proto::Data::JSON_LINES:
+    case proto::Data::TF_RECORD:
       return DelimitedColumns(data);
+    case proto::Data::LIBFFM:
+      for (std::uint32_t i = 0; i < data.libffm().fields(); ++i) {
+        columns[std::string("F") + std::to_string(i)] = ColumnKind::kMultiValued;
+      }
+      return columns;
     case proto::Data::CRITEO_TSV:
       for (int i = 1; i <= 13; ++i) columns[std::string("I") + std::to_string(i)] = ColumnKind::kNumber;
       for (int i = 1; i <= 26; ++i) columns[std::string("C") + std::to_string(i)] = ColumnKind::kToken;

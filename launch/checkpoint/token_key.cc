@@ -19,8 +19,8 @@ class LoneRow {
   // `text` must stay.
   Status Set(const FeatureLayout& layout, int feature, std::string_view text) {
     const int column = schema_.feature_column[static_cast<std::size_t>(feature)];
-    if (column < 0) {
-      row_.occurrences.push_back({.token = text, .value = 1});
+    if (column < 0 || schema_.columns[static_cast<std::size_t>(column)].occurrences) {
+      row_.occurrences.push_back({.token = text, .value = 1, .column = column});
       return {};
     }
     for (const std::string& mark : job_.data().delimited().missing()) {

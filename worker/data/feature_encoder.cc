@@ -10,13 +10,25 @@
 namespace sherd {
 namespace {
 
-constexpr int kSmall = 1024;  // integers below have their bucket and logarithm in a table
+constexpr int kSmall = 1024;               // integers below have their logarithm in a table
+constexpr std::int64_t kBucketKeys = 256;  // buckets below have their key in one
 
 // The index of x in a table of small integers, or -1.
 int SmallIndex(double x) {
   if (!(x >= 0 && x < kSmall)) return -1;
   const int i = static_cast<int>(x);
   return i == x ? i : -1;
+}
+
+// The order in which features are encoded.
+enum class Turn { kTokens, kOthers, kCrosses };
+
+Turn TurnOf(const proto::Feature& config, const Schema& schema, int column) {
+  const bool occurrences = column >= 0 && schema.columns[column].occurrences;
+  if (config.has_cross()) return Turn::kCrosses;
+  const proto::Categorical& categorical = config.categorical();
+  const bool single = column >= 0 && !config.has_bucket() && categorical.separator().empty() && !occurrences;
+  return single && !categorical.token_is_key() ? Turn::kTokens : Turn::kOthers;
 }
 
 Result<const proto::ColumnStatistics*> Find(const proto::Statistics& statistics, const std::string& feature) {
@@ -34,39 +46,25 @@ Key CategoricalKey(std::uint64_t field_hash, bool token_is_key, std::string_view
   return TokenKey(field_hash, token);
 }
 
-std::int64_t LogBucket(double x) {
-  constexpr double kLowest = -0x1p62;  // what is far below would not fit an integer
-  if (x <= 2) return static_cast<std::int64_t>(std::floor(std::max(x, kLowest)));
-  const double log = std::log(x);
-  return 2 + static_cast<std::int64_t>(std::floor(log * log));
-}
-
 Result<FeatureEncoder> FeatureEncoder::Make(const FeatureLayout& layout, const Schema& schema,
                                             const proto::Statistics& statistics) {
   FeatureEncoder encoder;
-  encoder.MakeSmallTables();
-  encoder.key_of_.resize(layout.features.size());
+  for (int i = 0; i < kSmall; ++i) encoder.log1p_.push_back(std::log(1.0 + i));
   for (const FeatureLayout::TableFields& table : layout.tables) {
     encoder.tables_.emplace_back().features.resize(table.features.size());
   }
   for (const int feature : layout.numbers) {
     RETURN_IF_ERROR(encoder.AddNumber(layout.features[feature], schema.feature_column[feature], statistics));
   }
-  for (const bool cross : {false, true}) {
+  for (const Turn turn : {Turn::kTokens, Turn::kOthers, Turn::kCrosses}) {
     for (std::size_t i = 0; i < layout.features.size(); ++i) {
       const proto::Feature& config = *layout.features[i].config;
-      if (config.has_number() || config.has_cross() != cross) continue;
+      if (config.has_number() || TurnOf(config, schema, schema.feature_column[i]) != turn) continue;
       RETURN_IF_ERROR(encoder.AddKeyed(layout, schema, static_cast<int>(i), statistics));
     }
   }
+  encoder.key_of_.resize(encoder.keyed_.size() + TokenHasher::kSlack);
   return encoder;
-}
-
-void FeatureEncoder::MakeSmallTables() {
-  for (int i = 0; i < kSmall; ++i) {
-    bucket_.push_back(LogBucket(i));
-    log1p_.push_back(std::log(1.0 + i));
-  }
 }
 
 Status FeatureEncoder::AddNumber(const FeatureLayout::FeatureColumn& feature, int column,
@@ -92,7 +90,6 @@ Status FeatureEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schem
   const proto::Feature& config = *place.config;
   const proto::Categorical& categorical = config.categorical();
   KeyedFeature keyed = {Kind::kToken,
-                        feature,
                         schema.feature_column[feature],
                         HashBytes(place.name),
                         categorical.token_is_key(),
@@ -100,9 +97,15 @@ Status FeatureEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schem
                         false,
                         categorical.separator(),
                         {},
-                        place.crossed};
+                        {},
+                        {},
+                        0};
   if (config.has_cross()) {
     keyed.kind = Kind::kCross;
+    for (const int part : place.crossed) {
+      const FeatureLayout::FeatureColumn& other = layout.features[part];
+      keyed.crossed.push_back(tables_[other.table].features[other.field]);
+    }
   } else if (config.has_bucket()) {
     const bool by_edges = config.bucket().has_quantiles() || config.bucket().edge_size() > 0;
     keyed.kind = by_edges ? Kind::kEdgeBucket : Kind::kLogBucket;
@@ -111,12 +114,18 @@ Status FeatureEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schem
       ASSIGN_OR_RETURN(const proto::ColumnStatistics* known, Find(statistics, place.name));
       keyed.edges.assign(known->quantile_edge().begin(), known->quantile_edge().end());
     }
-  } else if (keyed.column < 0) {
+    keyed.missing_key = IntegerKey(keyed.field_hash, kMissingBucket);
+    for (std::int64_t i = 0; i < kBucketKeys; ++i) {
+      keyed.bucket_keys.push_back(IntegerKey(keyed.field_hash, static_cast<std::uint64_t>(i)));
+    }
+  } else if (keyed.column < 0 || schema.columns[keyed.column].occurrences) {
     keyed.kind = Kind::kOccurrences;
   } else if (!keyed.separator.empty()) {
     keyed.kind = Kind::kTokens;
   } else {
     keyed.valued = schema.columns[keyed.column].valued;
+    if (keyed.token_is_key) keyed.kind = Kind::kKeyToken;
+    if (!keyed.token_is_key) hasher_.AddField(keyed.column, keyed.field_hash);
   }
   Table& table = tables_[place.table];
   const bool listed = keyed.kind == Kind::kTokens || keyed.kind == Kind::kOccurrences;
@@ -147,8 +156,9 @@ void FeatureEncoder::Begin(std::uint32_t max_rows, Minibatch* minibatch) const {
 
 void FeatureEncoder::Add(const Row& row, Minibatch* minibatch) {
   const std::uint32_t index = minibatch->rows;
-  for (const KeyedFeature& feature : keyed_) {
-    if (feature.kind < Kind::kTokens) key_of_[feature.feature] = SingleKey(feature, row);
+  if (hasher_.fields() > 0) hasher_.Hash(row.values, key_of_.data());
+  for (std::size_t i = hasher_.fields(); i < keyed_.size(); ++i) {
+    if (keyed_[i].kind < Kind::kTokens) key_of_[i] = SingleKey(keyed_[i], row);
   }
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     if (tables_[t].listed) {
@@ -176,7 +186,7 @@ void FeatureEncoder::End(Minibatch* minibatch) const {
 
 Key FeatureEncoder::SingleKey(const KeyedFeature& feature, const Row& row) const {
   switch (feature.kind) {
-    case Kind::kToken:
+    case Kind::kKeyToken:
       return CategoricalKey(feature.field_hash, feature.token_is_key, row.values[feature.column].text);
     case Kind::kLogBucket:
     case Kind::kEdgeBucket:
@@ -188,22 +198,28 @@ Key FeatureEncoder::SingleKey(const KeyedFeature& feature, const Row& row) const
       }
       return key;
     }
+    case Kind::kToken:
     case Kind::kTokens:
     case Kind::kOccurrences:
       break;
   }
-  LOG(FATAL) << "a feature of several keys";
+  LOG(FATAL) << "a feature of several keys, or one that the hasher knows";
 }
 
 Key FeatureEncoder::BucketKey(const KeyedFeature& feature, const Value& value) const {
-  if (value.text.empty()) return IntegerKey(feature.field_hash, kMissingBucket);
+  const bool missing = value.text.empty();
+  std::int64_t bucket = 0;
   if (feature.kind == Kind::kLogBucket) {
-    const int small = SmallIndex(value.number);
-    const std::int64_t bucket = small >= 0 ? bucket_[small] : LogBucket(value.number);
-    return IntegerKey(feature.field_hash, static_cast<std::uint64_t>(bucket));
+    bucket = log_buckets_->Of(value.number);
+  } else if (!missing) {
+    bucket = std::upper_bound(feature.edges.begin(), feature.edges.end(), value.number) - feature.edges.begin();
   }
-  const auto above = std::upper_bound(feature.edges.begin(), feature.edges.end(), value.number);
-  return IntegerKey(feature.field_hash, static_cast<std::uint64_t>(above - feature.edges.begin()));
+  if (bucket >= 0 && bucket < kBucketKeys) {
+    // Chosen without a branch: whether a value is missing cannot be foreseen.
+    const Key keys[2] = {feature.bucket_keys[bucket], feature.missing_key};
+    return keys[missing];
+  }
+  return missing ? feature.missing_key : IntegerKey(feature.field_hash, static_cast<std::uint64_t>(bucket));
 }
 
 double FeatureEncoder::Log1p(double x) const {
@@ -222,7 +238,7 @@ float FeatureEncoder::NumberOf(const NumberFeature& feature, const Value& value)
 void FeatureEncoder::AddDense(const Table& table, const Row& row, std::uint32_t index, TableKeys* keys) const {
   const std::size_t begin = index * table.features.size();
   Key* out = keys->keys.data() + begin;
-  for (const int i : table.features) *out++ = key_of_[keyed_[i].feature];
+  for (const int i : table.features) *out++ = key_of_[i];
   if (!table.weighted) return;
   float* weight = keys->weights.data() + begin;
   for (const int i : table.features) {
@@ -239,7 +255,7 @@ void FeatureEncoder::AddListed(const Table& table, const Row& row, TableKeys* ke
     } else if (feature.kind == Kind::kOccurrences) {
       AddOccurrences(feature, row, keys);
     } else {
-      keys->keys.push_back(key_of_[feature.feature]);
+      keys->keys.push_back(key_of_[i]);
     }
     if (table.weighted) {
       const float weight = feature.valued ? static_cast<float>(row.values[feature.column].number) : 1.0f;
@@ -259,11 +275,14 @@ void FeatureEncoder::AddTokens(const KeyedFeature& feature, std::string_view tex
 }
 
 void FeatureEncoder::AddOccurrences(const KeyedFeature& feature, const Row& row, TableKeys* keys) const {
-  const float share =
-      feature.mean && !row.occurrences.empty() ? 1.0f / static_cast<float>(row.occurrences.size()) : 1.0f;
-  for (const Occurrence& one : row.occurrences) {
-    keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, one.token));
-    keys->weights.push_back(one.value * share);
+  const Occurrence wanted = {.token = {}, .value = 0, .column = feature.column};
+  const auto [begin, end] =
+      std::equal_range(row.occurrences.begin(), row.occurrences.end(), wanted,
+                       [](const Occurrence& a, const Occurrence& b) { return a.column < b.column; });
+  const float share = feature.mean && begin != end ? 1.0f / static_cast<float>(end - begin) : 1.0f;
+  for (auto one = begin; one != end; ++one) {
+    keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, one->token));
+    keys->weights.push_back(one->value * share);
   }
 }
 

@@ -8,17 +8,17 @@
 #include "base/status.h"
 #include "models/feature_layout.h"
 #include "proto/checkpoint.pb.h"
+#include "worker/data/log_bucket.h"
 #include "worker/data/minibatch.h"
 #include "worker/data/row_parser.h"
 #include "worker/data/schema.h"
+#include "worker/data/token_hasher.h"
 
 namespace sherd {
 
 // The key of a token of a categorical feature. An integer is its own key where `token_is_key` says so.
 Key CategoricalKey(std::uint64_t field_hash, bool token_is_key, std::string_view token);
 
-// The bucket of a feature without quantiles or edges: x <= 2 ? floor(x) : 2 + floor(log(x)^2).
-std::int64_t LogBucket(double x);
 // What the key of a missing value is made of, in place of a bucket.
 inline constexpr std::uint64_t kMissingBucket = std::uint64_t{1} << 63;
 
@@ -40,16 +40,17 @@ class FeatureEncoder {
 
  private:
   friend class ColumnEncoder;  // the same features of whole columns
-  enum class Kind { kToken, kLogBucket, kEdgeBucket, kCross, kTokens, kOccurrences };
+  enum class Kind { kToken, kKeyToken, kLogBucket, kEdgeBucket, kCross, kTokens, kOccurrences };
   struct KeyedFeature {
     Kind kind;
-    int feature;
     int column;  // of the row; -1: none
     std::uint64_t field_hash;
     bool token_is_key, mean, valued;
     std::string separator;
-    std::vector<double> edges;  // ascending
-    std::vector<int> crossed;   // features
+    std::vector<double> edges;     // ascending
+    std::vector<int> crossed;      // indexes in keyed_
+    std::vector<Key> bucket_keys;  // of the first buckets
+    Key missing_key;               // in place of a bucket's
   };
   struct NumberFeature {
     int column;
@@ -66,7 +67,6 @@ class FeatureEncoder {
   FeatureEncoder() = default;
   Status AddNumber(const FeatureLayout::FeatureColumn& feature, int column, const proto::Statistics& statistics);
   Status AddKeyed(const FeatureLayout& layout, const Schema& schema, int feature, const proto::Statistics& statistics);
-  void MakeSmallTables();
 
   Key SingleKey(const KeyedFeature& feature, const Row& row) const;
   Key BucketKey(const KeyedFeature& feature, const Value& value) const;
@@ -77,12 +77,13 @@ class FeatureEncoder {
   void AddTokens(const KeyedFeature& feature, std::string_view text, TableKeys* keys) const;
   void AddOccurrences(const KeyedFeature& feature, const Row& row, TableKeys* keys) const;
 
-  std::vector<KeyedFeature> keyed_;  // crosses after what they cross
+  std::vector<KeyedFeature> keyed_;  // first the kToken ones, which hasher_ knows; crosses after what they cross
+  TokenHasher hasher_;
   std::vector<NumberFeature> numbers_;
   std::vector<Table> tables_;
-  std::vector<Key> key_of_;           // by feature: of the row at hand, where it is one
-  std::vector<std::int64_t> bucket_;  // of the first integers, which are most of what there is
-  std::vector<double> log1p_;
+  std::vector<Key> key_of_;    // by index in keyed_: of the row at hand, where it is one
+  std::vector<double> log1p_;  // of the first integers, which are most of what there is
+  const LogBuckets* log_buckets_ = &LogBuckets::Shared();
 };
 
 }  // namespace sherd

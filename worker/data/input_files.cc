@@ -34,7 +34,7 @@ Result<InputFile> Inspect(const proto::Data& data, const std::string& path) {
                             ": the file is not there; relative paths start from data.data_dir, which --data_dir "
                             "overrides");
   }
-  if (!S_ISREG(info.st_mode)) return Status::BadData(path + ": not a file");
+  if (!S_ISREG(info.st_mode)) return Status::BadData(path + ": is no file");
   if (info.st_size == 0) return Status::BadData(path + ": the file is empty");
   RETURN_IF_ERROR(CheckFormat(data, path));
   ASSIGN_OR_RETURN(const Compression compression, DetectCompression(path));
@@ -51,6 +51,12 @@ std::string EscapedPattern(const std::string& pattern) {
   return escaped;
 }
 
+bool IsFolder(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// The files of a folder whose names match a pattern, in the order of their names.
 Result<std::vector<std::string>> Expand(const std::string& pattern) {
   const std::string folder = DirectoryOf(pattern);
   const std::string name = EscapedPattern(pattern.substr(pattern.rfind('/') + 1));
@@ -69,6 +75,14 @@ Result<std::vector<std::string>> Expand(const std::string& pattern) {
   return paths;
 }
 
+// All files of a folder, but those that are kept beside data: hidden ones and such as _SUCCESS.
+Result<std::vector<std::string>> FilesOf(const std::string& folder) {
+  ASSIGN_OR_RETURN(std::vector<std::string> paths, Expand(JoinPath(folder, "*")));
+  std::erase_if(paths, [](const std::string& path) { return path[path.rfind('/') + 1] == '_' || IsFolder(path); });
+  if (paths.empty()) return Status::NotFound(folder + ": the folder has no files");
+  return paths;
+}
+
 }  // namespace
 
 Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
@@ -79,6 +93,8 @@ Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
     std::vector<std::string> paths = {path};
     if (path.find_first_of("*?", path.rfind('/') + 1) != std::string::npos) {
       ASSIGN_OR_RETURN(paths, Expand(path));
+    } else if (IsFolder(path)) {
+      ASSIGN_OR_RETURN(paths, FilesOf(path));
     }
     for (const std::string& one : paths) {
       ASSIGN_OR_RETURN(InputFile file, Inspect(data, one));

@@ -17,8 +17,8 @@ struct InputFile {
 };
 
 // The files that `patterns` of a job's data part name, in that order; `*` and `?` in the last component stand for the
-// matching files in sorted order. Missing, empty and unreadable files and patterns without a match are errors that name
-// the path.
+// matching files, and a folder for all its files (without those whose names begin with `.` or `_`), in sorted order.
+// Missing, empty and unreadable files and patterns without a match are errors that name the path.
 Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
                                               const google::protobuf::RepeatedPtrField<std::string>& patterns);
 

@@ -96,7 +96,7 @@ class Loader {
     ASSIGN_OR_RETURN(std::vector<InputFile> inputs, FindInputFiles(data_, patterns));
     for (InputFile& input : inputs) {
       ASSIGN_OR_RETURN(const std::unique_ptr<TextFile> text,
-                       TextFile::Open(std::move(input), {data_.user_item().header(), ""}));
+                       TextFile::Open(std::move(input), {.header = data_.user_item().header()}));
       RETURN_IF_ERROR(ReadRows(*text, set));
     }
     return {};

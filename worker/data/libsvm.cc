@@ -1,20 +1,9 @@
 #include "worker/data/number_text.h"
 #include "worker/data/row_parser.h"
+#include "worker/data/words.h"
 
 namespace sherd {
 namespace {
-
-constexpr std::string_view kBlanks = " \t";
-
-// The next word of `rest`, which moves on behind it; empty at the end.
-std::string_view NextWord(std::string_view* rest) {
-  const std::size_t begin = rest->find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return *rest = {};
-  const std::size_t end = std::min(rest->find_first_of(kBlanks, begin), rest->size());
-  const std::string_view word = rest->substr(begin, end - begin);
-  rest->remove_prefix(end);
-  return word;
-}
 
 class LibsvmParser : public RowParser {
  public:

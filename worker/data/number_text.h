@@ -3,11 +3,28 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace sherd {
 
 // Numbers as texts of the input have them. False, and `value` undefined, when the text is anything but one number.
+
+// Up to eight decimal digits, without sign; none are 0. Eight bytes can be read from `text` on; those behind `size` do
+// not matter.
+inline bool ParseDigits(const char* text, std::size_t size, std::int64_t* value) {
+  std::uint64_t digits;
+  std::memcpy(&digits, text, sizeof(digits));
+  const int unused = static_cast<int>(64 - 8 * size) / 2;  // in two steps, since there may be all 64
+  // The last digit is in the top byte.
+  digits = (digits << unused << unused) - (0x3030303030303030ull << unused << unused);
+  if (((digits + 0x7676767676767676ull) | digits) & 0x8080808080808080ull) return false;
+  digits = digits * 10 + (digits >> 8);  // in every other byte a number of two digits, then of four and of eight
+  const std::uint64_t low = (digits & 0xff000000ffull) * (100 + (1000000ull << 32));
+  const std::uint64_t high = ((digits >> 16) & 0xff000000ffull) * (1 + (10000ull << 32));
+  *value = static_cast<std::int64_t>((low + high) >> 32);
+  return true;
+}
 
 // 64 bits, optional sign.
 inline bool ParseInteger(std::string_view text, std::int64_t* value) {

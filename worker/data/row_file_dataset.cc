@@ -11,7 +11,6 @@
 namespace sherd {
 namespace {
 
-constexpr std::uint64_t kSplitLane = 0x6576616c;  // as TextDataset has it
 constexpr std::uint64_t kMaxChunkBytes = 64 << 20;
 constexpr std::uint64_t kRowBytes = 8;  // of the place of a row in memory
 
@@ -102,7 +101,7 @@ std::string RowFileDataset::FileName(proto::Chunk::Set set, std::uint32_t file) 
 }
 
 bool RowFileDataset::IsEvalRow(std::uint32_t file, std::uint64_t row) const {
-  return UnitDouble(Mix(RowId(file, row), kSplitLane)) < job_.data().eval_fraction();
+  return sherd::IsEvalRow(RowId(file, row), job_.data().eval_fraction());
 }
 
 std::function<bool(std::uint64_t)> RowFileDataset::RowsOf(proto::Chunk::Set set, std::uint32_t file) const {

@@ -64,6 +64,12 @@ Result<std::unique_ptr<RowParser>> RowParser::Make(const proto::Job& job, const 
       return MakeCriteoParser(job, schema, labels);
     case proto::Data::LIBSVM:
       return MakeLibsvmParser(job, schema, labels);
+    case proto::Data::LIBFFM:
+      return MakeLibffmParser(job, schema, labels);
+    case proto::Data::JSON_LINES:
+      return MakeJsonParser(job, schema, labels);
+    case proto::Data::TF_RECORD:
+      return MakeTfExampleParser(job, schema, labels);
     case proto::Data::USER_ITEM:
     case proto::Data::ROW_FILE:
       break;
@@ -78,6 +84,11 @@ RowParser::RowParser(const proto::Job& job, const Schema& schema, Labels labels)
     if (column.type != proto::Column::TOKEN || column.key || !column.lists.empty())
       checked_.push_back(static_cast<int>(i));
   }
+}
+
+void RowParser::ReadsNumbersOf(int column) {
+  const Schema::Column& known = schema_.columns[column];
+  if (!known.key && known.lists.empty()) std::erase(checked_, column);
 }
 
 bool RowParser::Parse(std::string_view line, Row* row, RowError* error) {

@@ -19,6 +19,7 @@ struct Value {
 struct Occurrence {
   std::string_view token;
   float value;
+  int column = -1;  // of the schema; -1: libsvm's list of features
 };
 
 // A row taken apart. Views of its line or of its parser, valid until the parser's next row.
@@ -27,7 +28,7 @@ struct Row {
   float label = 0;
   float weight = 1;
   std::vector<Value> values;            // by column of the schema
-  std::vector<Occurrence> occurrences;  // schema.occurrences
+  std::vector<Occurrence> occurrences;  // libsvm without named columns; libffm: ascending by column
 };
 
 // Why a row is bad. Rows whose faults differ only in the text that was found are bad in the same kind.
@@ -62,6 +63,9 @@ class RowParser {
  protected:
   RowParser(const proto::Job& job, const Schema& schema, Labels labels);
 
+  // Split fills in the numbers of an INTEGER or FLOAT column itself, having checked them.
+  void ReadsNumbersOf(int column);
+
   // Fills label_text and the texts of values, or the occurrences; values whose text is not set are missing.
   virtual bool Split(std::string_view line, Row* row, RowError* error) = 0;
 
@@ -84,5 +88,8 @@ Result<std::unique_ptr<RowParser>> MakeDelimitedParser(const proto::Job& job, co
                                                        const std::string& header);
 std::unique_ptr<RowParser> MakeCriteoParser(const proto::Job& job, const Schema& schema, RowParser::Labels labels);
 std::unique_ptr<RowParser> MakeLibsvmParser(const proto::Job& job, const Schema& schema, RowParser::Labels labels);
+std::unique_ptr<RowParser> MakeLibffmParser(const proto::Job& job, const Schema& schema, RowParser::Labels labels);
+std::unique_ptr<RowParser> MakeJsonParser(const proto::Job& job, const Schema& schema, RowParser::Labels labels);
+std::unique_ptr<RowParser> MakeTfExampleParser(const proto::Job& job, const Schema& schema, RowParser::Labels labels);
 
 }  // namespace sherd

@@ -1,10 +1,25 @@
 #include "worker/data/row_stream.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 
 #include "worker/data/shuffle.h"
 
 namespace sherd {
+namespace {
+
+// Rows are given so many at a time: those that come next are prefetched meanwhile, and stay in the first-level cache.
+constexpr std::size_t kRowsAtOnce = 32;
+
+// Inlined always, like TextFile::Prefetch.
+[[gnu::always_inline]] inline void PrefetchText(const char* text, std::size_t size) {
+  for (std::size_t i = 0; i < size && i < 320; i += 64) __builtin_prefetch(text + i);
+}
+
+}  // namespace
 
 // Far enough ahead of their use that the first cache lines of shuffled rows have come from memory.
 Result<std::span<const RowText>> MemoryRows::Next() {
@@ -18,28 +33,70 @@ Result<std::span<const RowText>> MemoryRows::Next() {
   return std::span<const RowText>(rows_);
 }
 
+BlockPool::Block BlockPool::Take() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!spare_.empty()) {
+      Block block = std::move(spare_.back());
+      spare_.pop_back();
+      return block;
+    }
+  }
+  constexpr std::size_t kHugePage = 2 << 20;  // rows are read in random order
+  Block block(static_cast<char*>(std::aligned_alloc(kHugePage, (bytes_ + kHugePage - 1) / kHugePage * kHugePage)),
+              std::free);
+  CHECK(block != nullptr) << "out of memory";
+  (void)madvise(block.get(), bytes_, MADV_HUGEPAGE);
+  return block;
+}
+
+void BlockPool::GiveBack(Block block) {
+  std::lock_guard lock(mutex_);
+  spare_.push_back(std::move(block));
+}
+
+StreamedRows::StreamedRows(const TextFile* file, std::unique_ptr<LineReader> lines, BlockPool* pool, Options options)
+    : file_(file), pool_(pool), block_(pool->Take()), lines_(std::move(lines)), options_(std::move(options)) {
+  lines_->KeepLines({block_.get(), pool_->bytes()});
+}
+
 Status StreamedRows::FillBlock() {
-  bytes_.clear();
+  const std::uint64_t begin = lines_->next_offset();
+  const std::uint64_t room = pool_->bytes() - LineReader::kLineRoom;
+  lines_->Release();
   pieces_.clear();
-  while (pieces_.size() < options_.block_rows && bytes_.size() < options_.block_bytes) {
+  at_ = 0;
+  while (pieces_.size() < options_.block_rows && lines_->next_offset() - begin < room) {
     Line line;
     ASSIGN_OR_RETURN(const bool more, lines_->Next(&line));
     done_ = !more || line.offset >= options_.end;
     if (done_) break;
     if (!file_->IsRow(line) || (options_.keep && !options_.keep(line.offset))) continue;
-    pieces_.push_back({bytes_.size(), line.text.size(), line.offset});
-    bytes_ += line.text;
+    const std::ptrdiff_t place = line.text.empty() ? 0 : line.text.data() - block_.get();
+    pieces_.push_back({line.offset, static_cast<std::uint32_t>(place), static_cast<std::uint32_t>(line.text.size())});
   }
+  done_ = done_ || lines_->next_offset() >= options_.end;
+  if (options_.shuffle_seed) Shuffle(Mix(*options_.shuffle_seed, blocks_), std::span(pieces_));
+  ++blocks_;
   return {};
 }
 
 Result<std::span<const RowText>> StreamedRows::Next() {
   rows_.clear();
-  if (done_) return std::span<const RowText>();
-  RETURN_IF_ERROR(FillBlock());
-  for (const Piece& piece : pieces_) rows_.push_back({{bytes_.data() + piece.begin, piece.size}, piece.offset});
-  if (options_.shuffle_seed) Shuffle(Mix(*options_.shuffle_seed, blocks_), std::span(rows_));
-  ++blocks_;
+  while (at_ == pieces_.size() && !done_) RETURN_IF_ERROR(FillBlock());
+  const std::size_t stop = std::min(pieces_.size(), at_ + kRowsAtOnce);
+  for (std::size_t i = stop; i < std::min(pieces_.size(), stop + kRowsAtOnce); ++i) {
+    PrefetchText(TextOf(pieces_[i]), pieces_[i].size);
+  }
+  std::size_t bytes = 0;
+  for (std::size_t i = at_; i < stop; ++i) bytes += pieces_[i].size;
+  if (near_.size() <= bytes) near_.resize(2 * bytes + 1);
+  // Copies wait for memory all at once, parsers for one row after the other.
+  for (char* to = near_.data(); at_ < stop; to += pieces_[at_++].size) {
+    const Piece& piece = pieces_[at_];
+    std::memcpy(to, TextOf(piece), piece.size);
+    rows_.push_back({{to, piece.size}, piece.offset});
+  }
   return std::span<const RowText>(rows_);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,6 +42,23 @@ class MemoryRows : public RowStream {
   std::vector<RowText> rows_;
 };
 
+// The memory of blocks, handed on from one chunk to the next: fresh pages cost more than what is done with them.
+// Thread-safe.
+class BlockPool {
+ public:
+  using Block = std::unique_ptr<char, void (*)(void*)>;
+  // All of one size.
+  explicit BlockPool(std::size_t bytes) : bytes_(bytes) {}
+  std::size_t bytes() const { return bytes_; }
+  Block Take();
+  void GiveBack(Block block);
+
+ private:
+  const std::size_t bytes_;
+  std::mutex mutex_;
+  std::vector<Block> spare_;
+};
+
 // Rows of a file that is read as it is used, block by block, each block shuffled in itself. What of it is in memory at
 // a time is bounded by the block.
 class StreamedRows : public RowStream {
@@ -48,30 +66,34 @@ class StreamedRows : public RowStream {
   struct Options {
     std::uint64_t end = 0;  // rows that begin at this offset or later are not of the chunk
     std::uint64_t block_rows = 0;
-    std::uint64_t block_bytes = 0;
     std::optional<std::uint64_t> shuffle_seed;       // none: file order
     std::function<bool(std::uint64_t offset)> keep;  // empty: all rows
   };
-  StreamedRows(const TextFile* file, std::unique_ptr<LineReader> lines, Options options)
-      : file_(file), lines_(std::move(lines)), options_(std::move(options)) {}
+  // `lines` are those from the chunk's first one on. `file` and `pool` must stay.
+  StreamedRows(const TextFile* file, std::unique_ptr<LineReader> lines, BlockPool* pool, Options options);
+  ~StreamedRows() override { pool_->GiveBack(std::move(block_)); }
   Result<std::span<const RowText>> Next() override;
-  std::uint64_t rows() const override { return done_ && blocks_ == 1 ? rows_.size() : 0; }
+  std::uint64_t rows() const override { return done_ && blocks_ == 1 ? pieces_.size() : 0; }
 
  private:
   struct Piece {
-    std::size_t begin, size;
     std::uint64_t offset;
+    std::uint32_t begin, size;  // in the block
   };
 
   Status FillBlock();
+  const char* TextOf(const Piece& piece) const { return block_.get() + piece.begin; }
 
   const TextFile* const file_;
+  BlockPool* const pool_;
+  BlockPool::Block block_;
   const std::unique_ptr<LineReader> lines_;
   const Options options_;
   std::uint64_t blocks_ = 0;
   bool done_ = false;
-  std::string bytes_;  // texts of the block's rows
-  std::vector<Piece> pieces_;
+  std::vector<Piece> pieces_;  // the rows of the block
+  std::size_t at_ = 0;         // of the next one
+  std::vector<char> near_;     // texts of the rows given last, side by side
   std::vector<RowText> rows_;
 };
 

@@ -14,7 +14,7 @@ class SchemaMaker {
     RETURN_IF_ERROR(ListColumns());
     for (const FeatureLayout::FeatureColumn& feature : layout_.features) RETURN_IF_ERROR(AddFeature(feature));
     const proto::Data& data = job_.data();
-    if (data.format() == proto::Data::DELIMITED) {
+    if (NamesColumns(data.format())) {
       RETURN_IF_ERROR(Need(data.delimited().label(), "data.delimited.label", &schema_.label));
       if (data.delimited().has_weight()) {
         RETURN_IF_ERROR(Need(data.delimited().weight(), "data.delimited.weight", &schema_.weight));
@@ -23,13 +23,23 @@ class SchemaMaker {
     }
     if (job_.evaluation().has_group_by()) {
       RETURN_IF_ERROR(Need(job_.evaluation().group_by(), "evaluation.group_by", &schema_.group));
+      if (schema_.columns[schema_.group].occurrences) {
+        return Status::Invalid("evaluation.group_by: a field of libffm is a list, and no one value");
+      }
     }
     return std::move(schema_);
   }
 
  private:
   void Offer(std::string name, proto::Column::Type type) {
-    offered_.push_back({std::move(name), type, false, {}, {}, false});
+    Schema::Column column;
+    column.name = std::move(name);
+    column.type = type;
+    offered_.push_back(std::move(column));
+  }
+
+  static bool NamesColumns(proto::Data::Format format) {
+    return format == proto::Data::DELIMITED || format == proto::Data::JSON_LINES || format == proto::Data::TF_RECORD;
   }
 
   // What the format has to offer.
@@ -37,6 +47,8 @@ class SchemaMaker {
     const proto::Data& data = job_.data();
     switch (data.format()) {
       case proto::Data::DELIMITED:
+      case proto::Data::JSON_LINES:
+      case proto::Data::TF_RECORD:
         if (data.delimited().delimiter().size() != 1)
           return Status::Invalid("data.delimited.delimiter: must be one byte");
         if (data.delimited().positive().empty() != data.delimited().negative().empty()) {
@@ -56,6 +68,12 @@ class SchemaMaker {
           offered_.back().valued = true;
         }
         if (schema_.occurrences) Offer(std::string(kFeaturesColumn), proto::Column::TOKEN);
+        break;
+      case proto::Data::LIBFFM:
+        for (std::uint32_t i = 0; i < data.libffm().fields(); ++i) {
+          Offer("F" + std::to_string(i), proto::Column::TOKEN);
+          offered_.back().occurrences = true;
+        }
         break;
       case proto::Data::USER_ITEM:
         Offer("user", proto::Column::TOKEN);
@@ -110,6 +128,9 @@ class SchemaMaker {
       return Status::Invalid(who + ": column \"" + column.name +
                              "\" is of type TOKEN; a number or bucket needs INTEGER or FLOAT");
     }
+    if (column.occurrences && !config.categorical().separator().empty()) {
+      return Status::Invalid(who + ": a field is a list already, and has no separator");
+    }
     if (categorical && !config.categorical().separator().empty()) {
       column.lists.push_back(config.categorical().separator());
     }
@@ -125,7 +146,8 @@ class SchemaMaker {
       const FeatureLayout::FeatureColumn& part = layout_.features[i];
       const bool single = part.config->categorical().separator().empty();
       const bool keyed = !part.config->has_number() && !part.config->has_cross();
-      const bool listed = schema_.occurrences && part.column == kFeaturesColumn;
+      const bool listed =
+          (schema_.occurrences && part.column == kFeaturesColumn) || job_.data().format() == proto::Data::LIBFFM;
       if (!single || !keyed || listed) {
         return Status::Invalid("feature " + feature.name +
                                ": crosses combine categorical and bucket features of one value a row, "

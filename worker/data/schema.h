@@ -20,6 +20,7 @@ struct Schema {
     bool key = false;                     // tokens are unsigned integers, used as keys
     std::string separator;                // with `key`: between several tokens
     std::vector<std::string> lists = {};  // separators of the features that take several tokens from it
+    bool occurrences = false;             // libffm: a list of (token, value) among the row's occurrences
     bool valued = false;                  // libsvm: a number stands beside the token and weights its occurrence
   };
 

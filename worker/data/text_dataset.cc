@@ -8,11 +8,6 @@
 #include "worker/data/text_chunk_reader.h"
 
 namespace sherd {
-namespace {
-
-constexpr std::uint64_t kMaxBlockBytes = 64 << 20;
-
-}  // namespace
 
 Result<std::unique_ptr<Dataset>> TextDataset::Open(const proto::Job& job, const FeatureLayout& layout,
                                                    Options options) {
@@ -54,7 +49,7 @@ Status TextDataset::FindGoodRow(const TextFile& file) const {
     if (!file.IsRow(line)) continue;
     if (parser->Parse(line.text, &row, &error)) return {};
     if (!first_place.empty()) continue;
-    first_place = file.path() + ":" + std::to_string(lines->line_number());
+    first_place = file.PlaceOfLine(lines->line_number());
     first_error = error;
   }
   if (first_place.empty()) return Status::BadData(file.path() + ": the file has no rows");
@@ -147,7 +142,13 @@ Status TextDataset::CutStreamed(proto::Chunk::Set set, std::uint32_t file, std::
   const std::uint64_t minibatch_bytes = row_bytes * job_.train().batch_size();
   const std::uint64_t minibatches = (text.size() - text.data_begin()) / minibatch_bytes;
   const std::uint64_t bytes = std::min(minibatch_bytes * cutter->MinibatchesPerChunk(minibatches), kMaxBlockBytes);
-  cutter->CutBytes(file, text.data_begin(), text.size(), std::max(bytes, minibatch_bytes));
+  if (text.cuts_anywhere()) {
+    cutter->CutBytes(file, text.data_begin(), text.size(), std::max(bytes, minibatch_bytes));
+    return {};
+  }
+  ASSIGN_OR_RETURN(const std::vector<std::uint64_t> begins, text.RecordRanges(std::max(bytes, minibatch_bytes)));
+  for (std::size_t i = 1; i < begins.size(); ++i)
+    cutter->CutBytes(file, begins[i - 1], begins[i], begins[i] - begins[i - 1]);
   return {};
 }
 
@@ -175,11 +176,11 @@ Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const proto::Chunk& c
   options.end = chunk.end();
   // Room for a whole chunk of plain text, whose rows were only estimated.
   options.block_rows = 2 * std::uint64_t{options_.max_chunk_minibatches} * job_.train().batch_size();
-  options.block_bytes = kMaxBlockBytes;
   options.keep = RowsOf(chunk.set(), chunk.file());
   if (Shuffles(chunk.set())) options.shuffle_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
   ASSIGN_OR_RETURN(std::unique_ptr<LineReader> lines, file.plain() ? file.LinesFrom(chunk.begin()) : file.Lines());
-  return std::unique_ptr<RowStream>(std::make_unique<StreamedRows>(&file, std::move(lines), std::move(options)));
+  return std::unique_ptr<RowStream>(
+      std::make_unique<StreamedRows>(&file, std::move(lines), &blocks_, std::move(options)));
 }
 
 Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk, std::uint32_t epoch,
@@ -258,7 +259,7 @@ Status TextDataset::CheckFile(const TextFile& file, std::uint32_t* rows) {
     --*rows;
     log_.CountRows(1);
     if (parser->Parse(line.text, &row, &error)) continue;
-    log_.AddBad(error, [&] { return file.path() + ":" + std::to_string(lines->line_number()); });
+    log_.AddBad(error, [&] { return file.PlaceOfLine(lines->line_number()); });
   }
   return {};
 }

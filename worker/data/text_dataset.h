@@ -37,6 +37,7 @@ class TextDataset : public Dataset {
 
  private:
   static constexpr int kSets = 3;
+  static constexpr std::uint64_t kMaxBlockBytes = 64 << 20;
 
   struct Files {
     std::vector<std::unique_ptr<TextFile>> files;
@@ -73,6 +74,7 @@ class TextDataset : public Dataset {
   Schema schema_;
   proto::Statistics statistics_;
   std::array<Files, kSets> sets_;
+  BlockPool blocks_{kMaxBlockBytes + LineReader::kLineRoom};
   BadRowLog log_;
 };
 

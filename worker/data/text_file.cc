@@ -12,13 +12,31 @@ constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr std::uint64_t kMaxCountedBytes = 1 << 30;
 constexpr std::uint32_t kMaxRows = std::numeric_limits<std::uint32_t>::max();
 
+// Bytes that stay where they are.
+class MemoryBytes : public ByteSource {
+ public:
+  explicit MemoryBytes(std::string_view bytes) : rest_(bytes) {}
+  Result<std::size_t> Read(char* data, std::size_t size) override {
+    const std::size_t n = rest_.copy(data, size);
+    rest_.remove_prefix(n);
+    return n;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \r") == std::string_view::npos; }
 
 }  // namespace
 
 TextRules TextRules::Of(const proto::Data& data) {
-  if (data.format() != proto::Data::DELIMITED) return {};
-  return {data.delimited().header(), data.delimited().comment()};
+  TextRules rules;
+  if (data.format() == proto::Data::TF_RECORD) rules.framing = Framing::kTfRecord;
+  if (data.format() != proto::Data::DELIMITED) return rules;
+  rules.header = data.delimited().header();
+  rules.comment = data.delimited().comment();
+  return rules;
 }
 
 Result<std::unique_ptr<TextFile>> TextFile::Open(InputFile file, TextRules rules) {
@@ -27,8 +45,14 @@ Result<std::unique_ptr<TextFile>> TextFile::Open(InputFile file, TextRules rules
   return text;
 }
 
+std::unique_ptr<LineReader> TextFile::MakeReader(std::unique_ptr<ByteSource> source, std::uint64_t offset,
+                                                 std::uint64_t line) const {
+  if (cuts_anywhere()) return std::make_unique<LineReader>(std::move(source), offset, line);
+  return std::make_unique<TfRecordReader>(std::move(source), file_.path, offset, line);
+}
+
 bool TextFile::IsRow(const Line& line) const {
-  if (line.too_long) return true;
+  if (line.too_long || !cuts_anywhere()) return true;
   if (!rules_.comment.empty() && line.text.starts_with(rules_.comment)) return false;
   // A row's first byte tells it nearly always; only what begins with white space is looked at whole.
   if (!line.text.empty() && static_cast<unsigned char>(line.text[0]) > ' ') return true;
@@ -37,11 +61,12 @@ bool TextFile::IsRow(const Line& line) const {
 
 Status TextFile::ReadHeader() {
   ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, OpenUnpacked(file_.path, file_.compression, file_.size));
-  LineReader reader(std::move(source), 0, 1);
+  const std::unique_ptr<LineReader> reader = MakeReader(std::move(source), 0, 1);
   Line line;
   while (true) {
-    ASSIGN_OR_RETURN(const bool more, reader.Next(&line));
+    ASSIGN_OR_RETURN(const bool more, reader->Next(&line));
     if (!more) return Status::BadData(file_.path + ": the file has no rows");
+    if (!cuts_anywhere()) return {};
     if (line.offset == 0 && line.text.starts_with(kByteOrderMark)) {
       line.text.remove_prefix(kByteOrderMark.size());
       data_begin_ = kByteOrderMark.size();
@@ -50,8 +75,8 @@ Status TextFile::ReadHeader() {
     if (!IsRow(line)) continue;
     if (line.too_long) return Status::BadData(file_.path + ": the header is longer than 1 MiB");
     header_ = std::string(line.text);
-    data_begin_ = reader.next_offset();
-    data_line_ = reader.line_number() + 1;
+    data_begin_ = reader->next_offset();
+    data_line_ = reader->line_number() + 1;
     return {};
   }
 }
@@ -59,10 +84,10 @@ Status TextFile::ReadHeader() {
 Result<std::unique_ptr<LineReader>> TextFile::Lines() const {
   if (plain()) {
     ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, OpenFileBytes(file_.path, data_begin_, file_.size));
-    return std::make_unique<LineReader>(std::move(source), data_begin_, data_line_);
+    return MakeReader(std::move(source), data_begin_, data_line_);
   }
   ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, OpenUnpacked(file_.path, file_.compression, file_.size));
-  auto reader = std::make_unique<LineReader>(std::move(source), 0, 1);
+  std::unique_ptr<LineReader> reader = MakeReader(std::move(source), 0, 1);
   RETURN_IF_ERROR(reader->SkipTo(data_begin_));
   return reader;
 }
@@ -70,6 +95,10 @@ Result<std::unique_ptr<LineReader>> TextFile::Lines() const {
 Result<std::unique_ptr<LineReader>> TextFile::LinesFrom(std::uint64_t offset) const {
   CHECK(plain());
   if (offset <= data_begin_) return Lines();
+  if (!cuts_anywhere()) {
+    ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, OpenFileBytes(file_.path, offset, file_.size));
+    return MakeReader(std::move(source), offset, 1);
+  }
   // One byte earlier: what ends there, or goes on past it, is the end of a line that began before.
   ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, OpenFileBytes(file_.path, offset - 1, file_.size));
   auto reader = std::make_unique<LineReader>(std::move(source), offset - 1, 1);
@@ -90,14 +119,26 @@ Result<std::uint64_t> TextFile::EstimateRowBytes() const {
   return std::max<std::uint64_t>(1, (reader->next_offset() - data_begin_) / std::max<std::uint64_t>(rows, 1));
 }
 
+Result<std::vector<std::uint64_t>> TextFile::RecordRanges(std::uint64_t bytes) const {
+  ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> reader, Lines());
+  std::vector<std::uint64_t> begins = {data_begin_};
+  for (Line line;;) {
+    ASSIGN_OR_RETURN(const bool more, reader->Next(&line));
+    if (!more) break;
+    if (reader->next_offset() - begins.back() >= bytes) begins.push_back(reader->next_offset());
+  }
+  if (begins.back() < file_.size) begins.push_back(file_.size);
+  return begins;
+}
+
 Result<bool> TextFile::Load(std::uint64_t limit) {
   if (text_ != nullptr) return true;
   if (plain() && file_.size > limit) return false;
   ASSIGN_OR_RETURN(const bool fits, ReadAll(limit));
   if (!fits) return false;
-  if (IndexRows(std::min<std::uint64_t>((limit - text_bytes_) / sizeof(Span), kMaxRows))) return true;
-  Unload();
-  return false;
+  Result<bool> indexed = IndexRows(std::min<std::uint64_t>((limit - text_bytes_) / sizeof(Span), kMaxRows));
+  if (!indexed.ok() || !*indexed) Unload();
+  return indexed;
 }
 
 void TextFile::Unload() {
@@ -128,7 +169,19 @@ Result<bool> TextFile::ReadAll(std::uint64_t limit) {
   return true;
 }
 
-bool TextFile::IndexRows(std::uint64_t max_rows) {
+Result<bool> TextFile::IndexRecords(std::uint64_t max_rows) {
+  TfRecordReader reader(std::make_unique<MemoryBytes>(std::string_view(text_.get(), text_bytes_)), path(), 0, 1);
+  for (Line line;;) {
+    ASSIGN_OR_RETURN(const bool more, reader.Next(&line));
+    if (!more) return true;
+    if (spans_.size() == max_rows) return false;
+    spans_.push_back({line.offset, static_cast<std::uint32_t>(line.text.size()),
+                      static_cast<std::uint32_t>(std::min<std::uint64_t>(reader.line_number(), kMaxRows))});
+  }
+}
+
+Result<bool> TextFile::IndexRows(std::uint64_t max_rows) {
+  if (!cuts_anywhere()) return IndexRecords(max_rows);
   std::uint64_t number = data_line_;
   for (std::uint64_t begin = data_begin_; begin < text_bytes_; ++number) {
     const char* text = text_.get() + begin;
@@ -152,8 +205,12 @@ std::uint64_t TextFile::LineOf(std::uint64_t offset) const {
   return after == spans_.begin() ? data_line_ : std::prev(after)->line;
 }
 
+std::string TextFile::PlaceOfLine(std::uint64_t line) const {
+  return path() + (cuts_anywhere() ? ":" : ": record ") + std::to_string(line);
+}
+
 std::string TextFile::Place(std::uint64_t offset) const {
-  if (!spans_.empty()) return path() + ":" + std::to_string(LineOf(offset));
+  if (!spans_.empty()) return PlaceOfLine(LineOf(offset));
   const std::string by_byte = path() + ": byte " + std::to_string(offset);
   if (offset > kMaxCountedBytes) return by_byte;
   Result<std::unique_ptr<LineReader>> reader = Lines();
@@ -163,7 +220,7 @@ std::string TextFile::Place(std::uint64_t offset) const {
     const Result<bool> more = (*reader)->Next(&line);
     if (!more.ok() || !*more) return by_byte;
   }
-  return path() + ":" + std::to_string((*reader)->line_number());
+  return PlaceOfLine((*reader)->line_number());
 }
 
 }  // namespace sherd

@@ -9,14 +9,17 @@
 #include "base/status.h"
 #include "worker/data/input_files.h"
 #include "worker/data/line_reader.h"
+#include "worker/data/tf_record.h"
 
 namespace sherd {
 
-// Which lines of a file are rows: not empty ones or ones of spaces alone, not comments, not the header. A UTF-8 byte
-// order mark is skipped.
+// How a file is cut into rows, and which lines are some: not empty ones or ones of spaces alone, not comments, not the
+// header. A UTF-8 byte order mark is skipped. Of records each is a row.
 struct TextRules {
+  enum class Framing { kLines, kTfRecord };
   bool header = false;
-  std::string comment;  // lines that begin with it are no rows; empty: none are
+  std::string comment = {};  // lines that begin with it are no rows; empty: none are
+  Framing framing = Framing::kLines;
 
   static TextRules Of(const proto::Data& data);
 };
@@ -40,13 +43,17 @@ class TextFile {
 
   // The lines from the first one that may be a row.
   Result<std::unique_ptr<LineReader>> Lines() const;
-  // Plain files only: the lines that begin at `offset` or later.
+  // Plain files only: the lines that begin at `offset` or later; of records, `offset` is the beginning of one.
   Result<std::unique_ptr<LineReader>> LinesFrom(std::uint64_t offset) const;
   // Can it be read from the middle?
   bool plain() const { return file_.compression == Compression::kNone; }
   // Plain files: where rows begin and end.
   std::uint64_t data_begin() const { return data_begin_; }
   std::uint64_t size() const { return file_.size; }
+  // Plain files: where ranges of about `bytes` begin that have whole records, and the file's end; lines can be cut
+  // anywhere. Headers are read from the whole file for it.
+  Result<std::vector<std::uint64_t>> RecordRanges(std::uint64_t bytes) const;
+  bool cuts_anywhere() const { return rules_.framing == TextRules::Framing::kLines; }
   // Mean length of the rows in the first MiB, newlines included; at least 1.
   Result<std::uint64_t> EstimateRowBytes() const;
 
@@ -58,7 +65,7 @@ class TextFile {
   std::uint32_t rows() const { return static_cast<std::uint32_t>(spans_.size()); }
   RowText row(std::uint32_t i) const {
     const Span& span = spans_[i];
-    return {{text_.get() + span.offset, span.length}, span.offset};
+    return {{text_.get() + span.offset + header_bytes(), span.length}, span.offset};
   }
   // Where a row stands will be asked for soon. Inlined always: g++ 12 leaves out calls of a function that does nothing
   // but prefetch.
@@ -66,9 +73,11 @@ class TextFile {
   // Line number, from 1, of the row at an offset.
   std::uint64_t LineOf(std::uint64_t offset) const;
 
-  // "file:line" of the row at an offset, by counting lines when the file is not in memory; "file: byte N" when that
-  // would take reading more than a GiB.
+  // "file:line", or "file: record N", of the row at an offset, by counting lines when the file is not in memory; "file:
+  // byte N" when that would take reading more than a GiB.
   std::string Place(std::uint64_t offset) const;
+  // The same when the number of the line, or record, is known.
+  std::string PlaceOfLine(std::uint64_t line) const;
 
  private:
   struct Span {
@@ -78,10 +87,15 @@ class TextFile {
   };
 
   TextFile(InputFile file, TextRules rules) : file_(std::move(file)), rules_(std::move(rules)) {}
+  // Of a row, before its text.
+  std::uint64_t header_bytes() const { return cuts_anywhere() ? 0 : kTfHeaderBytes; }
   Status ReadHeader();
+  std::unique_ptr<LineReader> MakeReader(std::unique_ptr<ByteSource> source, std::uint64_t offset,
+                                         std::uint64_t line) const;
   Result<bool> ReadAll(std::uint64_t limit);
   // False when there are more rows than `max_rows`.
-  bool IndexRows(std::uint64_t max_rows);
+  Result<bool> IndexRows(std::uint64_t max_rows);
+  Result<bool> IndexRecords(std::uint64_t max_rows);
   void Unload();
 
   const InputFile file_;

@@ -64,6 +64,39 @@ TEST(LineReaderTest, LinesOverTheLimitAreSkippedHoweverLong) {
   }
 }
 
+TEST(LineReaderTest, KeptLinesStayWhateverIsReadAfterThem) {
+  TestRandom random(3);
+  std::string text;
+  while (text.size() < 9 * kMaxLineBytes) {
+    const std::uint32_t kind = random.Next(400);
+    const std::size_t length = kind == 0 ? kMaxLineBytes + 1 + random.Next(2 * kMaxLineBytes) : random.Next(3000);
+    text += std::string(length, static_cast<char>('a' + random.Next(26))) + (random.Next(4) ? "\n" : "\r\n");
+  }
+  const std::vector<Got> expected = Lines(text, 1 << 20);
+  for (const std::size_t piece : {std::size_t{100'000}, std::size_t{1} << 30}) {
+    constexpr std::size_t kKept = 300'000;
+    std::vector<char> room(kKept + LineReader::kLineRoom);
+    LineReader reader(std::make_unique<StringBytes>(text, piece), 0, 1);
+    Line line;
+    std::vector<Got> lines;
+    ASSERT_TRUE(reader.Next(&line).value());  // some may be read before
+    lines.push_back({std::string(line.text), line.offset, reader.line_number(), line.too_long});
+    reader.KeepLines(room);
+    for (bool more = true; more;) {
+      reader.Release();
+      std::vector<std::pair<Line, std::uint64_t>> block;
+      for (const std::uint64_t begin = reader.next_offset(); reader.next_offset() - begin < kKept;) {
+        if (!(more = reader.Next(&line).value())) break;
+        block.emplace_back(line, reader.line_number());
+      }
+      for (const auto& [one, number] : block)
+        lines.push_back({std::string(one.text), one.offset, number, one.too_long});
+    }
+    ASSERT_EQ(lines.size(), expected.size());
+    EXPECT_TRUE(lines == expected);
+  }
+}
+
 std::vector<std::pair<std::string, std::uint64_t>> RowsBetween(const TextFile& file, std::uint64_t begin,
                                                                std::uint64_t end) {
   std::vector<std::pair<std::string, std::uint64_t>> rows;

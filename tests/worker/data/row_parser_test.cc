@@ -235,6 +235,68 @@ TEST(LibsvmTest, ListsColumnsAndFaults) {
   EXPECT_EQ(unlabelled("a:1 b:1"), (Fields{"0", "a*1.00", "b*1.00"}));
 }
 
+TEST(LibffmTest, ListsOfFieldsAndFaults) {
+  Parsed parse(R"(data { format: LIBFFM libffm { fields: 3 } } feature { column: "F2" } feature { column: "F0" })");
+  // Columns in the order of the features: F2, F0.
+  EXPECT_EQ(parse("1 0:a:1 2:b:0.5"), (Fields{"1", "-", "-", "b*0.50", "a*1.00"}));
+  EXPECT_EQ(parse("0\t0:a:1 1:x:1 2:b:2 0:c:3 2:d:4 "),
+            (Fields{"0", "-", "-", "b*2.00", "d*4.00", "a*1.00", "c*3.00"}));
+  EXPECT_EQ(parse("-1"), (Fields{"0", "-", "-"}));
+  EXPECT_EQ(parse("1 3:a:1"), (Fields{"bad: field below 3 expected", "3:a:1", "features"}));
+  for (const std::string word : {"0:a", "0::1", "a:a:1", ":a:1", "0:a:", "0:a:x", "0:a:1:1", "a", "-1:a:1"}) {
+    EXPECT_EQ(parse("1 " + word), (Fields{"bad: field:index:value expected", word, "features"}));
+  }
+  Parsed keyed(R"(data { format: LIBFFM libffm { fields: 1 } }
+                  feature { column: "F0" categorical { token_is_key: true } })");
+  EXPECT_EQ(keyed("1 0:7:1"), (Fields{"1", "-", "7*1.00"}));
+  EXPECT_EQ(keyed("1 0:-7:1"), (Fields{"bad: unsigned integer expected as key", "-7", "F0"}));
+  Parsed unlabelled(R"(data { format: LIBFFM libffm { fields: 1 } } feature { column: "F0" })", "",
+                    RowParser::Labels::kIgnored);
+  EXPECT_EQ(unlabelled("0:a:1"), (Fields{"0", "-", "a*1.00"}));
+}
+
+std::string Named(const std::string& format) {
+  return "data { format: " + format + R"( delimited { label: "y" missing: "NA" column { name: "a" }
+      column { name: "n" type: INTEGER } column { name: "l" } column { name: "f" type: FLOAT } column { name: "y" } } }
+      feature { column: "a" } feature { column: "n" bucket {} } feature { column: "l" categorical { separator: "," } }
+      feature { column: "f" number { transform: NONE } })";
+}
+
+TEST(JsonLinesTest, MembersAreColumns) {
+  Parsed parse(Named("JSON_LINES"));
+  EXPECT_EQ(parse(R"({"a":"x","n":5,"l":"p","f":0.5,"y":1})"), (Fields{"1", "x", "5", "p", "0.5", "1"}));
+  EXPECT_EQ(parse(R"( { "y" : 0 , "other" : {"a":[1,{}]} , "f" : -1e3 ,"l":["p",7,"q"], "a" : 12 } )"),
+            (Fields{"0", "12", "-", "p,7,q", "-1e3", "0"}));
+  EXPECT_EQ(parse(R"({"y":true,"a":null,"n":"7","l":[]})"), (Fields{"1", "-", "7", "-", "-", "1"}));
+  EXPECT_EQ(parse(R"({"y":false,"a":"NA","n":"NA","l":[null,"p"]})"), (Fields{"0", "-", "-", "p", "-", "0"}));
+  EXPECT_EQ(parse(R"({"y":1,"\u0061":"\"\\\/\b\f\n\r\t\u0041\u00e9\u20ac\ud83d\ude00"})"),
+            (Fields{"1", "\"\\/\b\f\n\r\tA\u00e9\u20ac\U0001f600", "-", "-", "-", "1"}));
+  EXPECT_EQ(parse(R"({"y":1,"a":"a\u0000b"})")[1], std::string("a\0b", 3));
+}
+
+TEST(JsonLinesTest, FaultsAreBadRows) {
+  Parsed parse(Named("JSON_LINES"));
+  EXPECT_EQ(parse(R"({"a":"x","a":"z","y":1})"), (Fields{"bad: each name once expected", "a", "a"}));
+  EXPECT_EQ(parse(R"({"y":1,"a":{"b":1}})"), (Fields{"bad: text or number expected", "object or list", "a"}));
+  EXPECT_EQ(parse(R"({"y":1,"a":["p","q"]})"), (Fields{"bad: one value expected", "several", "a"}));
+  EXPECT_EQ(parse(R"({"y":1,"l":[["p"]]})"), (Fields{"bad: text or number expected", "object or list", "l"}));
+  EXPECT_EQ(parse(R"({"y":1,"n":1.5})"), (Fields{"bad: integer expected", "1.5", "n"}));
+  EXPECT_EQ(parse(R"({"y":1,"n":"x"})"), (Fields{"bad: integer expected", "x", "n"}));
+  EXPECT_EQ(parse(R"({"y":2})"), (Fields{"bad: label 0 or 1 expected", "2", "y"}));
+  EXPECT_EQ(parse(R"({"a":"x"})"), (Fields{"bad: number expected as label", "", "y"}));
+  EXPECT_EQ(parse("[1]")[0], "bad: JSON object expected");
+  EXPECT_EQ(parse("1,x")[0].substr(0, 9), "bad: JSON");
+  for (const std::string text :
+       {R"({"y":1,"a":"x)", R"({"y":1,"a":x})", R"({"y":1,"a":01})", R"({"y":1,"a":"\x"})", R"({"y":1,"a":"\ud83d"})",
+        R"({"y":1} {"y":1})", R"({"y":1}})", R"({"y" 1})", R"({"y":1,)", R"({"y":1,"a":"\xff"})",
+        R"({"y":1,"a":1e999})", R"({"y":1,"a":tru})", R"({"y":1,"a":nul})", R"({'y':1})"}) {
+    std::string line = text;
+    if (const auto at = line.find("\\xff"); at != std::string::npos) line.replace(at, 4, "\xff");
+    EXPECT_EQ(parse(line)[0].substr(0, 5), "bad: ") << line;
+  }
+  EXPECT_EQ(parse(std::string("{\"y\":1,\"a\":\"\0\"}", 15))[0].substr(0, 5), "bad: ");
+}
+
 TEST(RowParserTest, ListsOfMoreThan4096FeaturesAreRefused) {
   const auto repeat = [](const std::string& text, int times) {
     std::string all;
