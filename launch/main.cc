@@ -13,6 +13,7 @@
 #include "launch/check_command.h"
 #include "launch/checkpoint/command.h"
 #include "launch/embedded.h"
+#include "launch/gen_command.h"
 #include "launch/job_request.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/mpirun_job.h"
@@ -185,12 +186,13 @@ int Run(const JobRequest& request) {
   }
 }
 
-// Under mpirun rank 0 alone does it.
-int RunCheckpointTool(const std::vector<std::string>& words) {
+// A command that is no job. Under mpirun rank 0 alone does it.
+template <typename Tool>
+int RunTool(Tool&& tool) {
   if (RankFromEnvironment() != 0) return 0;
   StartLog(FLAGS_log_dir);
   try {
-    const int code = RunCheckpointCommand(words, std::cout, std::cerr);
+    const int code = tool();
     LeaveVerdict(code);
     return code;
   } catch (const std::exception& error) {
@@ -208,16 +210,17 @@ int Main(int argc, char** argv) {
     return 0;
   }
   const std::string first = argc > 1 ? argv[1] : "";
+  std::vector<std::string> words(argv + std::min(argc, 2), argv + argc);
   if (first == "checkpoint" || first == "inspect") {  // as `checkpoint show` was called before
-    std::vector<std::string> words(argv + 2, argv + argc);
     if (first == "inspect") words.insert(words.begin(), "show");
-    return RunCheckpointTool(words);
+    return RunTool([&] { return RunCheckpointCommand(words, std::cout, std::cerr); });
   }
+  if (first == "gen") return RunTool([&] { return Finish(RunGenCommand(words, std::cout)); });
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage({argc < 2 ? "which command? train, eval, predict, check or checkpoint"
+    return BadUsage({argc < 2 ? "which command? train, eval, predict, check, gen or checkpoint"
                               : std::string("unknown command ") + argv[1] +
-                                    "; there are train, eval, predict, check and checkpoint"});
+                                    "; there are train, eval, predict, check, gen and checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

@@ -1,6 +1,7 @@
 #include "launch/usage.h"
 
 #include "launch/checkpoint/command.h"
+#include "launch/gen_command.h"
 #include "launch/job_flags.h"
 
 namespace sherd {
@@ -13,6 +14,7 @@ constexpr char kIntroduction[] =
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
+  sherd gen [flags]                      a click log whose best possible figures are known
   sherd checkpoint COMMAND …             verify, show, diff, reshard, cast, prune or export one
 
 Alone it runs in one process. On several cores or hosts:
@@ -59,7 +61,8 @@ std::string HelpText() {
   for (const JobFlag& flag : JobFlags()) {
     text += FlagLine(flag.name, flag.value, std::string(flag.help) + " (" + flag.field + ")");
   }
-  return text + "\n" + CheckpointHelp() + "\nExit codes: 0 done, 1 failed, 2 bad usage or job file.\n";
+  return text + "\n" + GenHelp() + "\n" + CheckpointHelp() +
+         "\nExit codes: 0 done, 1 failed, 2 bad usage or job file.\n";
 }
 
 std::string VersionText() { return "sherd " SHERD_VERSION; }
