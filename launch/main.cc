@@ -17,6 +17,7 @@
 #include "launch/job_request.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/mpirun_job.h"
+#include "launch/plan/command.h"
 #include "launch/process_log.h"
 #include "launch/signal_watch.h"
 #include "launch/usage.h"
@@ -38,6 +39,7 @@ DEFINE_string(dense_staleness, "", "");
 DEFINE_string(compute_threads, "", "");
 DEFINE_string(wire_values, "", "");
 DEFINE_string(train, "", "");
+DEFINE_string(follow, "", "");
 DEFINE_string(eval, "", "");
 DEFINE_string(test, "", "");
 DEFINE_string(data_dir, "", "");
@@ -59,6 +61,9 @@ DEFINE_string(checkpoint, "", "");
 DEFINE_string(input, "", "");
 DEFINE_string(output, "", "");
 DEFINE_string(metrics, "", "");
+DEFINE_string(sample_rows, "", "");
+DEFINE_string(seconds, "", "");
+DEFINE_bool(json, false, "");
 DECLARE_string(log_dir);
 
 namespace sherd {
@@ -69,13 +74,18 @@ using Command = JobRequest::Command;
 const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},
                                                   {"eval", Command::kEvaluate},
                                                   {"predict", Command::kPredict},
-                                                  {"check", Command::kCheck}};
+                                                  {"check", Command::kCheck},
+                                                  {"plan", Command::kPlan}};
 
 std::vector<std::string> FlagNames() {
-  std::vector<std::string> names{"resume", "checkpoint", "input", "output", "metrics", "log_dir", "help", "version"};
+  std::vector<std::string> names{"resume",  "checkpoint",  "input",   "output", "metrics", "json",
+                                 "log_dir", "sample_rows", "seconds", "help",   "version"};
   for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
   return names;
 }
+
+// Flags that need no value.
+bool IsSwitch(const std::string& name) { return name == "resume" || name == "noresume" || name == "json"; }
 
 bool IsBool(const std::string& text) { return text == "true" || text == "false"; }
 
@@ -93,11 +103,11 @@ std::vector<std::string> FlagProblems(int argc, char** argv) {
     if (std::find(names.begin(), names.end(), name) == names.end() && name != "noresume") {
       const std::string closest = ClosestName(name, names);
       problems.push_back("unknown flag --" + name + (closest.empty() ? "" : " (did you mean --" + closest + "?)"));
-    } else if (equals == std::string::npos && name != "resume" && name != "noresume") {
+    } else if (equals == std::string::npos && !IsSwitch(name)) {
       if (i + 1 == argc) problems.push_back("--" + name + ": a value is missing");
       ++i;
-    } else if (name == "resume" && equals != std::string::npos && !IsBool(stripped.substr(equals + 1))) {
-      problems.push_back("--resume: " + stripped.substr(equals + 1) + " is not true or false");
+    } else if (IsSwitch(name) && equals != std::string::npos && !IsBool(stripped.substr(equals + 1))) {
+      problems.push_back("--" + name + ": " + stripped.substr(equals + 1) + " is not true or false");
     }
   }
   return problems;
@@ -124,6 +134,9 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   request.input = FLAGS_input;
   request.output = FLAGS_output;
   request.metrics = FLAGS_metrics;
+  request.sample_rows = FLAGS_sample_rows;
+  request.seconds = FLAGS_seconds;
+  request.json = FLAGS_json;
   return request;
 }
 
@@ -138,6 +151,10 @@ std::vector<std::string> RequestProblems(const JobRequest& request) {
   if (!request.checkpoint.empty() && !from_checkpoint) problems.push_back("--checkpoint is for eval and predict");
   if (!request.input.empty() && !predict) problems.push_back("--input is for predict");
   if (!request.output.empty() && !predict) problems.push_back("--output is for predict");
+  const bool of_plan = request.json || !request.sample_rows.empty() || !request.seconds.empty();
+  if (of_plan && request.command != Command::kPlan) {
+    problems.push_back("--json, --sample_rows and --seconds are for plan");
+  }
   if (predict && request.input.empty()) problems.push_back("--input: is required to predict");
   if (predict && request.output.empty()) problems.push_back("--output: is required to predict");
   return problems;
@@ -173,6 +190,9 @@ int RunCommand(const JobRequest& request) {
   const std::uint32_t ranks = RanksFromEnvironment();
   SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
   if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
+  if (request.command == Command::kPlan) {
+    return RankFromEnvironment() == 0 ? Finish(RunPlanCommand(request, &signals, std::cout)) : 0;
+  }
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
 }
@@ -218,9 +238,9 @@ int Main(int argc, char** argv) {
   if (first == "gen") return RunTool([&] { return Finish(RunGenCommand(words, std::cout)); });
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage({argc < 2 ? "which command? train, eval, predict, check, gen or checkpoint"
+    return BadUsage({argc < 2 ? "which command? train, eval, predict, check, plan, gen or checkpoint"
                               : std::string("unknown command ") + argv[1] +
-                                    "; there are train, eval, predict, check, gen and checkpoint"});
+                                    "; there are train, eval, predict, check, plan, gen and checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

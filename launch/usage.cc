@@ -14,6 +14,7 @@ constexpr char kIntroduction[] =
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
+  sherd plan JOB.pbtxt [flags]           what a job needs: keys, memory, servers, time, network
   sherd gen [flags]                      a click log whose best possible figures are known
   sherd checkpoint COMMAND …             verify, show, diff, reshard, cast, prune or export one
 
@@ -36,6 +37,9 @@ constexpr RunFlag kRunFlags[] = {
     {"input", "FILE,...", "predict: rows to predict"},
     {"output", "FILE", "predict: where to"},
     {"metrics", "FILE", "write what happens as JSON lines"},
+    {"sample_rows", "N", "plan: how many training rows to read at least; default 1000000"},
+    {"seconds", "X", "plan: how long to train for its measurements; default 10"},
+    {"json", "", "plan: print JSON lines"},
     {"log_dir", "DIR", "write log files of every rank; without it only warnings are shown"},
     {"version", "", ""},
     {"help", "", ""},

@@ -13,10 +13,6 @@
 namespace sherd {
 namespace {
 
-std::string Resolve(const proto::Data& data, const std::string& name) {
-  return data.data_dir().empty() ? name : JoinPath(data.data_dir(), name);
-}
-
 Result<InputFile> Inspect(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
@@ -29,16 +25,6 @@ Result<InputFile> Inspect(const std::string& path) {
   if (info.st_size == 0) return Status::BadData(path + ": the file is empty");
   ASSIGN_OR_RETURN(const Compression compression, DetectCompression(path));
   return InputFile{path, static_cast<std::uint64_t>(info.st_size), compression};
-}
-
-// fnmatch knows brackets and backslashes too, which a job file's patterns do not.
-std::string EscapedPattern(const std::string& pattern) {
-  std::string escaped;
-  for (const char c : pattern) {
-    if (c == '[' || c == '\\') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
 }
 
 Result<std::vector<std::string>> Expand(const std::string& pattern) {
@@ -61,11 +47,25 @@ Result<std::vector<std::string>> Expand(const std::string& pattern) {
 
 }  // namespace
 
+std::string ResolvePath(const proto::Data& data, const std::string& path) {
+  return data.data_dir().empty() ? path : JoinPath(data.data_dir(), path);
+}
+
+// fnmatch knows brackets and backslashes too, which a job file's patterns do not.
+std::string EscapedPattern(const std::string& pattern) {
+  std::string escaped;
+  for (const char c : pattern) {
+    if (c == '[' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
 Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
                                               const google::protobuf::RepeatedPtrField<std::string>& patterns) {
   std::vector<InputFile> files;
   for (const std::string& pattern : patterns) {
-    const std::string path = Resolve(data, pattern);
+    const std::string path = ResolvePath(data, pattern);
     std::vector<std::string> paths = {path};
     if (path.find_first_of("*?", path.rfind('/') + 1) != std::string::npos) {
       ASSIGN_OR_RETURN(paths, Expand(path));
@@ -79,7 +79,7 @@ Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
 }
 
 Result<InputFile> FindInputFile(const proto::Data& data, const std::string& name) {
-  return Inspect(Resolve(data, name));
+  return Inspect(ResolvePath(data, name));
 }
 
 }  // namespace sherd

@@ -184,7 +184,7 @@ TEST(ClickLogFiles, AFullDiskLeavesNothingAndTheOldFileStands) {
   const auto written = WriteClickLog(*log, {.path = path, .rows = 40000, .threads = 2});
   EXPECT_EQ(written.status().code(), ErrorCode::kIo);
   EXPECT_THAT(written.status().text(), testing::HasSubstr("No space left on device"));
-  EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
   EXPECT_EQ(ReadFile(path).value(), "what was there");
 }
 

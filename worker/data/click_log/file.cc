@@ -109,7 +109,7 @@ Result<WrittenClickLog> WriteClickLog(const ClickLog& log, const ClickLogFile& f
     ASSIGN_OR_RETURN(const BestFigures best, MakeAll(log, file, nullptr));
     return WrittenClickLog{.bytes = 0, .best = best};
   }
-  const std::string unfinished = file.path + ".new";
+  const std::string unfinished = file.path + ".partial";
   FileSystem& files = FileSystem::Current();
   Result<WrittenClickLog> written = WriteTo(unfinished, log, file);
   if (written.ok() && files.Rename(unfinished, file.path) != 0) {

@@ -24,7 +24,7 @@ struct WrittenClickLog {
   BestFigures best;
 };
 
-// Writes rows of a log as a file that stands under its name only when it is complete: it is path.new before, which is
+// Writes rows of a log as a file that stands under its name only when it is complete: it is path.partial before, which is
 // removed when writing fails.
 Result<WrittenClickLog> WriteClickLog(const ClickLog& log, const ClickLogFile& file);
 
