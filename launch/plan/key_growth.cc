@@ -1,0 +1,107 @@
+#include "launch/plan/key_growth.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
+
+namespace sherd {
+namespace {
+
+constexpr std::array<double, 7> kShares = {1.0 / 64, 1.0 / 32, 1.0 / 16, 1.0 / 8, 1.0 / 4, 1.0 / 2, 1};
+using Curve = std::array<double, kShares.size()>;
+
+constexpr double kTolerance = 0.01;  // in the logarithm: laws that fit worse than the best by no more are believed too
+constexpr double kGrowing = 1e-3;    // of the keys, in the second half of the sample: below, all keys have been seen
+constexpr double kSigmas = 2;
+
+// Distinct keys of so many draws from keys of which the r-th comes draws * r^-s times on average, r = 1 to V: the sum
+// of 1 - exp(-draws * r^-s), by the trapezoid rule on the logarithm of r.
+class ZipfLaw {
+ public:
+  ZipfLaw(double exponent, double keys) {
+    const double begin = std::log(.5), step = (std::log(keys + .5) - begin) / (kPoints - 1);
+    for (int i = 0; i < kPoints; ++i) {
+      const double rank = std::exp(begin + i * step);
+      weight_[i] = rank * step * (i == 0 || i == kPoints - 1 ? .5 : 1);
+      frequency_[i] = std::pow(rank, -exponent);
+    }
+  }
+
+  double Distinct(double draws) const {
+    double sum = 0;
+    for (int i = 0; i < kPoints; ++i) sum += weight_[i] * -std::expm1(-draws * frequency_[i]);
+    return sum;
+  }
+  // The draws that have so many distinct keys.
+  double DrawsFor(double distinct) const {
+    double low = -10, high = 70;  // their logarithms
+    for (int step = 0; step < 36; ++step) {
+      const double middle = .5 * (low + high);
+      (Distinct(std::exp(middle)) < distinct ? low : high) = middle;
+    }
+    return std::exp(low);
+  }
+
+ private:
+  static constexpr int kPoints = 96;
+  std::array<double, kPoints> weight_, frequency_;
+};
+
+struct Fit {
+  double exponent, keys;
+  double error;  // root of the mean square of the logarithm, over the curve
+  double later;
+};
+
+Fit FitOf(double exponent, double keys, const Curve& curve, double times) {
+  const ZipfLaw law(exponent, keys);
+  const double draws = law.DrawsFor(curve.back());
+  double squares = 0;
+  for (std::size_t i = 0; i < curve.size(); ++i) {
+    const double off = std::log(law.Distinct(draws * kShares[i]) / curve[i]);
+    squares += off * off;
+  }
+  return {exponent, keys, std::sqrt(squares / curve.size()), law.Distinct(draws * times)};
+}
+
+// All laws of a coarse net, and then of a fine one around the best.
+std::vector<Fit> FitsOf(const Curve& curve, double times) {
+  std::vector<Fit> fits;
+  constexpr double kRatio = 1.5;
+  for (double keys = curve.back() * 1.001; keys < curve.back() * 1e5; keys *= kRatio) {
+    for (double exponent = .4; exponent < 2.5; exponent += .15) fits.push_back(FitOf(exponent, keys, curve, times));
+  }
+  const Fit coarse = *std::ranges::min_element(fits, {}, &Fit::error);
+  for (int i = -5; i <= 5; ++i) {
+    const double keys = std::max(coarse.keys * std::pow(kRatio, i / 5.0), curve.back() * 1.001);
+    for (int j = -5; j <= 5; ++j) fits.push_back(FitOf(coarse.exponent + .03 * j, keys, curve, times));
+  }
+  return fits;
+}
+
+}  // namespace
+
+Estimate EstimateKeys(const KeySample& sample, double times) {
+  const double now = sample.distinct();
+  const double error = sample.exact() ? 0 : kSigmas * KeySample::kStandardError;
+  if (now == 0) return {};
+  const std::vector<double> distinct = sample.DistinctOf(kShares);
+  const double last_half = 1 - distinct[kShares.size() - 2] / now;
+  if (times <= 1 || last_half < kGrowing) return {now, now * (1 - error), now * (1 + error)};
+  Curve curve;
+  std::ranges::copy(distinct, curve.begin());
+  const std::vector<Fit> fits = FitsOf(curve, times);
+  const Fit best = *std::ranges::min_element(fits, {}, &Fit::error);
+  Estimate later{best.later, best.later, best.later};
+  for (const Fit& fit : fits) {
+    if (fit.error > best.error + kTolerance) continue;
+    later.low = std::min(later.low, fit.later);
+    later.high = std::max(later.high, fit.later);
+  }
+  later.low = std::max(later.low * (1 - error), now * (1 - error));
+  later.high *= 1 + error;
+  return later;
+}
+
+}  // namespace sherd
