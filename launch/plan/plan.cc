@@ -142,7 +142,10 @@ Result<Plan> MakePlan(const JobRequest& request, const PlanOptions& options, Sig
   if (loaded.job.data().train().empty()) return Status::Invalid("data.train: there are no rows to plan by yet");
   ASSIGN_OR_RETURN(const FeatureLayout layout, FeatureLayout::Make(loaded.job));
   ASSIGN_OR_RETURN(const DataSample sample, ReadSample(loaded, layout, options.sample_rows));
-  Plan plan{.sampled_rows = sample.rows, .rows = sample.all_rows, .all_rows = sample.whole};
+  Plan plan;
+  plan.sampled_rows = sample.rows;
+  plan.rows = sample.all_rows;
+  plan.all_rows = sample.whole;
   plan.servers = loaded.plan.servers;
   plan.workers = loaded.plan.workers;
   plan.epochs = loaded.job.train().epochs();

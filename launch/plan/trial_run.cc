@@ -101,7 +101,6 @@ proto::Job TrialJob(const proto::Job& job, const std::string& checkpoints) {
   trial.mutable_train()->set_epochs(1);
   trial.clear_checkpoint();
   trial.mutable_checkpoint()->set_dir(checkpoints);
-  *trial.mutable_checkpoint()->mutable_server_dir() = "";
   trial.mutable_checkpoint()->set_compression(job.checkpoint().compression());
   trial.mutable_data()->clear_follow();
   trial.clear_warm_start();

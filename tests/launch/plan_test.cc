@@ -78,7 +78,9 @@ TEST(EstimateKeys, WhatNeverRepeatsGrowsWithTheRows) {
 }
 
 Plan SmallPlan() {
-  Plan plan{.sampled_rows = 1000, .rows = 16000};
+  Plan plan;
+  plan.sampled_rows = 1000;
+  plan.rows = 16000;
   plan.fields.push_back({.name = "user", .table = "embedding", .sampled = 100, .keys = {200, 190, 210}});
   plan.tables.push_back({.name = "embedding",
                          .rows = {200, 190, 210},

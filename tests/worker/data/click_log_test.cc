@@ -100,14 +100,14 @@ TEST(ClickLog, FormatsHaveTheSameValues) {
               testing::StartsWith("0,,3,,,5533,18,18,43,302,0,2,,1,dbce"));
   // 2 * 2^32 + 3, 5 * 2^32 + 5533; 14 * 2^32 + 0xdbce01da
   EXPECT_THAT(Text(*log, 0, 1, ClickLogFormat::kLibsvm), testing::StartsWith("0 8589934595:1 21474842013:1 "));
-  EXPECT_THAT(Text(*log, 0, 1, ClickLogFormat::kLibsvm), testing::HasSubstr(" 63816794586:1 "));
+  EXPECT_THAT(Text(*log, 0, 1, ClickLogFormat::kLibsvm), testing::HasSubstr(" 63817253338:1 "));
   EXPECT_THAT(Text(*log, 0, 1, ClickLogFormat::kLibffm),
-              testing::AllOf(testing::StartsWith("0 2:8589934595:1 5:"), testing::HasSubstr(" 14:63816794586:1 ")));
+              testing::AllOf(testing::StartsWith("0 2:8589934595:1 5:"), testing::HasSubstr(" 14:63817253338:1 ")));
   EXPECT_THAT(Text(*log, 0, 1, ClickLogFormat::kJsonLines),
               testing::AllOf(testing::StartsWith("{\"label\":0,\"I2\":3,\"I5\":5533,"),
                              testing::HasSubstr(",\"I13\":1,\"C1\":\"dbce01da\",\"C2\":"),
                              testing::EndsWith("\"C26\":\"5f98c6f8\"}\n")));
-  EXPECT_THAT(Text(*log, 1, 1, ClickLogFormat::kLibsvm), testing::StartsWith("1 8589934591:1 "));  // I1 none, I2 = -1
+  EXPECT_THAT(Text(*log, 1, 1, ClickLogFormat::kLibsvm), testing::StartsWith("1 12884901887:1 17179869191:1 "));  // I1 none, I2 = -1
 }
 
 std::string Written(const ClickLog& log, const TemporaryFolder& folder, ClickLogFile file) {
