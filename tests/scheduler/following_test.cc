@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/manifest.h"
 #include "tests/scheduler/fake_job.h"
 
