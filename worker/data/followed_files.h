@@ -20,8 +20,8 @@ struct FoundFiles {
   std::vector<std::string> names;  // in the order in which they came: by the time of their last change, then by name
 };
 
-// The files of data.follow that are there. Hidden ones, folders, and names that end with ".partial", ".new" or ".tmp" are not among
-// them. NotFound: the folder is not there.
+// The files of data.follow that are there. Hidden ones, folders, and names that end with ".partial", ".new" or ".tmp"
+// are not among them. NotFound: the folder is not there.
 Result<FoundFiles> FindFollowedFiles(const proto::Data& data);
 
 // Is it there, without a byte? Nobody knows its format, and it needs none.

@@ -107,7 +107,8 @@ TEST(ClickLog, FormatsHaveTheSameValues) {
               testing::AllOf(testing::StartsWith("{\"label\":0,\"I2\":3,\"I5\":5533,"),
                              testing::HasSubstr(",\"I13\":1,\"C1\":\"dbce01da\",\"C2\":"),
                              testing::EndsWith("\"C26\":\"5f98c6f8\"}\n")));
-  EXPECT_THAT(Text(*log, 1, 1, ClickLogFormat::kLibsvm), testing::StartsWith("1 12884901887:1 17179869191:1 "));  // I1 none, I2 = -1
+  EXPECT_THAT(Text(*log, 1, 1, ClickLogFormat::kLibsvm),
+              testing::StartsWith("1 12884901887:1 17179869191:1 "));  // I1 none, I2 = -1
 }
 
 std::string Written(const ClickLog& log, const TemporaryFolder& folder, ClickLogFile file) {

@@ -1,7 +1,7 @@
 #include "worker/data/followed_files.h"
 
-#include <gmock/gmock.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 
 #include <algorithm>

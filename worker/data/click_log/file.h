@@ -24,8 +24,8 @@ struct WrittenClickLog {
   BestFigures best;
 };
 
-// Writes rows of a log as a file that stands under its name only when it is complete: it is path.partial before, which is
-// removed when writing fails.
+// Writes rows of a log as a file that stands under its name only when it is complete: it is path.partial before, which
+// is removed when writing fails.
 Result<WrittenClickLog> WriteClickLog(const ClickLog& log, const ClickLogFile& file);
 
 }  // namespace sherd
