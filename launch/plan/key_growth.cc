@@ -11,26 +11,30 @@ namespace {
 constexpr std::array<double, 7> kShares = {1.0 / 64, 1.0 / 32, 1.0 / 16, 1.0 / 8, 1.0 / 4, 1.0 / 2, 1};
 using Curve = std::array<double, kShares.size()>;
 
-constexpr double kTolerance = 0.01;  // in the logarithm: laws that fit worse than the best by no more are believed too
+constexpr double kTolerance = 0.02;  // in the logarithm: laws that fit worse than the best by no more are believed too
 constexpr double kGrowing = 1e-3;    // of the keys, in the second half of the sample: below, all keys have been seen
 constexpr double kSigmas = 2;
 
 // Distinct keys of so many draws from keys of which the r-th comes draws * r^-s times on average, r = 1 to V: the sum
-// of 1 - exp(-draws * r^-s), by the trapezoid rule on the logarithm of r.
+// of 1 - exp(-draws * r^-s), rank by rank at first, then by the trapezoid rule on the logarithm of r.
 class ZipfLaw {
  public:
   ZipfLaw(double exponent, double keys) {
-    const double begin = std::log(.5), step = (std::log(keys + .5) - begin) / (kPoints - 1);
+    for (int rank = 1; rank <= kSingly; ++rank) {
+      weight_[rank - 1] = std::clamp(keys - (rank - 1), 0.0, 1.0);
+      frequency_[rank - 1] = std::pow(rank, -exponent);
+    }
+    const double begin = std::log(kSingly + .5), step = (std::log(keys + .5) - begin) / (kPoints - 1);
     for (int i = 0; i < kPoints; ++i) {
       const double rank = std::exp(begin + i * step);
-      weight_[i] = rank * step * (i == 0 || i == kPoints - 1 ? .5 : 1);
-      frequency_[i] = std::pow(rank, -exponent);
+      weight_[kSingly + i] = std::max(0.0, rank * step * (i == 0 || i == kPoints - 1 ? .5 : 1));
+      frequency_[kSingly + i] = std::pow(rank, -exponent);
     }
   }
 
   double Distinct(double draws) const {
     double sum = 0;
-    for (int i = 0; i < kPoints; ++i) sum += weight_[i] * -std::expm1(-draws * frequency_[i]);
+    for (int i = 0; i < kSingly + kPoints; ++i) sum += weight_[i] * -std::expm1(-draws * frequency_[i]);
     return sum;
   }
   // The draws that have so many distinct keys.
@@ -44,8 +48,8 @@ class ZipfLaw {
   }
 
  private:
-  static constexpr int kPoints = 96;
-  std::array<double, kPoints> weight_, frequency_;
+  static constexpr int kSingly = 32, kPoints = 64;
+  std::array<double, kSingly + kPoints> weight_, frequency_;
 };
 
 struct Fit {

@@ -125,9 +125,10 @@ double Plan::CheckpointBytes() const {
     rows_of_run += table.rows.value;
   }
   if (rows_of_run == 0 || run.checkpoint_rows == 0) return bytes;
-  // Compression, and the headers of blocks, as in the run's own checkpoint.
   const double expected = dense_bytes + of_run / rows_of_run * static_cast<double>(run.checkpoint_rows);
-  return bytes * run.checkpoint_bytes / expected;
+  // Headers, of slots and files, are as many as in the run's own checkpoint; compression is as good.
+  const double more = run.checkpoint_bytes - expected;
+  return more > 0 ? bytes + more : bytes * run.checkpoint_bytes / expected;
 }
 
 std::uint32_t Plan::ServersNeeded() const {

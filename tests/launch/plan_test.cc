@@ -93,7 +93,7 @@ Plan SmallPlan() {
   plan.memory_budget = 5000;
   plan.run.rows = 1000;
   plan.run.rows_per_second = 100;
-  plan.run.checkpoint_bytes = 2 * (1000 + 48 * 100);  // twice what the rows alone have
+  plan.run.checkpoint_bytes = .5 * (1000 + 48 * 100);  // compressed
   plan.run.checkpoint_rows = 100;
   plan.disk_bytes_per_second = 1000;
   return plan;
@@ -104,7 +104,10 @@ TEST(Plan, AddsUpWhatTablesTake) {
   EXPECT_EQ(plan.TableBytes(&Estimate::value), 200 * 56);
   EXPECT_EQ(plan.MemoryBytes(&Estimate::value), 200 * 56 * (1 + 1.0 / 32) + 50 + 1000);
   EXPECT_EQ(plan.ServersNeeded(), 3u);  // 210 * 56 * 33 / 32 + 52.5 + 1000 = 13,180
-  EXPECT_NEAR(plan.CheckpointBytes(), 2 * (1000 + 48 * 200), 1e-6);
+  EXPECT_NEAR(plan.CheckpointBytes(), .5 * (1000 + 48 * 200), 1e-6);
+  Plan with_headers = SmallPlan();
+  with_headers.run.checkpoint_bytes = 1000 + 48 * 100 + 700;
+  EXPECT_NEAR(with_headers.CheckpointBytes(), 1000 + 48 * 200 + 700, 1e-6);
 }
 
 TEST(Plan, IsPrintedForPeopleAndForPrograms) {
