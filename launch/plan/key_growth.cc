@@ -69,17 +69,19 @@ Fit FitOf(double exponent, double keys, const Curve& curve, double times) {
   return {exponent, keys, std::sqrt(squares / curve.size()), law.Distinct(draws * times)};
 }
 
-// All laws of a coarse net, and then of a fine one around the best.
+// All laws of a coarse net, and then of ever finer ones around the best.
 std::vector<Fit> FitsOf(const Curve& curve, double times) {
   std::vector<Fit> fits;
-  constexpr double kRatio = 1.5;
+  constexpr double kRatio = 1.5, kStep = .15;
   for (double keys = curve.back() * 1.001; keys < curve.back() * 1e5; keys *= kRatio) {
-    for (double exponent = .4; exponent < 2.5; exponent += .15) fits.push_back(FitOf(exponent, keys, curve, times));
+    for (double exponent = .4; exponent < 2.5; exponent += kStep) fits.push_back(FitOf(exponent, keys, curve, times));
   }
-  const Fit coarse = *std::ranges::min_element(fits, {}, &Fit::error);
-  for (int i = -5; i <= 5; ++i) {
-    const double keys = std::max(coarse.keys * std::pow(kRatio, i / 5.0), curve.back() * 1.001);
-    for (int j = -5; j <= 5; ++j) fits.push_back(FitOf(coarse.exponent + .03 * j, keys, curve, times));
+  for (double width = 1; width > .05; width /= 2) {
+    const Fit centre = *std::ranges::min_element(fits, {}, &Fit::error);
+    for (int i = -3; i <= 3; ++i) {
+      const double keys = std::max(centre.keys * std::pow(kRatio, i * width / 2), curve.back() * 1.001);
+      for (int j = -3; j <= 3; ++j) fits.push_back(FitOf(centre.exponent + kStep * width * j, keys, curve, times));
+    }
   }
   return fits;
 }
