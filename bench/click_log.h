@@ -7,8 +7,7 @@
 
 namespace sherd::bench {
 
-// Writes a click log of Criteo's shape: label, 13 integers, 26 tokens of Zipf's law. A row is a function of its number;
-// some tokens raise the chance of a click, so that there is something to learn.
+// Writes the first rows of the generated click log (`sherd gen`) as Criteo TSV.
 Status WriteClickLog(const std::string& path, std::uint64_t rows);
 
 }  // namespace sherd::bench

@@ -1,11 +1,15 @@
 #include "launch/job_data.h"
 
 #include <iostream>
+#include <set>
 
+#include "worker/data/followed_files.h"
 #include "worker/data/recorded_statistics.h"
 
 namespace sherd {
 namespace {
+
+constexpr std::uint32_t kFirstNewFile = 1 << 24;  // behind all that a job file could name
 
 Result<proto::Statistics> StatisticsOf(const proto::Job& job, const FeatureLayout& layout, Dataset* dataset) {
   ASSIGN_OR_RETURN(auto recorded, FindRecordedStatistics(job, layout));
@@ -18,6 +22,7 @@ Result<proto::Statistics> StatisticsOf(const proto::Job& job, const FeatureLayou
 
 Result<std::unique_ptr<JobData>> JobData::Open(const LoadedJob& loaded, JobRequest::Command command) {
   auto data = std::make_unique<JobData>();
+  data->data_ = &loaded.job.data();
   ASSIGN_OR_RETURN(FeatureLayout layout, FeatureLayout::Make(loaded.job));
   data->layout_ = std::make_unique<FeatureLayout>(std::move(layout));
   Dataset::Options options;
@@ -30,6 +35,23 @@ Result<std::unique_ptr<JobData>> JobData::Open(const LoadedJob& loaded, JobReque
   }
   data->dataset_->SetStatistics(data->statistics_);
   return data;
+}
+
+Result<std::vector<proto::Chunk>> JobData::NewChunks(std::uint32_t workers, proto::Followed* followed) {
+  ASSIGN_OR_RETURN(const FoundFiles found, FindFollowedFiles(*data_));
+  const std::set<std::string> known(followed->name().begin(), followed->name().end());
+  followed->clear_name();
+  std::vector<proto::Chunk> chunks;
+  for (const std::string& name : found.names) {
+    *followed->add_name() = name;
+    if (known.contains(name)) continue;
+    const std::uint32_t file = kFirstNewFile + followed->files();
+    followed->set_files(followed->files() + 1);
+    ASSIGN_OR_RETURN(const auto more, dataset_->ChunksOfNewFile(found.folder + name, file, workers));
+    chunks.insert(chunks.end(), more.begin(), more.end());
+  }
+  for (std::size_t i = 0; i < chunks.size(); ++i) chunks[i].set_id(i);
+  return chunks;
 }
 
 }  // namespace sherd

@@ -25,11 +25,14 @@ class JobData : public ChunkSource {
     return dataset_->Chunks(set, epoch, workers);
   }
 
+  Result<std::vector<proto::Chunk>> NewChunks(std::uint32_t workers, proto::Followed* followed) override;
+
   const proto::Statistics& statistics() const { return statistics_; }
   const FeatureLayout& layout() const { return *layout_; }
   Dataset* dataset() { return dataset_.get(); }
 
  private:
+  const proto::Data* data_ = nullptr;
   std::unique_ptr<FeatureLayout> layout_;
   std::unique_ptr<Dataset> dataset_;
   proto::Statistics statistics_;

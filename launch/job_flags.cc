@@ -25,6 +25,7 @@ constexpr JobFlag kFlags[] = {
     {"compute_threads", "cluster.compute_threads", "N", "threads of a worker that compute"},
     {"wire_values", "train.wire_values", "fp32|bf16|int8", "how weights and gradients travel"},
     {"train", "data.train", "FILE,...", "training files"},
+    {"follow", "data.follow.files", "PATTERN", "goes on with files that come there"},
     {"eval", "data.eval", "FILE,...", "evaluation files"},
     {"test", "data.test", "FILE,...", "test files"},
     {"data_dir", "data.data_dir", "DIR", "folder of the job's input files"},
@@ -74,6 +75,12 @@ Status ResolvePaths(const std::string& flag, bool from_data_dir, proto::Job* job
   if (flag == "data_dir") {
     if (data->data_dir().empty()) return empty;
     data->set_data_dir(AbsolutePath(data->data_dir()));
+  }
+  if (flag == "follow") {
+    std::string* const files = data->mutable_follow()->mutable_files();
+    if (files->empty()) return empty;
+    if (!from_data_dir) *files = AbsolutePath(*files);
+    return {};
   }
   auto* files = FilesOf(flag, data);
   if (files == nullptr) return {};

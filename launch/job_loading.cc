@@ -93,6 +93,18 @@ Problems ConsistencyProblems(const proto::Train& train) {
   return {"train.dense_staleness: in BSP all weights are of one clock; use it with ASYNC or BOUNDED"};
 }
 
+Problems FollowProblems(const proto::Job& job) {
+  Problems problems;
+  if (!job.data().has_follow()) return problems;
+  if (job.data().format() == proto::Data::USER_ITEM) {
+    problems.push_back("data.follow: format USER_ITEM, which is held in memory as a whole, can not be followed");
+  }
+  if (job.train().learning_rate().epoch_factor() != 1) {
+    problems.push_back("train.learning_rate.epoch_factor: with data.follow there is no last epoch; use step or cosine");
+  }
+  return problems;
+}
+
 // leave_one_out gives one only where worker/data/interactions.cc takes it out of the training rows.
 bool HasEvalSet(const proto::Job& job) {
   const proto::Data& data = job.data();
@@ -228,7 +240,10 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
   Append(MetricProblems(job), "", &problems);
   Append(ConsistencyProblems(job.train()), "", &problems);
   if (command == Command::kTrain || command == Command::kCheck) {
-    if (job.data().train_size() == 0) problems.push_back("data.train: is required to train");
+    if (job.data().train_size() == 0 && !job.data().has_follow()) {
+      problems.push_back("data.train: is required to train");
+    }
+    Append(FollowProblems(job), "", &problems);
     Append(EvaluationProblems(job), "", &problems);
   }
   if (command == Command::kEvaluate && !HasEvalSet(job) && !HasTestSet(job.data())) {

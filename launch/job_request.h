@@ -21,7 +21,7 @@ struct ConvertRequest {
 
 // What the command line asks for.
 struct JobRequest {
-  enum class Command { kTrain, kEvaluate, kPredict, kCheck, kConvert };
+  enum class Command { kTrain, kEvaluate, kPredict, kCheck, kConvert, kPlan };
 
   Command command = Command::kTrain;
   std::string job_file;  // evaluate and predict may do without: the checkpoint holds the job it came from
@@ -32,6 +32,9 @@ struct JobRequest {
   std::string output;      // predict
   std::string metrics;     // file; empty: none
   ConvertRequest convert;
+  // plan: rows to read at least, seconds to train at most, and whether the answer is for programs; texts: as given
+  std::string sample_rows, seconds;
+  bool json = false;
 };
 
 }  // namespace sherd

@@ -14,9 +14,11 @@
 #include "launch/checkpoint/command.h"
 #include "launch/convert/command.h"
 #include "launch/embedded.h"
+#include "launch/gen_command.h"
 #include "launch/job_request.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/mpirun_job.h"
+#include "launch/plan/command.h"
 #include "launch/process_log.h"
 #include "launch/signal_watch.h"
 #include "launch/usage.h"
@@ -38,6 +40,7 @@ DEFINE_string(dense_staleness, "", "");
 DEFINE_string(compute_threads, "", "");
 DEFINE_string(wire_values, "", "");
 DEFINE_string(train, "", "");
+DEFINE_string(follow, "", "");
 DEFINE_string(eval, "", "");
 DEFINE_string(test, "", "");
 DEFINE_string(data_dir, "", "");
@@ -66,6 +69,9 @@ DEFINE_string(threads, "", "");
 DEFINE_string(min_count, "", "");
 DEFINE_bool(keep_tokens, false, "");
 DEFINE_bool(overwrite, false, "");
+DEFINE_string(sample_rows, "", "");
+DEFINE_string(seconds, "", "");
+DEFINE_bool(json, false, "");
 DECLARE_string(log_dir);
 
 namespace sherd {
@@ -77,17 +83,24 @@ const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},
                                                   {"eval", Command::kEvaluate},
                                                   {"predict", Command::kPredict},
                                                   {"check", Command::kCheck},
-                                                  {"convert", Command::kConvert}};
+                                                  {"convert", Command::kConvert},
+                                                  {"plan", Command::kPlan}};
 
 std::vector<std::string> FlagNames() {
-  std::vector<std::string> names{"resume",      "checkpoint", "input",      "output",  "metrics",
-                                 "out",         "split",      "text_bytes", "threads", "min_count",
-                                 "keep_tokens", "overwrite",  "log_dir",    "help",    "version"};
+  std::vector<std::string> names{"resume",      "checkpoint", "input",      "output",      "metrics",
+                                 "out",         "split",      "text_bytes", "threads",     "min_count",
+                                 "keep_tokens", "overwrite",  "json",       "sample_rows", "seconds",
+                                 "log_dir",     "help",       "version"};
   for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
   return names;
 }
 
-bool IsSwitch(const std::string& name) { return name == "resume" || name == "keep_tokens" || name == "overwrite"; }
+// Flags that need no value.
+bool IsSwitch(const std::string& name) {
+  static const std::set<std::string> kSwitches{"resume", "noresume", "keep_tokens", "overwrite", "json"};
+  return kSwitches.contains(name);
+}
+
 bool IsBool(const std::string& text) { return text == "true" || text == "false"; }
 
 // What is wrong with the flags, before gflags sees them: it would end the program in its own way.
@@ -104,7 +117,7 @@ std::vector<std::string> FlagProblems(int argc, char** argv) {
     if (std::find(names.begin(), names.end(), name) == names.end() && name != "noresume") {
       const std::string closest = ClosestName(name, names);
       problems.push_back("unknown flag --" + name + (closest.empty() ? "" : " (did you mean --" + closest + "?)"));
-    } else if (equals == std::string::npos && !IsSwitch(name) && name != "noresume") {
+    } else if (equals == std::string::npos && !IsSwitch(name)) {
       if (i + 1 == argc) problems.push_back("--" + name + ": a value is missing");
       ++i;
     } else if (IsSwitch(name) && equals != std::string::npos && !IsBool(stripped.substr(equals + 1))) {
@@ -142,6 +155,9 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
                      .min_count = FLAGS_min_count,
                      .keep_tokens = FLAGS_keep_tokens,
                      .overwrite = FLAGS_overwrite};
+  request.sample_rows = FLAGS_sample_rows;
+  request.seconds = FLAGS_seconds;
+  request.json = FLAGS_json;
   return request;
 }
 
@@ -156,6 +172,10 @@ std::vector<std::string> RequestProblems(const JobRequest& request) {
   if (!request.checkpoint.empty() && !from_checkpoint) problems.push_back("--checkpoint is for eval and predict");
   if (!request.input.empty() && !predict) problems.push_back("--input is for predict");
   if (!request.output.empty() && !predict) problems.push_back("--output is for predict");
+  const bool of_plan = request.json || !request.sample_rows.empty() || !request.seconds.empty();
+  if (of_plan && request.command != Command::kPlan) {
+    problems.push_back("--json, --sample_rows and --seconds are for plan");
+  }
   if (predict && request.input.empty()) problems.push_back("--input: is required to predict");
   if (predict && request.output.empty()) problems.push_back("--output: is required to predict");
   if (request.command == Command::kConvert) {
@@ -200,6 +220,9 @@ int RunCommand(const JobRequest& request) {
   SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
   if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
   if (request.command == Command::kConvert) return Finish(RunConvert(request, &signals));
+  if (request.command == Command::kPlan) {
+    return RankFromEnvironment() == 0 ? Finish(RunPlanCommand(request, &signals, std::cout)) : 0;
+  }
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
 }
@@ -213,12 +236,13 @@ int Run(const JobRequest& request) {
   }
 }
 
-// Under mpirun rank 0 alone does it.
-int RunCheckpointTool(const std::vector<std::string>& words) {
+// A command that is no job. Under mpirun rank 0 alone does it.
+template <typename Tool>
+int RunTool(Tool&& tool) {
   if (RankFromEnvironment() != 0) return 0;
   StartLog(FLAGS_log_dir);
   try {
-    const int code = RunCheckpointCommand(words, std::cout, std::cerr);
+    const int code = tool();
     LeaveVerdict(code);
     return code;
   } catch (const std::exception& error) {
@@ -236,16 +260,17 @@ int Main(int argc, char** argv) {
     return 0;
   }
   const std::string first = argc > 1 ? argv[1] : "";
+  std::vector<std::string> words(argv + std::min(argc, 2), argv + argc);
   if (first == "checkpoint" || first == "inspect") {  // as `checkpoint show` was called before
-    std::vector<std::string> words(argv + 2, argv + argc);
     if (first == "inspect") words.insert(words.begin(), "show");
-    return RunCheckpointTool(words);
+    return RunTool([&] { return RunCheckpointCommand(words, std::cout, std::cerr); });
   }
+  if (first == "gen") return RunTool([&] { return Finish(RunGenCommand(words, std::cout)); });
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage({argc < 2 ? "which command? train, eval, predict, check, convert or checkpoint"
+    return BadUsage({argc < 2 ? "which command? train, eval, predict, check, plan, convert, gen or checkpoint"
                               : std::string("unknown command ") + argv[1] +
-                                    "; there are train, eval, predict, check, convert and checkpoint"});
+                                    "; there are train, eval, predict, check, plan, convert, gen and checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

@@ -61,6 +61,16 @@ void MetricsWriter::OnEpochEnd(const EpochReport& r) {
             .Add("tables", r.tables));
 }
 
+void MetricsWriter::OnPeriod(const PeriodReport& r) {
+  Write(JsonLine("period")
+            .Add("begin", r.begin)
+            .Add("seconds", r.seconds)
+            .Add("rows", r.rows)
+            .Add("loss", r.loss)
+            .Add("auc", r.auc)
+            .Add("positive_rate", r.positive_rate));
+}
+
 void MetricsWriter::OnEvaluation(const EvaluationReport& r) {
   Write(JsonLine("evaluation")
             .Add("set", SetName(r.set))

@@ -21,6 +21,9 @@ class ObserverList : public Observer {
   void OnEpochEnd(const EpochReport& report) override {
     for (Observer* o : observers_) o->OnEpochEnd(report);
   }
+  void OnPeriod(const PeriodReport& report) override {
+    for (Observer* o : observers_) o->OnPeriod(report);
+  }
   void OnEvaluation(const EvaluationReport& report) override {
     for (Observer* o : observers_) o->OnEvaluation(report);
   }

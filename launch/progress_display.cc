@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <ctime>
 
 #include "base/byte_count.h"
 #include "launch/metrics_writer.h"
@@ -55,6 +56,15 @@ std::string Tail(const ProgressReport& r) {
   if (r.failed_checkpoints > 0) text += "  NO CHECKPOINT (" + WithCommas(r.failed_checkpoints) + " failed)";
   if (r.seconds_left > 0 && std::isfinite(r.seconds_left)) text += "  " + ShortDuration(r.seconds_left) + " left";
   return text;
+}
+
+// "2026-11-26 22:00:00 UTC"
+std::string UtcText(double unix_time) {
+  const auto seconds = static_cast<std::time_t>(unix_time);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%F %T UTC", &parts)};
 }
 
 // The left column of the table at the end.
@@ -169,6 +179,11 @@ void ProgressDisplay::OnEpochEnd(const EpochReport& r) {
         "  " + ShortCount(rate) + " rows/s" + Figure("loss", r.loss) +
         (r.tables.empty() ? "" : "  tables " + BytesText(bytes)));
   tables_ = r.tables;
+}
+
+void ProgressDisplay::OnPeriod(const PeriodReport& r) {
+  Print("from " + UtcText(r.begin) + "  " + WithCommas(r.rows) + " rows, predicted before they were trained on" +
+        Figure("loss", r.loss) + Figure("auc", r.auc));
 }
 
 void ProgressDisplay::OnEvaluation(const EvaluationReport& report) {

@@ -34,6 +34,7 @@ class ProgressDisplay : public Observer {
   void OnStart(std::uint32_t servers, std::uint32_t workers) override;
   void OnProgress(const ProgressReport& report) override;
   void OnEpochEnd(const EpochReport& report) override;
+  void OnPeriod(const PeriodReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override;

@@ -17,6 +17,14 @@ Result<std::unique_ptr<TemporaryDir>> TemporaryDir::Make() {
   const char* said = std::getenv("TMPDIR");
   std::string path = said == nullptr ? "/tmp/sherd-XXXXXX" : JoinPath(said, "sherd-XXXXXX");
   if (path.size() > kLongestPath) path = "/tmp/sherd-XXXXXX";
+  return MakeAs(path);
+}
+
+Result<std::unique_ptr<TemporaryDir>> TemporaryDir::MakeIn(const std::string& folder) {
+  return MakeAs(JoinPath(folder, "sherd-XXXXXX"));
+}
+
+Result<std::unique_ptr<TemporaryDir>> TemporaryDir::MakeAs(std::string path) {
   if (mkdtemp(path.data()) == nullptr) return Status::Io("make a temporary folder " + path, errno);
   return std::unique_ptr<TemporaryDir>(new TemporaryDir(path));
 }

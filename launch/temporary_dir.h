@@ -11,6 +11,8 @@ namespace sherd {
 class TemporaryDir {
  public:
   static Result<std::unique_ptr<TemporaryDir>> Make();
+  // In another folder.
+  static Result<std::unique_ptr<TemporaryDir>> MakeIn(const std::string& folder);
   ~TemporaryDir();
   TemporaryDir(const TemporaryDir&) = delete;
   TemporaryDir& operator=(const TemporaryDir&) = delete;
@@ -18,6 +20,7 @@ class TemporaryDir {
   const std::string& path() const { return path_; }
 
  private:
+  static Result<std::unique_ptr<TemporaryDir>> MakeAs(std::string pattern);
   explicit TemporaryDir(std::string path) : path_(std::move(path)) {}
   const std::string path_;
 };

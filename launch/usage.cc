@@ -1,6 +1,7 @@
 #include "launch/usage.h"
 
 #include "launch/checkpoint/command.h"
+#include "launch/gen_command.h"
 #include "launch/job_flags.h"
 
 namespace sherd {
@@ -14,6 +15,8 @@ constexpr char kIntroduction[] =
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
   sherd convert JOB.pbtxt --out=DIR      row files of its data, with statistics, and the job that trains on them
+  sherd plan JOB.pbtxt [flags]           what a job needs: keys, memory, servers, time, network
+  sherd gen [flags]                      a click log whose best possible figures are known
   sherd checkpoint COMMAND …             verify, show, diff, reshard, cast, prune or export one
 
 Alone it runs in one process. On several cores or hosts:
@@ -42,6 +45,9 @@ constexpr RunFlag kRunFlags[] = {
     {"threads", "N", "convert: default: the cores of the host, shared by the ranks on it"},
     {"overwrite", "", "convert: replace what an earlier conversion left in the folder"},
     {"metrics", "FILE", "write what happens as JSON lines"},
+    {"sample_rows", "N", "plan: how many training rows to read at least; default 1000000"},
+    {"seconds", "X", "plan: how long to train for its measurements; default 10"},
+    {"json", "", "plan: print JSON lines"},
     {"log_dir", "DIR", "write log files of every rank; without it only warnings are shown"},
     {"version", "", ""},
     {"help", "", ""},
@@ -67,7 +73,8 @@ std::string HelpText() {
   for (const JobFlag& flag : JobFlags()) {
     text += FlagLine(flag.name, flag.value, std::string(flag.help) + " (" + flag.field + ")");
   }
-  return text + "\n" + CheckpointHelp() + "\nExit codes: 0 done, 1 failed, 2 bad usage or job file.\n";
+  return text + "\n" + GenHelp() + "\n" + CheckpointHelp() +
+         "\nExit codes: 0 done, 1 failed, 2 bad usage or job file.\n";
 }
 
 std::string VersionText() { return "sherd " SHERD_VERSION; }

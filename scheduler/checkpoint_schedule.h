@@ -21,6 +21,8 @@ class CheckpointSchedule {
   // there is none).
   void Failed(Deadline now);
 
+  // Since the last one.
+  bool HasNewRows(std::uint64_t rows) const { return rows > last_rows_; }
   bool Due(std::uint64_t rows, Deadline now) const;
   std::uint32_t failures() const { return failures_; }  // in a row
 

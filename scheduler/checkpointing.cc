@@ -27,8 +27,9 @@ bool Scheduler::Impl::CheckpointDue(Deadline now) const {
   if (!keeps_checkpoints() || stop_requests_ > 0) return false;
   const bool training = epoch_open_ && !clocks_.all_retired();
   const bool evaluating = queue_ && evaluation_;
-  if (checkpoint_requests_ > checkpoints_heeded_) return training || evaluating;
-  return training && schedule_.Due(rows_, now);
+  if (checkpoint_requests_ > checkpoints_heeded_) return training || evaluating || waiting_for_files_;
+  const bool new_rows = waiting_for_files_ && schedule_.HasNewRows(rows_);
+  return (training || new_rows) && schedule_.Due(rows_, now);
 }
 
 void Scheduler::Impl::BeginCheckpoint(Purpose purpose) {
@@ -241,6 +242,7 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
       *state.add_chunk() = std::move(position);
     }
   }
+  *state.mutable_followed() = followed_;
   state.set_rows(rows);
   judge_.Save(&state);
   const bool is_best = !queue_ && judge_.best_epoch() > 0 && judge_.best_epoch() == weights_epoch_;

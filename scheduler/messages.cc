@@ -35,6 +35,7 @@ Status Scheduler::Impl::Tick(Deadline now) {
   if (!stopping_) DriveCheckpoint(now);
   if (stopping_) return {};
   ReportProgress(now);
+  ReportPeriod();
   WarnOfStandstill(now);
   RETURN_IF_ERROR(failure_);
   return welcomed_ ? membership_.CheckAlive(now) : Status();
@@ -232,6 +233,7 @@ Status Scheduler::Impl::OnProgress(const Envelope& envelope) {
     epoch_rows_ += body.rows();
     worker_rows_[worker] += body.rows();
     epoch_loss_ += body.loss_sum();
+    if (following_) periods_.Add(body, std::chrono::system_clock::now());
     clocks_.Report(worker, body.clock());
     if (body.rows() > 0) last_moved_ = Clock::now();
     const bool of_this_epoch = queue_ && (!header.has_epoch() || header.epoch() == epoch_);
@@ -306,7 +308,7 @@ void Scheduler::Impl::ReportProgress(Deadline now) {
   ProgressReport report;
   meter_.Report(now, &report);
   report.epoch = epoch_ + 1;
-  report.epochs = options_.job.train().epochs();
+  report.epochs = following_ ? report.epoch : options_.job.train().epochs();
   report.epoch_share = queue_->share(options_.job.train().batch_size());
   report.rows = rows_;
   report.seconds = SecondsSoFar();

@@ -46,6 +46,16 @@ struct EpochReport {
   std::vector<proto::TableStatus> tables;  // at the epoch's end, summed over the servers
 };
 
+// Of the rows that were trained on in a period, each before it was.
+struct PeriodReport {
+  double begin = 0;    // Unix time
+  double seconds = 0;  // that a whole period has
+  std::uint64_t rows = 0;
+  double loss = 0;           // mean a row
+  double auc = 0;            // by histogram; NaN when unknown
+  double positive_rate = 0;  // NaN when unknown
+};
+
 struct EvaluationReport {
   proto::Chunk::Set set;
   std::uint32_t epoch = 0;  // from 1; 0: not part of training
@@ -74,6 +84,7 @@ class Observer {
   virtual void OnStart(std::uint32_t servers, std::uint32_t workers) {}
   virtual void OnProgress(const ProgressReport& report) {}
   virtual void OnEpochEnd(const EpochReport& report) {}
+  virtual void OnPeriod(const PeriodReport& report) {}  // of a job that follows new files
   virtual void OnEvaluation(const EvaluationReport& report) {}
   virtual void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {}
   // Training goes on; `failures` in a row now.

@@ -49,6 +49,7 @@ void Scheduler::Impl::GoOnFrom(const proto::JobState& state) {
   epoch_ = state.epoch();
   clock_ = state.clock();
   rows_ = state.rows();
+  followed_ = state.followed();
   earlier_seconds_ = state.seconds();
   resumed_.assign(state.chunk().begin(), state.chunk().end());
   weights_epoch_ = state.finished() && state.best_epoch() > 0 && options_.job.evaluation().restore_best()

@@ -56,6 +56,7 @@ Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* c
       worker_rows_(options_.workers),
       bad_rows_(options_.job.data().max_bad_fraction()),
       judge_(options_.job, {}),
+      periods_(std::chrono::duration<double, std::ratio<60>>(options_.job.data().follow().report_minutes())),
       start_at_{.dir = options_.from_checkpoint, .manifest = options_.manifest},
       folders_(options_.checkpoint_dir),
       full_every_(keeps_checkpoints() ? options_.job.checkpoint().full_every() : 1),
@@ -142,7 +143,9 @@ Status Scheduler::Impl::Train() {
   schedule_.Start(rows_, Clock::now());
   training_ = true;
   share_at_start_ = ShareOfJob();
-  while (epoch_ < options_.job.train().epochs() && !stop_early_) RETURN_IF_ERROR(TrainEpoch());
+  const bool followed = followed_.files() > 0;  // in a run before: the training files are done with
+  while (!followed && epoch_ < PlannedEpochs() && !stop_early_) RETURN_IF_ERROR(TrainEpoch());
+  RETURN_IF_ERROR(Follow());
   return FinishTraining();
 }
 
@@ -161,7 +164,7 @@ Status Scheduler::Impl::TrainEpoch() {
   EpochReport report{.epoch = epoch_ + 1, .rows = epoch_rows_, .seconds = seconds, .loss = loss, .tables = {}};
   ASSIGN_OR_RETURN(report.tables, DescribeTables());
   observer_->OnEpochEnd(report);
-  return JudgeEpoch();
+  return following_ ? EndIntake() : JudgeEpoch();
 }
 
 Result<std::vector<proto::TableStatus>> Scheduler::Impl::DescribeTables() {
@@ -253,7 +256,8 @@ Status Scheduler::Impl::SaveBest() {
 }
 
 Status Scheduler::Impl::FinishTraining() {
-  RETURN_IF_ERROR(RestoreBest());
+  if (!following_) RETURN_IF_ERROR(RestoreBest());
+  if (const auto report = periods_.Rest()) observer_->OnPeriod(*report);
   DoneReport done;
   done.seconds = SecondsSoFar();
   if (chunks_->Has(proto::Chunk::EVAL) && !eval_metrics_.contains(weights_epoch_)) {
@@ -354,7 +358,7 @@ Status Scheduler::Impl::StopOrderly() {
   if (!training_) return Status::Stopped("stopped on request");
   const std::string why = full_.empty() ? "stopped on request" : full_ + kThenResume + "\nstopped";
   const auto stopped = [&](std::uint64_t rows, const std::string& checkpoint) {
-    const std::uint32_t epoch = std::min(epoch_ + 1, options_.job.train().epochs());
+    const std::uint32_t epoch = following_ ? epoch_ + 1 : std::min(epoch_ + 1, options_.job.train().epochs());
     return Status::Stopped(why + " in epoch " + std::to_string(epoch) + " after " + std::to_string(rows) + " rows; " +
                            checkpoint);
   };

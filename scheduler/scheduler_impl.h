@@ -17,6 +17,7 @@
 #include "scheduler/epoch_judge.h"
 #include "scheduler/evaluation.h"
 #include "scheduler/membership.h"
+#include "scheduler/period_figures.h"
 #include "scheduler/progress_meter.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/shard_calls.h"
@@ -74,6 +75,14 @@ class Scheduler::Impl {
   // stop. `by_shard`, unless null, gets the answers.
   Status CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body, Clock::duration timeout,
                        std::vector<Message>* by_shard = nullptr);
+
+  // ---- following.cc: files that come while the job runs ----
+  bool follows() const;
+  std::uint32_t PlannedEpochs() const;
+  Status Follow();
+  Result<bool> AwaitFiles();
+  Status EndIntake();
+  void ReportPeriod();
 
   // ---- messages.cc: the event loop ----
   Status Step();
@@ -179,6 +188,11 @@ class Scheduler::Impl {
   ProgressMeter meter_;
   StageTimes stages_;  // of the whole run
   EpochJudge judge_;
+
+  // Following. The files that were taken in so far.
+  proto::Followed followed_;
+  bool following_ = false, waiting_for_files_ = false;
+  PeriodFigures periods_;
 
   // Evaluation, one at a time.
   std::optional<Evaluation> evaluation_;

@@ -1,13 +1,10 @@
 #include "launch/checkpoint/command.h"
 
 #include <algorithm>
-#include <charconv>
-#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "base/job_rules.h"
 #include "launch/checkpoint/diff.h"
 #include "launch/checkpoint/export.h"
 #include "launch/checkpoint/folder.h"
@@ -15,21 +12,13 @@
 #include "launch/checkpoint/rewrite.h"
 #include "launch/checkpoint/show.h"
 #include "launch/checkpoint/verify.h"
+#include "launch/command_words.h"
 #include "launch/verdict.h"
 
 namespace sherd {
 namespace {
 
-// The words of a command line, taken apart.
-struct Words {
-  std::vector<std::string> paths;
-  std::map<std::string, std::string> flags;  // without their dashes
-
-  std::string Flag(const std::string& name) const {
-    const auto found = flags.find(name);
-    return found == flags.end() ? "" : found->second;
-  }
-};
+using Words = CommandWords;
 
 struct Output {
   std::ostream &out, &err;
@@ -38,10 +27,7 @@ struct Output {
 struct Command {
   std::string name, paths;  // what the paths are, in the usage line
   std::size_t least, most;  // of them
-  struct Flag {
-    std::string name, value;  // no value: true or false
-  };
-  std::vector<Flag> flags;
+  std::vector<CommandFlag> flags;
   std::string help;
   int failure;  // exit code when the world is to blame
   // Invalid: the words say what can not be.
@@ -50,19 +36,6 @@ struct Command {
 
 constexpr std::size_t kAnyNumber = 1 << 20;
 constexpr std::uint64_t kMostShards = 4096;  // one a slot
-
-Status BadFlag(const std::string& name, const std::string& what) { return Status::Invalid("--" + name + ": " + what); }
-
-Result<std::uint64_t> NumberOf(const Words& words, const std::string& name, std::uint64_t least, std::uint64_t most) {
-  const std::string text = words.Flag(name);
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
-    return BadFlag(name, (text.empty() ? "give a number from " : text + " is not a number from ") +
-                             std::to_string(least) + " to " + std::to_string(most));
-  }
-  return number;
-}
 
 Result<std::optional<Precision>> PrecisionOf(const Words& words, const std::string& name,
                                              const std::vector<Precision>& choices) {
@@ -99,7 +72,7 @@ Result<int> Show(const Words& words, Output output) {
     return BadFlag("table", "which row? Add --key=NUMBER or --token=FEATURE=TEXT");
   }
   if (by_key) {
-    ASSIGN_OR_RETURN(question.key, NumberOf(words, "key", 0, ~std::uint64_t{0}));
+    ASSIGN_OR_RETURN(question.key, words.Number("key", 0, ~std::uint64_t{0}));
   }
   if (by_token) {
     const std::string token = words.Flag("token");
@@ -128,7 +101,7 @@ Result<int> Rewrite(const Words& words, const Rewriting& rewriting, Output outpu
 }
 
 Result<int> Reshard(const Words& words, Output output) {
-  ASSIGN_OR_RETURN(const std::uint64_t shards, NumberOf(words, "shards", 1, kMostShards));
+  ASSIGN_OR_RETURN(const std::uint64_t shards, words.Number("shards", 1, kMostShards));
   return Rewrite(words, {.shards = static_cast<std::uint32_t>(shards), .weights = {}, .state = {}}, output);
 }
 
@@ -160,10 +133,10 @@ Result<int> Export(const Words& words, Output output) {
 
 Result<int> Prune(const Words& words, Output output) {
   PruneOptions options;
-  ASSIGN_OR_RETURN(const std::uint64_t keep, NumberOf(words, "keep", 1, 1000000));
+  ASSIGN_OR_RETURN(const std::uint64_t keep, words.Number("keep", 1, 1000000));
   options.keep = static_cast<std::uint32_t>(keep);
   if (words.flags.contains("keep_every")) {
-    ASSIGN_OR_RETURN(const std::uint64_t every, NumberOf(words, "keep_every", 1, 1000000));
+    ASSIGN_OR_RETURN(const std::uint64_t every, words.Number("keep_every", 1, 1000000));
     options.keep_every = static_cast<std::uint32_t>(every);
   }
   const std::string dry_run = words.Flag("dry_run");
@@ -216,52 +189,11 @@ const std::vector<Command>& Commands() {
 }
 
 std::string UsageLine(const Command& command) {
-  std::string line = "sherd checkpoint " + command.name + " " + command.paths;
-  for (const Command::Flag& flag : command.flags)
-    line += " [--" + flag.name + (flag.value.empty() ? "" : "=" + flag.value) + "]";
-  return line;
+  return "sherd checkpoint " + command.name + " " + command.paths + FlagUsage(command.flags);
 }
 
-std::string Closest(const std::string& wrong, const std::vector<std::string>& names) {
-  const std::string closest = ClosestName(wrong, names);
-  return closest.empty() ? "" : " (did you mean " + closest + "?)";
-}
-
-Status AddFlag(const Command& command, const std::string& word, std::span<const std::string>* rest, Words* words) {
-  const std::string stripped = word.substr(word.starts_with("--") ? 2 : 1);
-  const std::size_t equals = stripped.find('=');
-  const std::string name = stripped.substr(0, equals);
-  const auto flag = std::ranges::find(command.flags, name, &Command::Flag::name);
-  if (flag == command.flags.end()) {
-    std::vector<std::string> names;
-    for (const Command::Flag& known : command.flags) names.push_back(known.name);
-    return Status::Invalid("checkpoint " + command.name + " has no flag --" + name + Closest(name, names));
-  }
-  if (words->flags.contains(name)) return BadFlag(name, "is given twice");
-  std::string value = "true";
-  if (equals != std::string::npos) {
-    value = stripped.substr(equals + 1);
-  } else if (!flag->value.empty()) {
-    if (rest->empty()) return BadFlag(name, "a value is missing");
-    value = rest->front();
-    *rest = rest->subspan(1);
-  }
-  if (value.empty()) return BadFlag(name, "a value is missing");
-  words->flags[name] = value;
-  return {};
-}
-
-Result<Words> TakeApart(const Command& command, std::span<const std::string> rest) {
-  Words words;
-  while (!rest.empty()) {
-    const std::string word = rest.front();
-    rest = rest.subspan(1);
-    if (word.size() > 1 && word[0] == '-') {
-      RETURN_IF_ERROR(AddFlag(command, word, &rest, &words));
-    } else {
-      words.paths.push_back(word);
-    }
-  }
+Result<Words> TakeWords(const Command& command, std::span<const std::string> rest) {
+  ASSIGN_OR_RETURN(Words words, TakeApart("checkpoint " + command.name, command.flags, rest));
   if (words.paths.size() < command.least || words.paths.size() > command.most) {
     return Status::Invalid("usage: " + UsageLine(command));
   }
@@ -276,7 +208,7 @@ const Command* Find(std::span<const std::string> words, std::ostream& err) {
   }
   err << "sherd: "
       << (words.empty() ? "checkpoint what? There are"
-                        : "unknown command checkpoint " + words[0] + Closest(words[0], names) + "; there are");
+                        : "unknown command checkpoint " + words[0] + DidYouMean(words[0], names) + "; there are");
   for (const std::string& name : names) err << ' ' << name << (name == names.back() ? "" : ",");
   err << "\nsherd --help lists commands and flags" << std::endl;
   return nullptr;
@@ -287,7 +219,7 @@ const Command* Find(std::span<const std::string> words, std::ostream& err) {
 int RunCheckpointCommand(std::span<const std::string> words, std::ostream& out, std::ostream& err) {
   const Command* const command = Find(words, err);
   if (command == nullptr) return 2;
-  const auto taken = TakeApart(*command, words.subspan(1));
+  const auto taken = TakeWords(*command, words.subspan(1));
   const auto code = taken.ok() ? command->run(*taken, {out, err}) : taken.status();
   if (code.ok()) return *code;
   err << "sherd: " << code.status().text() << std::endl;

@@ -28,9 +28,11 @@ void DescribePositions(const proto::JobState& state, const proto::Job& job, std:
     const proto::Chunk& chunk = position.chunk();
     const auto file = static_cast<int>(chunk.file());
     out << "          chunk " << chunk.id() << " of "
-        << (file < job.data().train_size() ? job.data().train(file) : "file " + std::to_string(file)) << ", "
-        << (chunk.in_memory() ? "rows " : "bytes ") << WithCommas(chunk.begin()) << " to " << WithCommas(chunk.end())
-        << ": " << position.minibatches() << " minibatches done\n";
+        << (chunk.has_path()                 ? chunk.path()
+            : file < job.data().train_size() ? job.data().train(file)
+                                             : "file " + std::to_string(file))
+        << ", " << (chunk.in_memory() ? "rows " : "bytes ") << WithCommas(chunk.begin()) << " to "
+        << WithCommas(chunk.end()) << ": " << position.minibatches() << " minibatches done\n";
   }
 }
 

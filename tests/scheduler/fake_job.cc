@@ -47,8 +47,22 @@ std::uint64_t FakeJob::Count(proto::Chunk::Set set) const {
   return set == proto::Chunk::TRAIN ? train_chunks : set == proto::Chunk::EVAL ? eval_chunks : test_chunks;
 }
 
+Result<std::vector<proto::Chunk>> FakeJob::NewChunks(std::uint32_t, proto::Followed* followed) {
+  if (coming_chunks.empty()) return std::vector<proto::Chunk>();
+  const std::uint64_t count = coming_chunks.front();
+  coming_chunks.pop_front();
+  if (count == 0) return std::vector<proto::Chunk>();
+  followed->add_name("file-" + std::to_string(followed->files()));
+  followed->set_files(followed->files() + 1);
+  return MakeChunks(proto::Chunk::TRAIN, count);
+}
+
 Result<std::vector<proto::Chunk>> FakeJob::Chunks(proto::Chunk::Set set, std::uint32_t, std::uint32_t) {
-  std::vector<proto::Chunk> chunks(Count(set));
+  return MakeChunks(set, Count(set));
+}
+
+std::vector<proto::Chunk> FakeJob::MakeChunks(proto::Chunk::Set set, std::uint64_t count) {
+  std::vector<proto::Chunk> chunks(count);
   for (std::uint64_t i = 0; i < chunks.size(); ++i) {
     chunks[i].set_id(i);
     chunks[i].set_begin(i * kMinibatches * kRows);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -64,6 +65,8 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   SchedulerOptions options;
   std::vector<WorkerScript> scripts;  // by worker
   std::uint64_t train_chunks = 6, eval_chunks = 0, test_chunks = 0;
+  // Chunks of the files that come: one number each time that the scheduler looks.
+  std::deque<std::uint64_t> coming_chunks;
   std::map<int, int> accuracy;         // tenths by version; others: 5
   std::atomic<int> failing_writes{0};  // so many shard files can not be written
   bool deltas = false;                 // do the shards write them, when they are asked to?
@@ -85,7 +88,9 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   // ChunkSource, Observer, PredictionSink
   bool Has(proto::Chunk::Set set) override { return Count(set) > 0; }
   Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
+  Result<std::vector<proto::Chunk>> NewChunks(std::uint32_t workers, proto::Followed* followed) override;
   void OnProgress(const ProgressReport& report) override;
+  void OnPeriod(const PeriodReport& report) override { record.Add("period", std::to_string(report.rows)); }
   void OnEpochEnd(const EpochReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
@@ -107,6 +112,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
  private:
   friend class FakeWorker;
   std::uint64_t Count(proto::Chunk::Set set) const;
+  static std::vector<proto::Chunk> MakeChunks(proto::Chunk::Set set, std::uint64_t count);
   Result<proto::ShardFile> WriteFile(std::uint32_t shard);
   void RunShard(std::uint32_t shard, Mailbox* mailbox);
   void RunServer(std::uint32_t server);

@@ -57,6 +57,13 @@ class Dataset {
   virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch,
                                                    std::uint32_t workers) = 0;
 
+  // Those of a file that has come since the dataset was made, in file order; ids are the caller's to give. `file` is a
+  // number that no other file has. They name the file, so that each worker's dataset can read them. None: it is empty.
+  virtual Result<std::vector<proto::Chunk>> ChunksOfNewFile(const std::string& path, std::uint32_t file,
+                                                            std::uint32_t workers) {
+    return Status::Invalid("data.follow: this format can not be followed");
+  }
+
   // Minibatches of a chunk from `first_minibatch` on (the ones before are skipped, and are the same as ever).
   virtual Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
                                                     std::uint32_t first_minibatch) = 0;

@@ -14,10 +14,6 @@
 namespace sherd {
 namespace {
 
-std::string Resolve(const proto::Data& data, const std::string& name) {
-  return data.data_dir().empty() ? name : JoinPath(data.data_dir(), name);
-}
-
 // Row files tell by their first bytes what they are.
 Status CheckFormat(const proto::Data& data, const std::string& path) {
   ASSIGN_OR_RETURN(const bool row_file, IsRowFile(path));
@@ -39,16 +35,6 @@ Result<InputFile> Inspect(const proto::Data& data, const std::string& path) {
   RETURN_IF_ERROR(CheckFormat(data, path));
   ASSIGN_OR_RETURN(const Compression compression, DetectCompression(path));
   return InputFile{path, static_cast<std::uint64_t>(info.st_size), compression};
-}
-
-// fnmatch knows brackets and backslashes too, which a job file's patterns do not.
-std::string EscapedPattern(const std::string& pattern) {
-  std::string escaped;
-  for (const char c : pattern) {
-    if (c == '[' || c == '\\') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
 }
 
 bool IsFolder(const std::string& path) {
@@ -85,11 +71,25 @@ Result<std::vector<std::string>> FilesOf(const std::string& folder) {
 
 }  // namespace
 
+std::string ResolvePath(const proto::Data& data, const std::string& path) {
+  return data.data_dir().empty() ? path : JoinPath(data.data_dir(), path);
+}
+
+// fnmatch knows brackets and backslashes too, which a job file's patterns do not.
+std::string EscapedPattern(const std::string& pattern) {
+  std::string escaped;
+  for (const char c : pattern) {
+    if (c == '[' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
 Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
                                               const google::protobuf::RepeatedPtrField<std::string>& patterns) {
   std::vector<InputFile> files;
   for (const std::string& pattern : patterns) {
-    const std::string path = Resolve(data, pattern);
+    const std::string path = ResolvePath(data, pattern);
     std::vector<std::string> paths = {path};
     if (path.find_first_of("*?", path.rfind('/') + 1) != std::string::npos) {
       ASSIGN_OR_RETURN(paths, Expand(path));
@@ -105,7 +105,7 @@ Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
 }
 
 Result<InputFile> FindInputFile(const proto::Data& data, const std::string& name) {
-  return Inspect(data, Resolve(data, name));
+  return Inspect(data, ResolvePath(data, name));
 }
 
 }  // namespace sherd

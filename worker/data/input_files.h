@@ -22,6 +22,12 @@ struct InputFile {
 Result<std::vector<InputFile>> FindInputFiles(const proto::Data& data,
                                               const google::protobuf::RepeatedPtrField<std::string>& patterns);
 
+// A path of the data part, from data.data_dir on if it is relative.
+std::string ResolvePath(const proto::Data& data, const std::string& path);
+
+// A pattern of the job file, of `*` and `?` alone, as fnmatch understands it.
+std::string EscapedPattern(const std::string& pattern);
+
 // One file, no pattern.
 Result<InputFile> FindInputFile(const proto::Data& data, const std::string& name);
 

@@ -22,11 +22,24 @@ Result<std::unique_ptr<Dataset>> TextDataset::Open(const proto::Job& job, const 
 Status TextDataset::OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns) {
   ASSIGN_OR_RETURN(std::vector<InputFile> inputs, FindInputFiles(job_.data(), patterns));
   for (InputFile& input : inputs) {
-    ASSIGN_OR_RETURN(std::unique_ptr<TextFile> file, TextFile::Open(std::move(input), TextRules::Of(job_.data())));
-    RETURN_IF_ERROR(FindGoodRow(*file));
+    ASSIGN_OR_RETURN(std::unique_ptr<TextFile> file, OpenFile(std::move(input)));
     sets_[set].files.push_back(std::move(file));
   }
   return {};
+}
+
+Result<std::unique_ptr<TextFile>> TextDataset::OpenFile(InputFile input) const {
+  ASSIGN_OR_RETURN(std::unique_ptr<TextFile> file, TextFile::Open(std::move(input), TextRules::Of(job_.data())));
+  RETURN_IF_ERROR(FindGoodRow(*file));
+  return file;
+}
+
+Result<const TextFile*> TextDataset::FileOf(const proto::Chunk& chunk) {
+  if (!chunk.has_path()) return FilesOf(chunk.set()).files[chunk.file()].get();
+  return followed_.Find(chunk, [&]() -> Result<std::unique_ptr<TextFile>> {
+    ASSIGN_OR_RETURN(InputFile input, FindInputFile(job_.data(), chunk.path()));
+    return OpenFile(std::move(input));
+  });
 }
 
 Result<std::unique_ptr<RowParser>> TextDataset::MakeParser(const TextFile& file) const {
@@ -69,6 +82,7 @@ const TextDataset::Files& TextDataset::FilesOf(proto::Chunk::Set set) const {
 
 std::string TextDataset::FileName(proto::Chunk::Set set, std::uint32_t file) const {
   const auto& files = FilesOf(set).files;
+  if (const std::string path = followed_.PathOf(file); set == proto::Chunk::TRAIN && !path.empty()) return path;
   return file < files.size() ? files[file]->path() : "file " + std::to_string(file);
 }
 
@@ -127,7 +141,7 @@ Result<std::vector<proto::Chunk>> TextDataset::Chunks(proto::Chunk::Set set, std
     if (const EpochOrder* order = OrderOf(set, i)) {
       cutter.CutRows(i, order->size(), batch * cutter.MinibatchesPerChunk(minibatches));
     } else if (files.files[i]->plain()) {
-      RETURN_IF_ERROR(CutStreamed(set, i, workers, &cutter));
+      RETURN_IF_ERROR(CutStreamed(*files.files[i], i, &cutter));
     } else {
       cutter.AddWhole(i);
     }
@@ -136,8 +150,20 @@ Result<std::vector<proto::Chunk>> TextDataset::Chunks(proto::Chunk::Set set, std
   return std::move(cutter).Shuffled(Mix(job_.train().seed(), epoch));
 }
 
-Status TextDataset::CutStreamed(proto::Chunk::Set set, std::uint32_t file, std::uint32_t workers, ChunkCutter* cutter) {
-  const TextFile& text = *FilesOf(set).files[file];
+Result<std::vector<proto::Chunk>> TextDataset::ChunksOfNewFile(const std::string& path, std::uint32_t file,
+                                                               std::uint32_t workers) {
+  if (IsEmptyFile(job_.data(), path)) return std::vector<proto::Chunk>();
+  ASSIGN_OR_RETURN(InputFile input, FindInputFile(job_.data(), path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TextFile> text, OpenFile(std::move(input)));
+  ChunkCutter cutter(proto::Chunk::TRAIN, workers, options_.max_chunk_minibatches);
+  if (!text->plain()) cutter.AddWhole(file);
+  if (text->plain()) RETURN_IF_ERROR(CutStreamed(*text, file, &cutter));
+  std::vector<proto::Chunk> chunks = std::move(cutter).InOrder();
+  for (proto::Chunk& chunk : chunks) chunk.set_path(path);
+  return chunks;
+}
+
+Status TextDataset::CutStreamed(const TextFile& text, std::uint32_t file, ChunkCutter* cutter) const {
   ASSIGN_OR_RETURN(const std::uint64_t row_bytes, text.EstimateRowBytes());
   const std::uint64_t minibatch_bytes = row_bytes * job_.train().batch_size();
   const std::uint64_t minibatches = (text.size() - text.data_begin()) / minibatch_bytes;
@@ -154,6 +180,7 @@ Status TextDataset::CutStreamed(proto::Chunk::Set set, std::uint32_t file, std::
 
 // Chunks come over the network, or out of a checkpoint that was made with other files.
 Status TextDataset::CheckChunk(const proto::Chunk& chunk) {
+  if (chunk.has_path()) return {};  // its file is opened by name, and known to fit
   const Files& files = FilesOf(chunk.set());
   const std::string name = "chunk " + std::to_string(chunk.id()) + " of " + FileName(chunk.set(), chunk.file());
   if (chunk.file() >= files.files.size()) return Status::Invalid(name + ": the job has no such file");
@@ -165,8 +192,8 @@ Status TextDataset::CheckChunk(const proto::Chunk& chunk) {
   return {};
 }
 
-Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const proto::Chunk& chunk, std::uint32_t epoch) {
-  const TextFile& file = *FilesOf(chunk.set()).files[chunk.file()];
+Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const TextFile& file, const proto::Chunk& chunk,
+                                                           std::uint32_t epoch) {
   if (chunk.in_memory()) {
     EpochOrder* order = OrderOf(chunk.set(), chunk.file());
     EpochOrder::Rows rows = Shuffles(chunk.set()) ? order->Of(epoch) : order->in_order();
@@ -176,7 +203,7 @@ Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const proto::Chunk& c
   options.end = chunk.end();
   // Room for a whole chunk of plain text, whose rows were only estimated.
   options.block_rows = 2 * std::uint64_t{options_.max_chunk_minibatches} * job_.train().batch_size();
-  options.keep = RowsOf(chunk.set(), chunk.file());
+  if (!chunk.has_path()) options.keep = RowsOf(chunk.set(), chunk.file());
   if (Shuffles(chunk.set())) options.shuffle_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
   ASSIGN_OR_RETURN(std::unique_ptr<LineReader> lines, file.plain() ? file.LinesFrom(chunk.begin()) : file.Lines());
   return std::unique_ptr<RowStream>(
@@ -188,9 +215,10 @@ Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk
   Files& files = FilesOf(chunk.set());
   RETURN_IF_ERROR(EnsureLoaded(&files));
   RETURN_IF_ERROR(CheckChunk(chunk));
-  const TextFile& file = *files.files[chunk.file()];
+  ASSIGN_OR_RETURN(const TextFile* const found, FileOf(chunk));
+  const TextFile& file = *found;
   ASSIGN_OR_RETURN(FeatureEncoder encoder, FeatureEncoder::Make(layout_, schema_, statistics_));
-  ASSIGN_OR_RETURN(std::unique_ptr<RowStream> stream, MakeStream(chunk, epoch));
+  ASSIGN_OR_RETURN(std::unique_ptr<RowStream> stream, MakeStream(file, chunk, epoch));
   ASSIGN_OR_RETURN(std::unique_ptr<RowParser> parser, MakeParser(file));
   TextChunkReader::Options options;
   options.chunk = chunk;

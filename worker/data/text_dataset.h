@@ -9,6 +9,7 @@
 #include "worker/data/bad_row_log.h"
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
+#include "worker/data/followed_files.h"
 #include "worker/data/row_parser.h"
 #include "worker/data/row_stream.h"
 #include "worker/data/schema.h"
@@ -28,6 +29,8 @@ class TextDataset : public Dataset {
   void SetStatistics(proto::Statistics statistics) override { statistics_ = std::move(statistics); }
   bool Has(proto::Chunk::Set set) const override { return !FilesOf(set).files.empty(); }
   Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
+  Result<std::vector<proto::Chunk>> ChunksOfNewFile(const std::string& path, std::uint32_t file,
+                                                    std::uint32_t workers) override;
   Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
                                             std::uint32_t first_minibatch) override;
   std::uint32_t max_rows() const override { return job_.train().batch_size(); }
@@ -50,6 +53,9 @@ class TextDataset : public Dataset {
   TextDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
       : job_(job), layout_(layout), options_(options) {}
 
+  Result<std::unique_ptr<TextFile>> OpenFile(InputFile input) const;
+  // The chunk's file: one of the job's, or one that has come while it ran.
+  Result<const TextFile*> FileOf(const proto::Chunk& chunk);
   Status OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns);
   Status FindGoodRow(const TextFile& file) const;
   Result<std::unique_ptr<RowParser>> MakeParser(const TextFile& file) const;
@@ -62,8 +68,8 @@ class TextDataset : public Dataset {
   bool IsEvalRow(std::uint32_t file, std::uint64_t offset) const;
   std::function<bool(std::uint64_t)> RowsOf(proto::Chunk::Set set, std::uint32_t file) const;
   bool Shuffles(proto::Chunk::Set set) const { return set == proto::Chunk::TRAIN && !options_.predict; }
-  Status CutStreamed(proto::Chunk::Set set, std::uint32_t file, std::uint32_t workers, class ChunkCutter* cutter);
-  Result<std::unique_ptr<RowStream>> MakeStream(const proto::Chunk& chunk, std::uint32_t epoch);
+  Status CutStreamed(const TextFile& text, std::uint32_t file, class ChunkCutter* cutter) const;
+  Result<std::unique_ptr<RowStream>> MakeStream(const TextFile& file, const proto::Chunk& chunk, std::uint32_t epoch);
   Status CheckChunk(const proto::Chunk& chunk);
   Status AddStatistics(std::uint32_t file, StatisticsCollector* collector) const;
   Status CheckFile(const TextFile& file, std::uint32_t* rows);
@@ -75,6 +81,7 @@ class TextDataset : public Dataset {
   proto::Statistics statistics_;
   std::array<Files, kSets> sets_;
   BlockPool blocks_{kMaxBlockBytes + LineReader::kLineRoom};
+  FollowedFiles followed_;
   BadRowLog log_;
 };
 

@@ -1,0 +1,61 @@
+#include "launch/gen_command.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "base/file.h"
+#include "launch/temporary_dir.h"
+
+namespace sherd {
+namespace {
+
+using testing::HasSubstr;
+
+std::string Problem(const std::vector<std::string>& words) {
+  std::ostringstream out;
+  const Status status = RunGenCommand(words, out);
+  EXPECT_EQ(status.ok() ? ErrorCode::kStopped : status.code(), ErrorCode::kInvalid);
+  EXPECT_EQ(out.str(), "");
+  return status.text();
+}
+
+TEST(GenCommand, SaysWhatIsWrongWithItsFlags) {
+  EXPECT_EQ(Problem({"--row=3"}), "gen has no flag --row (did you mean rows?)");
+  EXPECT_EQ(Problem({"--rows=0"}), "--rows: 0 is not a number from 1 to 4611686018427387904");
+  EXPECT_EQ(Problem({"--rows=1e6"}), "--rows: 1e6 is not a number from 1 to 4611686018427387904");
+  EXPECT_EQ(Problem({"--rows"}), "--rows: a value is missing");
+  EXPECT_EQ(Problem({"--rows=5", "--rows=6"}), "--rows: is given twice");
+  EXPECT_EQ(Problem({"--rows=2", "--first_row=4611686018427387903"}),
+            "--first_row: 4611686018427387903 is not a number from 0 to 4611686018427387902");
+  EXPECT_EQ(Problem({"--threads=0"}), "--threads: 0 is not a number from 1 to 1024");
+  EXPECT_EQ(Problem({"--scale=big"}), "--scale: big is not a number");
+  EXPECT_EQ(Problem({"--scale=nan"}), "--scale: nan is not a number");
+  EXPECT_THAT(Problem({"--scale=-1"}), HasSubstr("--scale: -1.000000 is outside"));
+  EXPECT_THAT(Problem({"--click_rate=1.5"}), HasSubstr("--click_rate: 1.500000 is outside"));
+  EXPECT_THAT(Problem({"--format=csv"}), HasSubstr("--format: csv is not one of tsv, delimited"));
+  EXPECT_EQ(Problem({"--compress=xz"}), "--compress: xz is not one of none, zstd, gzip");
+  EXPECT_EQ(Problem({"log.tsv"}), "gen takes flags alone: --output=log.tsv?");
+  EXPECT_EQ(Problem({"--output=/dev/null"}), "--output: /dev/null is there, and no regular file");
+}
+
+TEST(GenCommand, WritesRowsAndTellsTheBestFigures) {
+  const auto dir = TemporaryDir::Make().value();
+  const std::string path = dir->path() + "/log.tsv";
+  std::ostringstream out;
+  ASSERT_TRUE(RunGenCommand(std::vector<std::string>{"--output", path, "--rows=3", "--scale=.01"}, out).ok());
+  EXPECT_THAT(ReadFile(path).value(), testing::StartsWith("0\t\t3\t\t\t5533\t18"));
+  EXPECT_THAT(out.str(), testing::AllOf(HasSubstr("rows      3, from row 0 on\n"), HasSubstr("241.7 bytes a row"),
+                                        HasSubstr("best      AUC"), HasSubstr("expected  AUC")));
+}
+
+TEST(GenCommand, AFolderThatIsMissingIsNamed) {
+  std::ostringstream out;
+  const Status status = RunGenCommand(std::vector<std::string>{"--output=/no/such/log.tsv", "--rows=3"}, out);
+  EXPECT_EQ(status.code(), ErrorCode::kIo);
+  EXPECT_THAT(status.text(), HasSubstr("/no/such/log.tsv"));
+}
+
+}  // namespace
+}  // namespace sherd
