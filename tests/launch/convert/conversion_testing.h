@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "launch/job_request.h"
+#include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"
 #include "tests/worker/data/data_testing.h"
 
