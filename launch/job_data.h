@@ -25,6 +25,8 @@ class JobData : public ChunkSource {
     return dataset_->Chunks(set, epoch, workers);
   }
 
+  std::string FileName(proto::Chunk::Set set, std::uint32_t file) override { return dataset_->FileName(set, file); }
+
   const proto::Statistics& statistics() const { return statistics_; }
   const FeatureLayout& layout() const { return *layout_; }
   Dataset* dataset() { return dataset_.get(); }

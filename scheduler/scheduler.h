@@ -23,6 +23,7 @@ class ChunkSource {
   virtual bool Has(proto::Chunk::Set set) = 0;
   virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch,
                                                    std::uint32_t workers) = 0;
+  virtual std::string FileName(proto::Chunk::Set set, std::uint32_t file) { return "file " + std::to_string(file); }
 };
 
 // Takes predictions in the order of the input, one float a row; NaN stands for a bad row. Finish comes after the last

@@ -41,6 +41,8 @@ struct WorkerScript {
   bool send_twice = false;                                 // every request
   bool garbage = false;                                    // malformed messages between the good ones
   int silent_after_tasks = -1;                             // dies with this task
+  int silent_after_minibatches = -1;                       // dies with this minibatch, before it says so
+  int stalls_after_tasks = -1;                             // is silent for a second and a half, then goes on
   int fails_after_tasks = -1;                              // reports a failure
   int late_cuts = 0;                                       // answers so many cuts with "late"
   bool missing = false;                                    // never registers
@@ -72,9 +74,12 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   proto::ShardStatus shard_status;  // of every shard
   // What a server says of itself from now on; may be called while the job runs.
   void Beat(std::uint32_t server, const proto::Heartbeat& beat);
+  // What a shard answers to a fence: up to which minibatch it has a range of the lost worker's. Default: none of it.
+  std::function<std::uint32_t(std::uint32_t shard, const proto::ChunkRange& range)> applied;
 
   Record record;
-  std::vector<proto::TableStatus> tables;  // at the end of the last epoch
+  std::vector<proto::TableStatus> tables;  // at the end of the last epoch …
+  std::vector<FileRows> files;             // … and the rows of its files
   std::uint32_t most_failed = 0;           // checkpoints in a row, as progress reports have it
   DoneReport done;
   Scheduler* scheduler = nullptr;  // while running
@@ -108,6 +113,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   friend class FakeWorker;
   std::uint64_t Count(proto::Chunk::Set set) const;
   Result<proto::ShardFile> WriteFile(std::uint32_t shard);
+  Message Fenced(std::uint32_t shard, const Message& message);
   void RunShard(std::uint32_t shard, Mailbox* mailbox);
   void RunServer(std::uint32_t server);
   proto::Heartbeat BeatOf(std::uint32_t server);
