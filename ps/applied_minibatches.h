@@ -6,8 +6,8 @@
 
 namespace sherd {
 
-// Which minibatches of the epoch's open chunks a shard has applied: a few ranges a chunk, since whoever holds a range of
-// it pushes in order. When a worker is lost, its successor is told by these what the shard has already.
+// Which minibatches of the epoch's open chunks a shard has applied: a few ranges a chunk, since whoever holds a range
+// of it pushes in order. When a worker is lost, its successor is told by these what the shard has already.
 // Thread-compatible.
 class AppliedMinibatches {
  public:

@@ -109,10 +109,9 @@ Shard::Stream* Shard::Admit(const Envelope& request) {
   if (header.index() >= kMostWorkers) return refuse(proto::INVALID, "no such " + Worker(header));
   Stream& stream = streams_[header.index()];
   if (header.incarnation() < stream.incarnation) {
-    return refuse(proto::STALE,
-                  Worker(header) + (stream.fenced ? " was taken for lost, and its work is others' now"
-                                                  : " has been replaced: incarnation " +
-                                                        std::to_string(stream.incarnation)));
+    return refuse(proto::STALE, Worker(header) + (stream.fenced ? " was taken for lost, and its work is others' now"
+                                                                : " has been replaced: incarnation " +
+                                                                      std::to_string(stream.incarnation)));
   }
   if (header.incarnation() > stream.incarnation) {
     ForgetWorker(header.index());

@@ -147,11 +147,11 @@ class Shard {
   BufferPool pool_;
   AlignedBuffer<float> rows_;  // that are to be encoded
 
-  std::string started_;  // the StartEpoch that the clocks are of, serialized; empty: none
+  std::string started_;         // the StartEpoch that the clocks are of, serialized; empty: none
   std::uint32_t epoch_ = 0;     // of that StartEpoch
   AppliedMinibatches applied_;  // in that epoch
-  std::string trouble_;  // why pushes wait; empty: they do not
-  std::string damage_;   // why the shard holds nothing to serve: a LOAD failed
+  std::string trouble_;         // why pushes wait; empty: they do not
+  std::string damage_;          // why the shard holds nothing to serve: a LOAD failed
   struct Answered {
     Peer from;
     std::uint64_t request;

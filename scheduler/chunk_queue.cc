@@ -75,6 +75,9 @@ Status ChunkQueue::Add(const proto::ChunkPosition& position) {
 
 std::optional<ChunkQueue::RangeId> ChunkQueue::Choose(std::uint32_t worker) const {
   if (options_.dealing == Dealing::kOnDemand) {
+    for (const RangeId& id : unsettled_) {  // a checkpoint may wait for them
+      if (undealt_.contains(id)) return id;
+    }
     const auto preferred = preferred_.find(worker);
     if (preferred != preferred_.end()) {
       const auto is_preferred = [&](const RangeId& id) {

@@ -63,9 +63,8 @@ bool Scheduler::Impl::RoundOver() const { return clocks_.all_retired() && fenced
 
 // Begins the epoch again where all have retired and there is work that a lost worker has left.
 Status Scheduler::Impl::BeginRound() {
-  RETURN_IF_ERROR(Until([this] {
-    return CutTaken() || coordinator_.phase() == CheckpointCoordinator::Phase::kAbandoned;
-  }));
+  RETURN_IF_ERROR(
+      Until([this] { return CutTaken() || coordinator_.phase() == CheckpointCoordinator::Phase::kAbandoned; }));
   clock_ = clocks_.greatest();
   ++round_;
   return StartShards();

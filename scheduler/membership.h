@@ -42,8 +42,8 @@ class Membership {
   Status CheckAlive(Deadline now) const;
   // Workers of which the same is true. Once complete.
   std::vector<std::uint32_t> SilentWorkers(Deadline now) const;
-  // The worker is lost, whatever it may still say: Hear refuses it. Returns the incarnation that another one in its place
-  // would have.
+  // The worker is lost, whatever it may still say: Hear refuses it. Returns the incarnation that another one in its
+  // place would have.
   std::uint32_t Expel(std::uint32_t worker);
   bool expelled(proto::Role role, std::uint32_t index) const;
   std::vector<std::uint32_t> LiveWorkers() const;

@@ -207,6 +207,7 @@ std::optional<proto::Task> Scheduler::Impl::TrainingTask(std::uint32_t worker, c
   }
   proto::Task task;
   task.set_epoch(epoch_);
+  task.set_round(round_);
   task.set_start_clock(clock_);
   task.set_job_seconds(JobSeconds());
   task.set_learning_rate_scale(static_cast<float>(judge_.learning_rate_scale()));

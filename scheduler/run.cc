@@ -267,7 +267,8 @@ Status Scheduler::Impl::JudgeEpoch() {
 
 // The best weights so far are needed again when a later epoch may be the last.
 Status Scheduler::Impl::SaveBest() {
-  RETURN_IF_ERROR(Until([this] { return coordinator_.idle() && Settled(); }));  // one under way may be of the best before
+  RETURN_IF_ERROR(
+      Until([this] { return coordinator_.idle() && Settled(); }));  // one under way may be of the best before
   best_dir_.clear();
   const bool later = epoch_ < options_.job.train().epochs();
   if (!later || !options_.job.evaluation().restore_best() || options_.checkpoint_dir.empty()) return {};
@@ -432,8 +433,6 @@ double Scheduler::Impl::SecondsSoFar() const {
 std::uint32_t Scheduler::Impl::JobSeconds() const { return training_ ? static_cast<std::uint32_t>(SecondsSoFar()) : 0; }
 
 // In epochs.
-double Scheduler::Impl::ShareOfJob() const {
-  return epoch_ + (queue_ ? queue_->share() : 0);
-}
+double Scheduler::Impl::ShareOfJob() const { return epoch_ + (queue_ ? queue_->share() : 0); }
 
 }  // namespace sherd

@@ -188,7 +188,7 @@ class Scheduler::Impl {
   std::uint32_t round_ = 0;  // of the epoch
   // rows_: trained in all; rows_before_: at the epoch's begin; reported_rows_: in this run's part of the epoch.
   std::uint64_t clock_ = 0, rows_ = 0, rows_before_ = 0, reported_rows_ = 0;
-  struct Leases {  // of a lost worker, while the shards are asked after them
+  struct Leases {               // of a lost worker, while the shards are asked after them
     std::uint32_t missing = 0;  // shards
     std::uint32_t epoch = 0;
     std::vector<std::vector<std::uint32_t>> applied;  // [range][shard]

@@ -38,8 +38,7 @@ void MakeHeavy(CountingJob* counting) {
 // Trains with so many workers, worker i on core i; the second one is stopped every other half second.
 EpochAccounts Train(CountingJob* counting, int workers) {
   const std::string metrics = counting->test().Path("metrics" + std::to_string(workers));
-  Process process(
-      UnderMpirun(2 + workers, {"train", counting->test().Write(), "--metrics=" + metrics, "--servers=1"}));
+  Process process(UnderMpirun(2 + workers, {"train", counting->test().Write(), "--metrics=" + metrics, "--servers=1"}));
   EXPECT_TRUE(WaitForEvent(metrics, "start", 60)) << process.out() << process.err();
   std::vector<pid_t> pids;
   for (int worker = 0; worker < workers; ++worker) {

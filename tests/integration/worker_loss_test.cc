@@ -96,6 +96,15 @@ INSTANTIATE_TEST_SUITE_P(Modes, BadRowsLossTest,
                          ::testing::Values(proto::Train::ASYNC, proto::Train::BOUNDED, proto::Train::BSP),
                          [](const auto& info) { return proto::Train::Consistency_Name(info.param); });
 
+// mpirun would wait for it for ever.
+TEST(Faults, AStoppedWorkerDoesNotOutliveTheJob) {
+  CountingJob counting({});
+  const ProcessResult run = RunDisturbed(&counting, {.signal = SIGSTOP});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.left, IsEmpty());
+  EXPECT_EQ(counting.WrongCounts(1), "");
+}
+
 TEST(Faults, WorkersKilledAtManyMoments) {
   std::mt19937 random(5);
   for (int i = 0; i < 20; ++i) {

@@ -143,7 +143,8 @@ TEST(ChunkRanges, ACutAndAResumptionKeepRangesAndCounts) {
         }
         if (draw % 31 == 0) {  // the shards have some of it, each the same
           std::vector<std::vector<std::uint32_t>> applied;
-          for (const auto& range : queue.OpenRanges(worker)) applied.push_back({range.first_minibatch(), range.first_minibatch()});
+          for (const auto& range : queue.OpenRanges(worker))
+            applied.push_back({range.first_minibatch(), range.first_minibatch()});
           queue.Release(worker, applied);
           std::erase_if(tasks, [&](const auto& entry) { return entry.first.first == worker; });
         }

@@ -114,7 +114,8 @@ void FakeWorker::Train(const proto::Task& task) {
       stop_ = true;
       return;
     }
-    const auto count = std::count_if(applied.begin(), applied.end(), [&](std::uint32_t minibatch) { return i < minibatch; });
+    const auto count =
+        std::count_if(applied.begin(), applied.end(), [&](std::uint32_t minibatch) { return i < minibatch; });
     ++clock_;
     position.set_minibatches(i + 1);
     position.set_done(i + 1 == end);

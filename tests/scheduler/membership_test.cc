@@ -71,8 +71,7 @@ TEST_F(MembershipTest, ASilentServerIsTheJobsEnd) {
   RegisterAll();
   const Deadline later = kStart + seconds(45);
   ASSERT_TRUE(members_.Hear(Of(proto::SERVER, 1), later).ok());
-  EXPECT_EQ(members_.CheckAlive(later).text(),
-            "lost (no heartbeat for 10 s): server 0 (rank 1, process 11 on host a)");
+  EXPECT_EQ(members_.CheckAlive(later).text(), "lost (no heartbeat for 10 s): server 0 (rank 1, process 11 on host a)");
 }
 
 TEST_F(MembershipTest, WhoWasExpelledIsRefusedWhateverItSays) {
