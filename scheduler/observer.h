@@ -53,7 +53,7 @@ struct EpochReport {
   double seconds = 0;
   double loss = 0;                         // mean a row
   std::vector<proto::TableStatus> tables;  // at the epoch's end, summed over the servers
-  std::vector<FileRows> files;
+  std::vector<FileRows> files = {};
 };
 
 struct EvaluationReport {

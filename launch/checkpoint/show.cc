@@ -31,7 +31,8 @@ void DescribePositions(const proto::JobState& state, const proto::Job& job, std:
         << (file < job.data().train_size() ? job.data().train(file) : "file " + std::to_string(file)) << ", "
         << (chunk.in_memory() ? "rows " : "bytes ") << WithCommas(chunk.begin()) << " to " << WithCommas(chunk.end())
         << ": " << position.minibatches() - position.first_minibatch() << " minibatches done"
-        << (position.first_minibatch() > 0 ? " from minibatch " + std::to_string(position.first_minibatch()) + " on" : "")
+        << (position.first_minibatch() > 0 ? " from minibatch " + std::to_string(position.first_minibatch()) + " on"
+                                           : "")
         << "\n";
   }
 }

@@ -13,7 +13,7 @@
 namespace sherd {
 namespace {
 
-constexpr double kRate = 1e-6;
+constexpr double kRate = 1e-9;
 constexpr const char* kOwn[] = {"a", "b", "c"};  // fields with a token of each row's own
 
 void AddField(const std::string& name, proto::Job* job) {

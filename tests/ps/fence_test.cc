@@ -54,6 +54,9 @@ TEST(FenceTest, TellsWhatWasAppliedAndTakesNoMore) {
   EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 0, 7, 3)), proto::OK);
   EXPECT_EQ(Fence(&cluster, 0, 0, 1), 4u) << "whoever applied them";
   // Who takes its place begins anew.
+  Message first = cluster.Pull(0, 1, 3);
+  first.header.set_incarnation(2);
+  EXPECT_EQ(cluster.Code(0, first), proto::OK);
   late.header.set_incarnation(2);
   late.header.set_sequence(1);
   cluster.StartEpoch(1, 10, {1});

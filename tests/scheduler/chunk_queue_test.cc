@@ -56,7 +56,7 @@ std::vector<std::uint64_t> All(ChunkQueue* queue, std::uint32_t worker) {
 }
 
 TEST(ChunkQueue, OnDemandDealsEachChunkOnceFromTheHead) {
-  ChunkQueue queue = Queue(Fresh(5), Dealing::kOnDemand, 2);
+  ChunkQueue queue = Queue(Fresh(5), Dealing::kOnDemand, 2, 100);
   EXPECT_EQ(queue.Next(1)->chunk().id(), 0u);
   EXPECT_EQ(queue.Next(0)->chunk().id(), 1u);
   EXPECT_EQ(queue.Next(0)->chunk().id(), 2u);
@@ -102,7 +102,7 @@ TEST(ChunkQueue, ReportsOnlyGoForwardAndOnlyFromTheHolder) {
 TEST(ChunkQueue, ACutTakesEachWorkersWordForItsChunks) {
   auto positions = Fresh(6);
   positions[1].set_minibatches(3);
-  ChunkQueue queue = Queue(positions, Dealing::kOnDemand, 3);
+  ChunkQueue queue = Queue(positions, Dealing::kOnDemand, 3, 100);
   queue.Next(0);  // 0, 1 to worker 0
   queue.Next(0);
   queue.Next(1);  // 2 to worker 1, who will have retired

@@ -42,7 +42,7 @@ struct WorkerScript {
   bool garbage = false;                                    // malformed messages between the good ones
   int silent_after_tasks = -1;                             // dies with this task
   int silent_after_minibatches = -1;                       // dies with this minibatch, before it says so
-  int stalls_after_tasks = -1;                             // is silent for a second and a half, then goes on
+  int stalls_after_tasks = -1;                             // is silent for two seconds and a half, then goes on
   int fails_after_tasks = -1;                              // reports a failure
   int late_cuts = 0;                                       // answers so many cuts with "late"
   bool missing = false;                                    // never registers

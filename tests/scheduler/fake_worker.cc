@@ -78,7 +78,7 @@ bool FakeWorker::DoTasks() {
   proto::Task task;
   if (!answer || !ParseBody(*answer, &task).ok()) return false;
   if (task.kind() != proto::Task::WAIT && tasks_++ == script_.silent_after_tasks) return false;
-  if (tasks_ - 1 == script_.stalls_after_tasks) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  if (tasks_ - 1 == script_.stalls_after_tasks) std::this_thread::sleep_for(std::chrono::milliseconds(2500));
   if (tasks_ - 1 == script_.fails_after_tasks) {
     proto::Failure failure;
     failure.set_text("the loss is not a number");

@@ -20,7 +20,7 @@ class LostWorker : public testing::TestWithParam<proto::Train::Consistency> {
  protected:
   void Prepare(FakeJob* job) const {
     job->options.job.mutable_train()->set_consistency(GetParam());
-    job->options.job.mutable_cluster()->set_heartbeat_timeout(0.5);
+    job->options.job.mutable_cluster()->set_heartbeat_timeout(1);
   }
 };
 
@@ -113,7 +113,7 @@ TEST_P(LostWorker, AnEvaluationIsFinishedWithoutIt) {
   Prepare(&job);
   job.train_chunks = 2;
   job.test_chunks = 40;
-  job.scripts[1].before_result = [](std::uint64_t) { std::this_thread::sleep_for(std::chrono::milliseconds(1500)); };
+  job.scripts[1].before_result = [](std::uint64_t) { std::this_thread::sleep_for(std::chrono::milliseconds(2500)); };
   ASSERT_TRUE(job.Run().ok());
   ASSERT_EQ(job.evaluations.size(), 1u);
   EXPECT_EQ(job.evaluations[0].rows, 400u);

@@ -218,8 +218,8 @@ TEST_F(TaskLoopTest, DoesAJobFromFirstTaskToStop) {
   }
 }
 
-// The epoch begins again, after the loss of another worker, but there is nothing left for this one: it retires once more,
-// for shards wait for it again.
+// The epoch begins again, after the loss of another worker, but there is nothing left for this one: it retires once
+// more, for shards wait for it again.
 TEST_F(TaskLoopTest, RetiresFromEachRoundOfAnEpoch) {
   scheduler_.script.push_back(MakeTask(proto::Task::TRAIN, 0, 0, 30));
   scheduler_.script.push_back(MakeTask(proto::Task::END_EPOCH, 0));
