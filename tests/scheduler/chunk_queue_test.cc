@@ -86,7 +86,7 @@ TEST(ChunkQueue, ResumesWhereChunksStoodWithTheSameWorkers) {
 }
 
 TEST(ChunkQueue, ReportsOnlyGoForwardAndOnlyFromTheHolder) {
-  ChunkQueue queue = Queue(Fresh(2), Dealing::kOnDemand, 2);
+  ChunkQueue queue = Queue(Fresh(2), Dealing::kOnDemand, 2, 100);
   EXPECT_FALSE(queue.Advance(0, At(0, 1)).ok());  // not dealt yet
   queue.Next(0);
   EXPECT_TRUE(queue.Advance(0, At(0, 5)).ok());
@@ -106,18 +106,18 @@ TEST(ChunkQueue, ACutTakesEachWorkersWordForItsChunks) {
   queue.Next(0);  // 0, 1 to worker 0
   queue.Next(0);
   queue.Next(1);  // 2 to worker 1, who will have retired
-  ASSERT_TRUE(queue.Advance(0, At(0, 64, true)).ok());
+  ASSERT_TRUE(queue.Advance(0, At(0, 3, true)).ok());
   ASSERT_TRUE(queue.Advance(1, At(2, 60)).ok());
   proto::CutPosition cut;
   *cut.add_position() = At(1, 9);  // chunk 0, done long since, is left out
   const auto part = queue.PartOfCut(0, cut);
-  EXPECT_EQ(Text(part), "0:64! 1:9");
+  EXPECT_EQ(Text(part), "0:3! 1:9");
   // After the mark: worker 0 goes on with 1 and is dealt 3; both are as if it had not.
   ASSERT_TRUE(queue.Advance(0, At(1, 50, true)).ok());
   queue.Next(0);
   ASSERT_TRUE(queue.Advance(0, At(3, 2)).ok());
   queue.Finish(1);
-  EXPECT_EQ(Text(queue.Positions({0}, part)), "0:64! 1:9 2:60! 3:0 4:0 5:0");
+  EXPECT_EQ(Text(queue.Positions({0}, part)), "0:3! 1:9 2:60! 3:0 4:0 5:0");
 }
 
 TEST(ChunkQueue, RefusesAQueueThatIsNotInOrder) {

@@ -43,6 +43,7 @@ std::optional<Message> FakeWorker::Call(Message message) {
   for (int i = 0; i < (script_.send_twice ? 2 : 1); ++i) (void)mailbox_->Send(scheduler_, message).ok();
   while (!job_->over_) {
     auto envelope = mailbox_->Receive(Clock::now() + std::chrono::milliseconds(50));
+    if (!envelope) (void)mailbox_->Send(scheduler_, Header(MakeControl(proto::HEARTBEAT, proto::Heartbeat()))).ok();
     if (!envelope || envelope->message.header.request() != request || envelope->message.header.kind() != kind) continue;
     if (envelope->message.header.code() != proto::OK) {
       job_->record.Add("refused", envelope->message.header.text());

