@@ -71,13 +71,13 @@ TEST(WorkerLossTest, EveryRowReachesEveryShardOnceThoughAWorkerIsKilled) {
 }
 
 TEST(WorkerLossTest, WhoWasOnlyStoppedIsToldAndEnds) {
-  CountingJob counting({.rows = 12800});
+  CountingJob counting({.files = 200, .rows = 6400});
   const ProcessResult run = RunDisturbed(&counting, {.signal = SIGSTOP, .resume_after = 4.5});
   EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_THAT(run.err, HasSubstr("taken for lost"));
   EXPECT_EQ(counting.WrongCounts(1), "");
-  ExpectAccounts(counting, counting.test().Path("metrics"), 100, kChunk);
+  ExpectAccounts(counting, counting.test().Path("metrics"), 200, kChunk);
 }
 
 class BadRowsLossTest : public ::testing::TestWithParam<proto::Train::Consistency> {};

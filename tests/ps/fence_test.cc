@@ -6,7 +6,6 @@
 namespace sherd {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -34,7 +33,8 @@ std::uint32_t Fence(ShardCluster* cluster, std::uint32_t worker, std::uint32_t c
   Message message = MakeControl(proto::FENCE, fence);
   proto::Fenced fenced;
   for (const Envelope& reply : cluster->Send(0, message)) {
-    if (reply.message.header.kind() == proto::FENCE) EXPECT_TRUE(ParseBody(reply.message, &fenced).ok());
+    if (reply.message.header.kind() != proto::FENCE) continue;
+    EXPECT_TRUE(ParseBody(reply.message, &fenced).ok());
   }
   EXPECT_EQ(fenced.applied_size(), 1);
   return fenced.applied(0);
@@ -69,7 +69,9 @@ TEST(FenceTest, HoldsNobodyAnyMore) {
     ShardCluster cluster({.consistency = consistency, .max_staleness = 1});
     cluster.StartEpoch(0, 0, {0, 1});
     EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 0, 1, 0)), proto::OK);
-    if (consistency == kBounded) EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 1, 1, 1)), proto::OK);
+    if (consistency == kBounded) {
+      EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 1, 1, 1)), proto::OK);
+    }
     EXPECT_THAT(cluster.Send(0, cluster.Pull(0, 0, consistency == kBsp ? 1 : 2)), IsEmpty());  // held
     proto::Fence fence;
     fence.set_worker(1);
