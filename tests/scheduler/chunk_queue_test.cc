@@ -113,7 +113,7 @@ TEST(ChunkQueue, ACutTakesEachWorkersWordForItsChunks) {
   const auto part = queue.PartOfCut(0, cut);
   EXPECT_EQ(Text(part), "0:3! 1:9");
   // After the mark: worker 0 goes on with 1 and is dealt 3; both are as if it had not.
-  ASSERT_TRUE(queue.Advance(0, At(1, 50, true)).ok());
+  ASSERT_TRUE(queue.Advance(0, At(1, 10, true)).ok());
   queue.Next(0);
   ASSERT_TRUE(queue.Advance(0, At(3, 2)).ok());
   queue.Finish(1);

@@ -55,6 +55,7 @@ Result<std::vector<proto::Chunk>> FakeJob::Chunks(proto::Chunk::Set set, std::ui
     chunks[i].set_end((i + 1) * kMinibatches * kRows);
     chunks[i].set_in_memory(true);
     chunks[i].set_set(set);
+    chunks[i].set_file(static_cast<std::uint32_t>(i % train_files));
   }
   return chunks;
 }

@@ -66,6 +66,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   SchedulerOptions options;
   std::vector<WorkerScript> scripts;  // by worker
   std::uint64_t train_chunks = 6, eval_chunks = 0, test_chunks = 0;
+  std::uint32_t train_files = 1;       // chunk i is of file i mod so many
   std::map<int, int> accuracy;         // tenths by version; others: 5
   std::atomic<int> failing_writes{0};  // so many shard files can not be written
   bool deltas = false;                 // do the shards write them, when they are asked to?
