@@ -119,6 +119,7 @@ TEST(Faults, WorkersKilledAtManyMoments) {
     ExpectAccounts(counting, counting.test().Path("metrics"), 100, kChunk);
     std::printf("killed worker %u after %.2f s: %llu rows computed again\n", disturbance.worker, disturbance.after,
                 static_cast<unsigned long long>(AccountsOf(counting.test().Path("metrics")).repeated));
+    std::fflush(stdout);
   }
 }
 
