@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 1 << 20;
 // Direct writes wait for the disk, which takes four megabytes at twice the rate of one.
-constexpr std::size_t kDirectBytes = 4 << 20;
+constexpr std::size_t kDirectBytes = 1 << 20;
 constexpr std::size_t kPage = 4096;  // direct writes begin and end on these, in the file as in memory
 
 FileSystem& Files() { return FileSystem::Current(); }
@@ -210,9 +210,8 @@ Result<std::unique_ptr<FileReader>> FileReader::Open(const std::string& path) {
 
 FileReader::~FileReader() { close(descriptor_); }
 
-// By the descriptor: another file may have the name by now.
-int FileReader::OpenDirect() const {
-  return open(("/proc/self/fd/" + std::to_string(descriptor_)).c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+void FileReader::Forget(std::uint64_t offset, std::uint64_t bytes) const {
+  posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
 }
 
 Status FileReader::ReadAt(std::uint64_t offset, std::span<std::byte> bytes) const {

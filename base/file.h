@@ -87,8 +87,8 @@ class FileReader {
 
   // Fills `bytes`, or fails when the file ends before.
   Status ReadAt(std::uint64_t offset, std::span<std::byte> bytes) const;
-  // The same file once more, for reads past the page cache, of whole pages; the caller's to close. -1: it can not be.
-  int OpenDirect() const;
+  // Nobody asks for these bytes soon: the page cache need not keep them.
+  void Forget(std::uint64_t offset, std::uint64_t bytes) const;
   std::uint64_t size() const { return size_; }
   const std::string& path() const { return path_; }
 

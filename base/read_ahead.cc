@@ -1,11 +1,8 @@
 #include "base/read_ahead.h"
 
-#include <fcntl.h>
 #include <glog/logging.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 namespace sherd {
@@ -21,14 +18,9 @@ ReadAhead::ReadAhead(const FileReader& file, std::uint64_t begin, std::uint64_t 
       buffer_bytes_(buffer_bytes),
       first_page_(begin / kPage * kPage),
       position_(begin),
-      direct_(file.OpenDirect()),
-      memory_(kBuffers * buffer_bytes + kPage) {
+      memory_(kBuffers * buffer_bytes) {
   CHECK(buffer_bytes % kPage == 0 && begin <= end);
-  std::size_t at = kPage - reinterpret_cast<std::uintptr_t>(memory_.data()) % kPage;
-  for (std::span<std::byte>& buffer : buffers_) {
-    buffer = memory_.span().subspan(at, buffer_bytes_);
-    at += buffer_bytes_;
-  }
+  for (std::size_t i = 0; i < kBuffers; ++i) buffers_[i] = memory_.span().subspan(i * buffer_bytes_, buffer_bytes_);
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -39,7 +31,6 @@ ReadAhead::~ReadAhead() {
   }
   changed_.notify_all();
   thread_.join();
-  if (direct_ >= 0) close(direct_);
 }
 
 void ReadAhead::Run() {
@@ -64,16 +55,9 @@ void ReadAhead::Run() {
 // The part of the buffer that is before the end.
 Status ReadAhead::Fill(std::uint64_t begin, std::span<std::byte> buffer) {
   const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end_ - begin));
-  std::size_t done = 0;
-  // Whole pages are asked for, and short reads go on from one: the file's end is on none.
-  while (direct_ >= 0 && done < wanted) {
-    const ssize_t n = pread(direct_, buffer.data() + done, buffer.size() - done, static_cast<off_t>(begin + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    done += static_cast<std::size_t>(n);
-    if (n % static_cast<ssize_t>(kPage) != 0) break;
-  }
-  return done >= wanted ? Status() : file_.ReadAt(begin + done, buffer.subspan(done, wanted - done));
+  RETURN_IF_ERROR(file_.ReadAt(begin, buffer.first(wanted)));
+  file_.Forget(begin, wanted);
+  return {};
 }
 
 Status ReadAhead::Read(std::span<std::byte> bytes) {

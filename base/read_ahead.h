@@ -15,7 +15,7 @@
 namespace sherd {
 
 // Reads a part of a file from front to end in a thread of its own, which is ahead of who takes the bytes: the disk
-// never waits. Past the page cache where the file system can. Thread-compatible.
+// never waits. Nothing of it stays in the page cache. Thread-compatible.
 class ReadAhead {
  public:
   static constexpr std::size_t kBuffers = 3;
@@ -40,9 +40,8 @@ class ReadAhead {
   const std::size_t buffer_bytes_;
   std::uint64_t first_page_;  // of the file, that is read
   std::uint64_t position_;    // of who takes
-  int direct_;                // descriptor; -1: through the page cache
   AlignedBuffer<std::byte> memory_;
-  std::array<std::span<std::byte>, kBuffers> buffers_;  // each begins on a page
+  std::array<std::span<std::byte>, kBuffers> buffers_;  // of whole pages of the file
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -81,7 +81,7 @@ Result<proto::ShardFile> CutWriter::Run() {
 double CutWriter::pressure() const {
   std::uint64_t saved = 0;
   for (std::size_t i = 0; i < store_->tables(); ++i) saved += store_->table(i).saved_bytes();
-  constexpr std::uint64_t kAlways = std::uint64_t{4} << 20, kShare = 32;
+  constexpr std::uint64_t kAlways = std::uint64_t{4} << 20, kShare = 24;
   return static_cast<double>(saved) / static_cast<double>(kAlways + store_->bytes() / kShare);
 }
 

@@ -77,6 +77,7 @@ class RowChanges {
   bool SlotUntouched(Slot slot) const { return !touched_slots_[slot - first_]; }
   // Was this row there at the cut, and is still as it was?
   bool Untouched(std::uint32_t row) const { return !Test(saved_, row); }
+  [[gnu::always_inline]] void Prefetch(std::uint32_t row) const { __builtin_prefetch(&saved_[row / 64]); }
   // The same of a key that has no resident row.
   bool UntouchedAway(Key key) const { return !saved_away_.contains(key); }
   // Of a delta: the keys that had changed, by ascending hash, each once.

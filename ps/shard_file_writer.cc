@@ -84,7 +84,9 @@ void ShardFileWriter::AwaitRoom() {
   changed_.wait(lock, [&] { return free_.size() >= kEnough || outcome_.has_value(); });
 }
 
+// Who has filled the block has it in its cache: the checksum costs the thread three times as much.
 void ShardFileWriter::Give(FileBlock* block) {
+  if (!options_.compress) block->crc = Crc32c({block->payload(), block->bytes});
   {
     const std::lock_guard lock(mutex_);
     CHECK(!finished_);
@@ -120,7 +122,11 @@ void ShardFileWriter::Run() {
   Result<proto::ShardFile> result = Write();
   const bool opened = file_ != nullptr;
   file_ = nullptr;
-  if (!result.ok() && opened) FileSystem::Current().Remove(path_);  // what could not be written need not be removable
+  if (!result.ok()) {  // what could not be written need not be removable
+    if (opened) FileSystem::Current().Remove(path_);
+    FileSystem::Current().Remove(
+        options_.dir);  // if it is empty: who gave up the cut may have done so before it was made
+  }
   {
     const std::lock_guard lock(mutex_);
     outcome_.emplace(std::move(result));
@@ -209,7 +215,7 @@ Status ShardFileWriter::WriteBlock(FileBlock* block) {
   const std::span<const std::byte> stored = options_.compress ? Compress(payload) : payload;
   header.payload_bytes = static_cast<std::uint32_t>(payload.size());
   header.stored_bytes = static_cast<std::uint32_t>(stored.size());
-  const std::uint32_t stored_crc = Crc32c(stored);
+  const std::uint32_t stored_crc = options_.compress ? Crc32c(stored) : block->crc;
   const std::uint32_t header_crc = Crc32c(BytesOf(header).first(offsetof(BlockHeader, crc)));
   header.crc = Crc32cOfBoth(header_crc, stored_crc, stored.size());
   RETURN_IF_ERROR(file_->Append(BytesOf(header)));

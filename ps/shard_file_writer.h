@@ -27,6 +27,7 @@ namespace sherd {
 struct FileBlock {
   BlockHeader header;
   std::size_t bytes = 0;  // of the payload, that are there
+  std::uint32_t crc = 0;  // of the payload, unless it is to be compressed
 
   std::byte* payload() { return memory.data(); }  // with room for kBlockBytes
   // Room for a payload of so many bytes, where one row is larger than a block. What was in it is lost.
@@ -38,7 +39,7 @@ struct FileBlock {
   AlignedBuffer<std::byte> memory{kBlockBytes};
 };
 
-// Writes a shard's file in a thread of its own, which compresses, checksums, writes and fsyncs, in 16 MB of memory.
+// Writes a shard's file in a thread of its own, which compresses, writes and fsyncs, in 16 MB of memory.
 // Blocks come by ascending slot; ps/shard_file.h says in which order within one. Thread-compatible.
 class ShardFileWriter {
  public:
@@ -55,7 +56,7 @@ class ShardFileWriter {
 
   // Never fails: errors come by Outcome.
   static std::unique_ptr<ShardFileWriter> Start(const proto::ModelSpec& model, Options options);
-  // Unless the file was finished, what there is of it is removed.
+  // Unless the file was finished, what there is of it is removed, and its folder if nothing else is there.
   ~ShardFileWriter();
 
   // An empty block. nullptr while all are on their way to disk, unless it is to wait, and after an error.

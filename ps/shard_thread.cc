@@ -13,8 +13,9 @@ namespace {
 // core's time for all shards of the process. What has to be saved for the cut's sake makes it
 // more, so that there is never more of that than the memory meant for it.
 constexpr std::chrono::milliseconds kSlice{2};
+constexpr std::chrono::milliseconds kMadeUp{100};   // of what was due before
 constexpr std::chrono::milliseconds kQuiet{200};    // nobody asks
-constexpr double kShare = 0.22, kWhenUrgent = 0.5;  // pressure from which on the share grows
+constexpr double kShare = 0.2, kWhenUrgent = 0.75;  // pressure from which on the share grows
 
 // Of the calling thread: what the system gave to others in between was no work of ours.
 Clock::duration ThreadTime() {
@@ -59,14 +60,19 @@ void ShardThread::Run(Mailbox* server) {
   }
 }
 
+// Each slice pays for its time by a wait, counted from when it was due: a thread that was kept waiting makes up for it,
+// though not for more than a moment.
 void ShardThread::WriteCut() {
+  const Deadline begin = Clock::now();
   const Clock::duration before = ThreadTime();
-  for (Envelope& reply : shard_->Work(Clock::now() + kSlice)) Send(std::move(reply));
-  const Deadline end = Clock::now();
-  next_slice_ = end;
-  if (end - last_request_ > kQuiet) return;
-  const double rest = 1 / ShareOf(shard_->pressure(), shards_) - 1;
-  next_slice_ += std::chrono::duration_cast<Clock::duration>((ThreadTime() - before) * rest);
+  for (Envelope& reply : shard_->Work(begin + kSlice)) Send(std::move(reply));
+  if (begin - last_request_ > kQuiet) {
+    next_slice_ = begin;
+    return;
+  }
+  const double wait = 1 / ShareOf(shard_->pressure(), shards_);
+  next_slice_ = std::max(next_slice_, begin - kMadeUp);
+  next_slice_ += std::chrono::duration_cast<Clock::duration>((ThreadTime() - before) * wait);
 }
 
 void ShardThread::NoteTroubles(Mailbox* server) {

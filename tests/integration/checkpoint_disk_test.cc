@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -178,18 +179,20 @@ TEST_F(CheckpointDiskTest, ADiskThatStaysFullCostsTheCheckpointsAndNothingElse) 
 TEST_F(CheckpointDiskTest, AFolderThatVanishesIsMadeAnew) {
   const std::string undisturbed = Undisturbed();
   for (int after = 1; after < 6; ++after) {
+    std::atomic<bool> over = false;
     std::thread remover([&] {
       // The job's first words come before its first checkpoint.
       fs::remove(test_.Path("metrics"));
-      for (std::size_t seen = 0; seen < static_cast<std::size_t>(after);) {
+      while (!over) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        if (fs::exists(test_.Path("metrics"))) seen = Events("checkpoint").size() + Events("done").size() * 100;
+        if (fs::exists(test_.Path("metrics")) && Events("checkpoint").size() >= static_cast<std::size_t>(after)) break;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(after));
       std::error_code ignored;  // the job makes files in it meanwhile
       fs::remove_all(checkpoints(), ignored);
     });
     const Status trained = Train();
+    over = true;
     remover.join();
     fs::remove_all(checkpoints());
     EXPECT_TRUE(trained.ok()) << trained.text();
