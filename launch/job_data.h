@@ -26,6 +26,7 @@ class JobData : public ChunkSource {
   }
 
   Result<std::vector<proto::Chunk>> NewChunks(std::uint32_t workers, proto::Followed* followed) override;
+  std::string FileName(proto::Chunk::Set set, std::uint32_t file) override { return dataset_->FileName(set, file); }
 
   const proto::Statistics& statistics() const { return statistics_; }
   const FeatureLayout& layout() const { return *layout_; }

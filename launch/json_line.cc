@@ -116,6 +116,19 @@ JsonLine& JsonLine::Add(std::string_view name, const std::vector<StageReport>& s
   return *this;
 }
 
+JsonLine& JsonLine::Add(std::string_view name, const std::vector<FileRows>& files) {
+  Name(name);
+  text_ += '[';
+  for (const FileRows& file : files) {
+    if (text_.back() != '[') text_ += ',';
+    JsonLine object;
+    object.Add("file", file.file).Add("read", file.read).Add("trained", file.trained).Add("bad", file.bad);
+    text_ += object.Add("repeated", file.repeated).text();
+  }
+  text_ += ']';
+  return *this;
+}
+
 JsonLine& JsonLine::Add(std::string_view name, const std::vector<proto::TableStatus>& tables) {
   Name(name);
   text_ += '[';

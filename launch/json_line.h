@@ -23,6 +23,7 @@ class JsonLine {
   JsonLine& Add(std::string_view name, bool value);
   JsonLine& Add(std::string_view name, const Metrics& metrics);                  // an object
   JsonLine& Add(std::string_view name, const std::vector<StageReport>& stages);  // an array of objects
+  JsonLine& Add(std::string_view name, const std::vector<FileRows>& files);      // an array of objects
   // An array of objects with all counts; the last refused key, which a number of JSON may not hold, is a text.
   JsonLine& Add(std::string_view name, const std::vector<proto::TableStatus>& tables);
 

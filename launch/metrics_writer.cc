@@ -58,7 +58,8 @@ void MetricsWriter::OnEpochEnd(const EpochReport& r) {
             .Add("rows", r.rows)
             .Add("seconds", r.seconds)
             .Add("loss", r.loss)
-            .Add("tables", r.tables));
+            .Add("tables", r.tables)
+            .Add("files", r.files));
 }
 
 void MetricsWriter::OnPeriod(const PeriodReport& r) {

@@ -179,6 +179,16 @@ void ProgressDisplay::OnEpochEnd(const EpochReport& r) {
         "  " + ShortCount(rate) + " rows/s" + Figure("loss", r.loss) +
         (r.tables.empty() ? "" : "  tables " + BytesText(bytes)));
   tables_ = r.tables;
+  FileRows all;
+  for (const FileRows& file : r.files) {
+    all.read += file.read;
+    all.trained += file.trained;
+    all.bad += file.bad;
+    all.repeated += file.repeated;
+  }
+  if (all.bad == 0 && all.repeated == 0) return;
+  Print("epoch " + std::to_string(r.epoch) + "  " + WithCommas(all.read) + " rows read, " + WithCommas(all.trained) +
+        " trained, " + WithCommas(all.bad) + " bad, " + WithCommas(all.repeated) + " computed again after a loss");
 }
 
 void ProgressDisplay::OnPeriod(const PeriodReport& r) {

@@ -7,7 +7,6 @@
 namespace sherd {
 namespace {
 
-constexpr std::uint32_t kMostWorkers = 1 << 16;
 constexpr std::size_t kMostHeldPulls = 1 << 14;
 constexpr std::uint64_t kUnbounded = std::numeric_limits<std::uint64_t>::max();
 
@@ -64,6 +63,12 @@ std::vector<Envelope> Shard::Handle(Envelope request) {
     case proto::SHARD_STATUS:
       HandleStatus(request);
       break;
+    case proto::FENCE:
+      HandleFence(request);
+      break;
+    case proto::CHUNKS_DONE:
+      HandleChunksDone(request);
+      break;
     case proto::STOP:
       stopped_ = true;
       Reply(request, MakeReply(request.message.header));
@@ -104,13 +109,15 @@ Shard::Stream* Shard::Admit(const Envelope& request) {
   if (header.index() >= kMostWorkers) return refuse(proto::INVALID, "no such " + Worker(header));
   Stream& stream = streams_[header.index()];
   if (header.incarnation() < stream.incarnation) {
-    return refuse(proto::STALE,
-                  Worker(header) + " has been replaced: incarnation " + std::to_string(stream.incarnation));
+    return refuse(proto::STALE, Worker(header) + (stream.fenced ? " was taken for lost, and its work is others' now"
+                                                                : " has been replaced: incarnation " +
+                                                                      std::to_string(stream.incarnation)));
   }
   if (header.incarnation() > stream.incarnation) {
     ForgetWorker(header.index());
     stream.incarnation = header.incarnation();
   }
+  stream.fenced = false;
   return &stream;
 }
 
@@ -228,6 +235,7 @@ Status Shard::ExecutePush(const Message& message) {
   RETURN_IF_ERROR(checker_.ViewPush(message, &view_));
   if (!bsp_) RETURN_IF_ERROR(Prepare());
   ++pushes_;
+  if (header.has_chunk()) applied_.Add(header.chunk(), header.minibatch());
   clocks_.Set(header.index(), header.clock() + 1);
   if (bsp_) {
     barrier_.Add(header.index(), message);
@@ -382,7 +390,13 @@ void Shard::HandleStartEpoch(const Envelope& request) {
   std::string text = start.SerializeAsString();
   if (text == started_) return;
   started_ = std::move(text);
+  if (start.epoch() != epoch_ || start.round() == 0) applied_.Clear();
+  epoch_ = start.epoch();
   clocks_.Start(start.clock(), start.worker());
+  // Sent before one was lost, it may come after the fence.
+  for (const std::uint32_t worker : start.worker()) {
+    if (streams_[worker].fenced) clocks_.Retire(worker);
+  }
   barrier_.Clear();
   Advance();
 }

@@ -13,6 +13,7 @@
 #include "net/mailbox.h"
 #include "net/pulled_keys.h"
 #include "proto/job.pb.h"
+#include "ps/applied_minibatches.h"
 #include "ps/buffer_pool.h"
 #include "ps/clock_barrier.h"
 #include "ps/clock_table.h"
@@ -74,6 +75,7 @@ class Shard {
     std::uint64_t next = 1;     // the sequence number that is expected
     std::deque<Envelope> held;  // taken, but waiting for a cut: the sequence numbers just before `next`
     PulledKeys pulled;
+    bool fenced = false;  // lost, and none has come in its place
   };
 
   void HandleWorker(Envelope request);
@@ -85,6 +87,8 @@ class Shard {
   void HandlePrune(const Envelope& request);
   void HandleLoad(const Envelope& request);
   void HandleStatus(const Envelope& request);
+  void HandleFence(const Envelope& request);
+  void HandleChunksDone(const Envelope& request);
 
   // The worker's stream, or nothing and a reply: the request is not for us, or older than what we know.
   Stream* Admit(const Envelope& request);
@@ -107,6 +111,7 @@ class Shard {
   std::string FolderOfCut() const;
   void StartWriting();
   void ReleaseHeld();
+  void AbandonCut();
   void AnswerPulls();
   bool Ready(const proto::Header& pull) const;
   std::uint64_t BoundOf(const proto::Header& pull) const;
@@ -117,6 +122,8 @@ class Shard {
 
   void Reply(const Envelope& request, Message reply);
   void Refuse(const Envelope& request, proto::StatusCode code, const std::string& text);
+
+  static constexpr std::uint32_t kMostWorkers = 1 << 16;
 
   const ShardOptions options_;
   const std::uint64_t staleness_;        // of rows, in clocks
@@ -140,9 +147,11 @@ class Shard {
   BufferPool pool_;
   AlignedBuffer<float> rows_;  // that are to be encoded
 
-  std::string started_;  // the StartEpoch that the clocks are of, serialized; empty: none
-  std::string trouble_;  // why pushes wait; empty: they do not
-  std::string damage_;   // why the shard holds nothing to serve: a LOAD failed
+  std::string started_;         // the StartEpoch that the clocks are of, serialized; empty: none
+  std::uint32_t epoch_ = 0;     // of that StartEpoch
+  AppliedMinibatches applied_;  // in that epoch
+  std::string trouble_;         // why pushes wait; empty: they do not
+  std::string damage_;          // why the shard holds nothing to serve: a LOAD failed
   struct Answered {
     Peer from;
     std::uint64_t request;

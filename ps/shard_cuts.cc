@@ -60,6 +60,7 @@ void Shard::HandleLoad(const Envelope& request) {
   }
   clocks_.Clear();
   started_.clear();
+  applied_.Clear();
   barrier_.Clear();
   cut_.Abandon();
   writer_ = nullptr;

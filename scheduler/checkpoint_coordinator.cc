@@ -40,11 +40,10 @@ void CheckpointCoordinator::Opened(std::uint32_t cut, std::uint32_t shard) {
 }
 
 void CheckpointCoordinator::Marked(std::uint32_t cut, std::uint32_t worker, std::uint64_t clock,
-                                   std::vector<proto::ChunkPosition> part, std::uint64_t rows) {
+                                   std::vector<proto::ChunkPosition> part) {
   if (!Open(cut) || phase_ != Phase::kMarking || !waiting_.contains(worker)) return;
   marked_.insert(worker);
   clock_ = std::max(clock_, clock);
-  rows_ += rows;
   std::move(part.begin(), part.end(), std::back_inserter(parts_));
   Settle(worker);
 }
@@ -53,6 +52,12 @@ void CheckpointCoordinator::Late(std::uint32_t cut, const std::string& worker) {
   if (Open(cut) && phase_ == Phase::kMarking) {
     Abandon(worker + " was past clock " + std::to_string(plan_.clock), true);
   }
+}
+
+bool CheckpointCoordinator::Lose(std::uint32_t worker) {
+  if (!Open(plan_.cut) || (!waiting_.contains(worker) && !marked_.contains(worker))) return false;
+  Abandon("worker " + std::to_string(worker) + " was lost", true);
+  return true;
 }
 
 void CheckpointCoordinator::Settle(std::uint32_t worker) {

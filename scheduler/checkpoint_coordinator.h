@@ -34,13 +34,14 @@ class CheckpointCoordinator {
 
   void Begin(CutPlan plan, Deadline marks_until, Deadline written_until);
   void Opened(std::uint32_t cut, std::uint32_t shard);
-  // The worker marked; `part` are the positions of its chunks, `rows` what it has trained in this epoch.
-  void Marked(std::uint32_t cut, std::uint32_t worker, std::uint64_t clock, std::vector<proto::ChunkPosition> part,
-              std::uint64_t rows = 0);
+  // The worker marked; `part` are the positions of what it was dealt.
+  void Marked(std::uint32_t cut, std::uint32_t worker, std::uint64_t clock, std::vector<proto::ChunkPosition> part);
   // It is past the clock asked for.
   void Late(std::uint32_t cut, const std::string& worker);
   // It pushes no more in this epoch, which counts as a mark.
   void Retired(std::uint32_t worker) { Settle(worker); }
+  // It is lost. True: the cut is abandoned for that, because the worker has marked it or was waited for.
+  bool Lose(std::uint32_t worker);
   void Wrote(std::uint32_t cut, std::uint32_t shard, proto::ShardFile file);
   void Failed(std::uint32_t cut, const std::string& why);
   void Tick(Deadline now);
@@ -56,7 +57,6 @@ class CheckpointCoordinator {
   const std::set<std::uint32_t>& marked() const { return marked_; }
   const std::vector<proto::ChunkPosition>& parts() const { return parts_; }
   std::uint64_t clock() const { return clock_; }  // the greatest of the marks
-  std::uint64_t rows() const { return rows_; }    // of all of them
   // kWritten: by shard.
   const std::vector<proto::ShardFile>& files() const { return files_; }
   // kAbandoned: why, and whether another attempt may do better (a worker was late).
@@ -76,7 +76,7 @@ class CheckpointCoordinator {
   std::set<std::uint32_t> waiting_;            // workers that have not marked
   std::set<std::uint32_t> marked_;
   std::vector<proto::ChunkPosition> parts_;
-  std::uint64_t clock_ = 0, rows_ = 0;
+  std::uint64_t clock_ = 0;
   std::vector<proto::ShardFile> files_;
   std::string reason_;
   bool worth_retrying_ = false;

@@ -56,7 +56,7 @@ bool Scheduler::Impl::CutTaken() const {
 }
 
 Result<std::string> Scheduler::Impl::CheckpointAndWait(Purpose purpose) {
-  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle() && Settled(); }));
   BeginCheckpoint(purpose);
   RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   return checkpoint_;
@@ -132,7 +132,7 @@ void Scheduler::Impl::DriveCheckpoint(Deadline now) {
   switch (coordinator_.phase()) {
     case CheckpointCoordinator::Phase::kIdle:
       RefuseCheckpoints();
-      if (CheckpointDue(now)) BeginCheckpoint(Purpose::kPeriodic);
+      if (CheckpointDue(now) && Settled()) BeginCheckpoint(Purpose::kPeriodic);
       break;
     case CheckpointCoordinator::Phase::kWriting:
       if (!awaiting_files_) AwaitCut();
@@ -141,7 +141,7 @@ void Scheduler::Impl::DriveCheckpoint(Deadline now) {
       CutWritten();
       break;
     case CheckpointCoordinator::Phase::kAbandoned:
-      CutAbandoned();
+      if (Settled()) CutAbandoned();
       break;
     default:
       break;
@@ -229,16 +229,15 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
   proto::JobState state;
   state.set_epoch(epoch_);
   std::uint64_t clock = std::max(clock_, coordinator_.clock());
-  // What workers have reported may be more than the cut has, or less; those who have retired have reported all.
-  std::uint64_t rows = rows_ - epoch_rows_ + coordinator_.rows();
   for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
     if (coordinator_.marked().contains(worker)) continue;
     clock = std::max(clock, clocks_.clock(worker));
-    rows += worker_rows_[worker];
   }
   state.set_clock(clock);
+  std::uint64_t rows = queue_ ? rows_before_ : rows_;
   if (queue_) {
     for (auto& position : queue_->Positions(coordinator_.marked(), coordinator_.parts())) {
+      rows += position.rows();
       *state.add_chunk() = std::move(position);
     }
   }

@@ -41,7 +41,19 @@ Evaluation::Evaluation(std::uint32_t number, std::vector<proto::Chunk> chunks, s
   for (std::size_t i = 0; i < chunks_.size(); ++i) place_of_.emplace(chunks_[i].id(), i);
 }
 
+void Evaluation::Lose(std::uint32_t worker) {
+  for (std::size_t place = popped_; place < holder_.size(); ++place) {
+    if (holder_[place] == worker && !held_.contains(place)) lost_.insert(place);
+  }
+}
+
 std::optional<proto::Chunk> Evaluation::Next(std::uint32_t worker) {
+  if (!lost_.empty()) {
+    const std::size_t place = *lost_.begin();
+    lost_.erase(lost_.begin());
+    holder_[place] = worker;
+    return chunks_[place];
+  }
   const std::size_t place = holder_.size();
   if (place == chunks_.size() || place >= popped_ + window_) return std::nullopt;
   holder_.push_back(worker);

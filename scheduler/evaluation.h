@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ class Evaluation {
   std::uint32_t number() const { return number_; }
   // The next chunk for whoever asks; nothing when none is left or the window is full.
   std::optional<proto::Chunk> Next(std::uint32_t worker);
+  // What the worker was dealt and has not finished is dealt again, before what is left.
+  void Lose(std::uint32_t worker);
   // A result has come. One that was there already, or of another evaluation, is ignored. Invalid: no such chunk was
   // dealt to the worker.
   Status Take(ChunkResult result);
@@ -49,6 +52,7 @@ class Evaluation {
   const std::vector<proto::Chunk> chunks_;
   const std::uint32_t window_;
   std::vector<std::uint32_t> holder_;              // [dealt chunks] worker
+  std::set<std::size_t> lost_;                     // places to be dealt again
   std::size_t popped_ = 0;                         // chunks before this are finished
   std::map<std::size_t, ChunkResult> held_;        // by place, from popped_ on
   std::map<std::uint64_t, std::size_t> place_of_;  // chunk id -> place

@@ -1,5 +1,7 @@
 #include "scheduler/membership.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -109,6 +111,10 @@ Status Membership::Hear(const proto::Header& header, Deadline now) {
     return Status::Unavailable(NameOf(member->role, member->index) + " is incarnation " +
                                std::to_string(member->incarnation) + ", not " + std::to_string(header.incarnation()));
   }
+  if (member->expelled) {
+    return Status::Unavailable(NameOf(member->role, member->index) +
+                               " was silent for so long that it was taken for lost, and its work given to others");
+  }
   member->last_heard = now;
   return {};
 }
@@ -126,20 +132,62 @@ bool Membership::Silent(const Member& member, Deadline now) const {
   return now - member.last_heard > options_.heartbeat_timeout;
 }
 
-Status Membership::CheckAlive(Deadline now) const {
-  std::string dead;
-  for (const Member& member : members_) {
-    if (member.role == proto::SPARE || !member.registered || member.dismissed || !Silent(member, now)) continue;
-    if (!dead.empty()) dead += "; ";
-    dead += NameOf(member.role, member.index);
-    if (!member.doing.empty()) dead += ", last at: " + member.doing;
-  }
-  if (dead.empty()) return {};
+bool Membership::Missed(const Member& member, Deadline now) const {
+  return member.registered && !member.dismissed && !member.expelled && Silent(member, now);
+}
+
+std::string Membership::LastWordsOf(const Member& member) const {
+  return NameOf(member.role, member.index) + (member.doing.empty() ? "" : ", last at: " + member.doing);
+}
+
+std::string Membership::Lost(const std::string& names) const {
   const double seconds = std::chrono::duration<double>(options_.heartbeat_timeout).count();
   char text[32];
   std::snprintf(text, sizeof text, "%g", seconds);
-  return Status::Unavailable("lost (no heartbeat for " + std::string(text) + " s): " + dead);
+  return "lost (no heartbeat for " + std::string(text) + " s): " + names;
 }
+
+Status Membership::CheckAlive(Deadline now) const {
+  std::string dead;
+  for (const Member& member : members_) {
+    if (member.role != proto::SERVER || !Missed(member, now)) continue;
+    if (!dead.empty()) dead += "; ";
+    dead += LastWordsOf(member);
+  }
+  return dead.empty() ? Status() : Status::Unavailable(Lost(dead));
+}
+
+std::vector<std::uint32_t> Membership::SilentWorkers(Deadline now) const {
+  std::vector<std::uint32_t> silent;
+  for (const Member& member : members_) {
+    if (member.role == proto::WORKER && Missed(member, now)) silent.push_back(member.index);
+  }
+  return silent;
+}
+
+std::uint32_t Membership::Expel(std::uint32_t worker) {
+  Member* const member = Find(proto::WORKER, worker);
+  CHECK(member != nullptr) << "no worker " << worker;
+  member->expelled = member->dismissed = true;
+  return member->incarnation + 1;
+}
+
+bool Membership::expelled(proto::Role role, std::uint32_t index) const {
+  const Member* const member = Find(role, index);
+  return member != nullptr && member->expelled;
+}
+
+std::vector<std::uint32_t> Membership::LiveWorkers() const {
+  std::vector<std::uint32_t> live;
+  for (const Member& member : members_) {
+    if (member.role == proto::WORKER && !member.expelled) live.push_back(member.index);
+  }
+  return live;
+}
+
+std::string Membership::Obituary(std::uint32_t worker) const { return Lost(LastWordsOf(*Find(proto::WORKER, worker))); }
+
+const std::string& Membership::HostOf(std::uint32_t worker) const { return Find(proto::WORKER, worker)->body.host(); }
 
 std::string Membership::WhatAllDo() const {
   std::string text;

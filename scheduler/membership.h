@@ -38,9 +38,18 @@ class Membership {
   void Doing(const proto::Header& header, std::string what);
   // Nobody could be heard for so long: the listener was busy itself.
   void Forgive(Clock::duration time);
-  // Success, or who has been silent for the timeout: a server or a worker, for a spare has no part in the job. Once
-  // complete.
+  // Success, or which servers have been silent for the timeout. Once complete.
   Status CheckAlive(Deadline now) const;
+  // Workers of which the same is true. Once complete.
+  std::vector<std::uint32_t> SilentWorkers(Deadline now) const;
+  // The worker is lost, whatever it may still say: Hear refuses it. Returns the incarnation that another one in its
+  // place would have.
+  std::uint32_t Expel(std::uint32_t worker);
+  bool expelled(proto::Role role, std::uint32_t index) const;
+  std::vector<std::uint32_t> LiveWorkers() const;
+  // "lost (no heartbeat for 3 s): worker 1 (…), last at: …".
+  std::string Obituary(std::uint32_t worker) const;
+  const std::string& HostOf(std::uint32_t worker) const;
 
   // "worker 0 (…) at: pull of clock 7 from shard 1; …": of all ranks that have said so.
   std::string WhatAllDo() const;
@@ -58,7 +67,7 @@ class Membership {
   struct Member {
     proto::Role role = proto::SERVER;
     std::uint32_t index = 0, rank = 0, incarnation = 0;
-    bool registered = false, dismissed = false;
+    bool registered = false, dismissed = false, expelled = false;
     proto::Register body;
     std::string doing;
     Deadline last_heard;
@@ -67,6 +76,9 @@ class Membership {
   Member* Find(proto::Role role, std::uint32_t index);
   const Member* Find(proto::Role role, std::uint32_t index) const;
   bool Silent(const Member& member, Deadline now) const;
+  bool Missed(const Member& member, Deadline now) const;
+  std::string Lost(const std::string& names) const;
+  std::string LastWordsOf(const Member& member) const;
 
   const MembershipOptions options_;
   std::vector<Member> members_;  // in the order of their ranks, from rank 1

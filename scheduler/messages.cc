@@ -38,7 +38,10 @@ Status Scheduler::Impl::Tick(Deadline now) {
   ReportPeriod();
   WarnOfStandstill(now);
   RETURN_IF_ERROR(failure_);
-  return welcomed_ ? membership_.CheckAlive(now) : Status();
+  if (!welcomed_) return {};
+  TellDoneChunks(now);
+  RETURN_IF_ERROR(membership_.CheckAlive(now));
+  return LoseSilentWorkers(now);
 }
 
 void Scheduler::Impl::Handle(Envelope envelope) {
@@ -109,6 +112,9 @@ Status Scheduler::Impl::OnFailure(const Envelope& envelope) {
   RETURN_IF_ERROR(ParseBody(envelope.message, &body));
   if (header.role() != proto::SERVER && header.role() != proto::WORKER && header.role() != proto::SPARE) {
     return Status::Invalid("failure of nobody who could fail");
+  }
+  if (membership_.expelled(header.role(), header.index())) {
+    return Status::Unavailable(membership_.NameOf(header.role(), header.index()) + " was taken for lost");
   }
   Reply(envelope, MakeReply(header));
   membership_.Dismiss(header);
@@ -202,16 +208,14 @@ std::optional<proto::Task> Scheduler::Impl::TrainingTask(std::uint32_t worker, c
   }
   proto::Task task;
   task.set_epoch(epoch_);
+  task.set_round(round_);
   task.set_start_clock(clock_);
   task.set_job_seconds(JobSeconds());
   task.set_learning_rate_scale(static_cast<float>(judge_.learning_rate_scale()));
-  const std::optional<proto::ChunkPosition> position = queue_->Next(worker);
-  ended_[worker] = !position;
-  task.set_kind(position ? proto::Task::TRAIN : proto::Task::END_EPOCH);
-  if (position) {
-    *task.mutable_chunk() = position->chunk();
-    task.set_first_minibatch(position->minibatches());
-  }
+  const std::optional<proto::Task> next = queue_->Next(worker);
+  ended_[worker] = !next;
+  task.set_kind(next ? proto::Task::TRAIN : proto::Task::END_EPOCH);
+  if (next) task.MergeFrom(*next);
   return task;
 }
 
@@ -229,9 +233,7 @@ Status Scheduler::Impl::OnProgress(const Envelope& envelope) {
   if (progress_log_[worker].Enter(header.request())) {
     RETURN_IF_ERROR(meter_.Add(body, Clock::now()));
     stages_.Add(body.stage());
-    rows_ += body.rows();
-    epoch_rows_ += body.rows();
-    worker_rows_[worker] += body.rows();
+    reported_rows_ += body.rows();
     epoch_loss_ += body.loss_sum();
     if (following_) periods_.Add(body, std::chrono::system_clock::now());
     clocks_.Report(worker, body.clock());
@@ -242,6 +244,7 @@ Status Scheduler::Impl::OnProgress(const Envelope& envelope) {
       const Status status = queue_->Advance(worker, position);
       LOG_IF(WARNING, !status.ok()) << "progress: " << status.text();
     }
+    if (of_this_epoch) rows_ = rows_before_ + queue_->counts().trained;
     CountRows(worker, body.read_rows(), body.bad_rows(), body.bad_row());
   }
   Reply(envelope, MakeReply(header, CommandFor(header)));
@@ -296,7 +299,7 @@ Status Scheduler::Impl::OnCutPosition(const Envelope& envelope) {
   if (body.late()) {
     coordinator_.Late(body.cut(), membership_.NameOf(header.role(), header.index()));
   } else if (queue_) {
-    coordinator_.Marked(body.cut(), header.index(), body.clock(), queue_->PartOfCut(header.index(), body), body.rows());
+    coordinator_.Marked(body.cut(), header.index(), body.clock(), queue_->PartOfCut(header.index(), body));
   }
   Reply(envelope, MakeReply(header));
   return {};
@@ -309,7 +312,7 @@ void Scheduler::Impl::ReportProgress(Deadline now) {
   meter_.Report(now, &report);
   report.epoch = epoch_ + 1;
   report.epochs = following_ ? report.epoch : options_.job.train().epochs();
-  report.epoch_share = queue_->share(options_.job.train().batch_size());
+  report.epoch_share = queue_->share();
   report.rows = rows_;
   report.seconds = SecondsSoFar();
   report.bad_rows = bad_rows_.bad();

@@ -38,12 +38,22 @@ struct ProgressReport {
 // "mrr", "group_auc", "auc_error" (bound, when by histogram).
 using Metrics = std::map<std::string, double>;
 
+// What the rows of a file have come to in an epoch, in all runs of it.
+struct FileRows {
+  std::string file;
+  std::uint64_t read = 0;  // with bad ones, and those that sampling leaves out
+  std::uint64_t trained = 0;
+  std::uint64_t bad = 0;       // and left out
+  std::uint64_t repeated = 0;  // of those trained: computed a second time, after the loss of a worker
+};
+
 struct EpochReport {
   std::uint32_t epoch = 0;  // from 1
   std::uint64_t rows = 0;
   double seconds = 0;
   double loss = 0;                         // mean a row
   std::vector<proto::TableStatus> tables;  // at the epoch's end, summed over the servers
+  std::vector<FileRows> files = {};
 };
 
 // Of the rows that were trained on in a period, each before it was.

@@ -53,7 +53,6 @@ Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* c
       clocks_(options_.workers),
       progress_log_(options_.workers),
       ended_(options_.workers),
-      worker_rows_(options_.workers),
       bad_rows_(options_.job.data().max_bad_fraction()),
       judge_(options_.job, {}),
       periods_(std::chrono::duration<double, std::ratio<60>>(options_.job.data().follow().report_minutes())),
@@ -151,7 +150,12 @@ Status Scheduler::Impl::Train() {
 
 Status Scheduler::Impl::TrainEpoch() {
   RETURN_IF_ERROR(BeginEpoch());
-  RETURN_IF_ERROR(Until([this] { return clocks_.all_retired(); }));
+  const std::uint64_t before = queue_->counts().trained;  // by the run that this one resumes
+  RETURN_IF_ERROR(Until([this] { return RoundOver(); }));
+  while (!queue_->all_done()) {
+    RETURN_IF_ERROR(BeginRound());
+    RETURN_IF_ERROR(Until([this] { return RoundOver(); }));
+  }
   last_report_ = {};
   ReportProgress(Clock::now());
   epoch_open_ = false;
@@ -160,8 +164,13 @@ Status Scheduler::Impl::TrainEpoch() {
   RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
   const double seconds = std::chrono::duration<double>(Clock::now() - epoch_start_).count();
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-  const double loss = epoch_rows_ > 0 ? epoch_loss_ / static_cast<double>(epoch_rows_) : kUnknown;
-  EpochReport report{.epoch = epoch_ + 1, .rows = epoch_rows_, .seconds = seconds, .loss = loss, .tables = {}};
+  const double loss = reported_rows_ > 0 ? epoch_loss_ / static_cast<double>(reported_rows_) : kUnknown;
+  EpochReport report{.epoch = epoch_ + 1,
+                     .rows = queue_->counts().trained - before,
+                     .seconds = seconds,
+                     .loss = loss,
+                     .tables = {},
+                     .files = RowsByFile()};
   ASSIGN_OR_RETURN(report.tables, DescribeTables());
   observer_->OnEpochEnd(report);
   return following_ ? EndIntake() : JudgeEpoch();
@@ -183,20 +192,34 @@ Status Scheduler::Impl::BeginEpoch() {
   ASSIGN_OR_RETURN(const auto positions, ChunksOfEpoch());
   const auto dealing = options_.job.train().consistency() == proto::Train::BSP ? ChunkQueue::Dealing::kRoundRobin
                                                                                : ChunkQueue::Dealing::kOnDemand;
-  ASSIGN_OR_RETURN(queue_, ChunkQueue::Make(positions, dealing, options_.workers));
+  const ChunkQueue::Options options{
+      .dealing = dealing, .workers = membership_.LiveWorkers(), .batch_size = options_.job.train().batch_size()};
+  ASSIGN_OR_RETURN(queue_, ChunkQueue::Make(positions, options));
+  PreferLocalFiles();
+  rows_before_ = rows_ - std::min(rows_, queue_->counts().trained);
+  round_ = 0;
+  reported_rows_ = 0;
+  epoch_loss_ = 0;
+  RETURN_IF_ERROR(StartShards());
+  meter_.Start(epoch_start_);
+  epoch_open_ = true;
+  return {};
+}
+
+Status Scheduler::Impl::StartShards() {
   proto::StartEpoch body;
   body.set_epoch(epoch_);
   body.set_clock(clock_);
-  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) body.add_worker(worker);
+  body.set_round(round_);
+  for (const std::uint32_t worker : membership_.LiveWorkers()) body.add_worker(worker);
   RETURN_IF_ERROR(CallAllShards(proto::START_EPOCH, &body, request_timeout_));
-  epoch_rows_ = 0;
-  worker_rows_.assign(options_.workers, 0);
-  epoch_loss_ = 0;
   ended_.assign(options_.workers, false);
-  epoch_start_ = last_moved_ = Clock::now();
-  clocks_.StartEpoch(clock_, epoch_start_);
-  meter_.Start(epoch_start_);
-  epoch_open_ = true;
+  last_moved_ = Clock::now();
+  if (round_ == 0) epoch_start_ = last_moved_;
+  clocks_.StartEpoch(clock_, last_moved_);
+  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
+    if (membership_.expelled(proto::WORKER, worker)) clocks_.Retire(worker);
+  }
   return {};
 }
 
@@ -247,7 +270,8 @@ Status Scheduler::Impl::JudgeEpoch() {
 
 // The best weights so far are needed again when a later epoch may be the last.
 Status Scheduler::Impl::SaveBest() {
-  RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));  // one under way may be of the best before
+  RETURN_IF_ERROR(
+      Until([this] { return coordinator_.idle() && Settled(); }));  // one under way may be of the best before
   best_dir_.clear();
   const bool later = epoch_ < options_.job.train().epochs();
   if (!later || !options_.job.evaluation().restore_best() || options_.checkpoint_dir.empty()) return {};
@@ -364,6 +388,7 @@ Status Scheduler::Impl::StopOrderly() {
   };
   if (!keeps_checkpoints()) return stopped(rows_, "no checkpoint is kept");
   observer_->OnMessage("stopping: writing a checkpoint");
+  RETURN_IF_ERROR(Settle());
   RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   const auto saved = CheckpointAndWait(Purpose::kStop);
   if (!saved.ok()) return stopped(rows_, "no checkpoint: " + saved.status().text());
@@ -412,8 +437,6 @@ double Scheduler::Impl::SecondsSoFar() const {
 std::uint32_t Scheduler::Impl::JobSeconds() const { return training_ ? static_cast<std::uint32_t>(SecondsSoFar()) : 0; }
 
 // In epochs.
-double Scheduler::Impl::ShareOfJob() const {
-  return epoch_ + (queue_ ? queue_->share(options_.job.train().batch_size()) : 0);
-}
+double Scheduler::Impl::ShareOfJob() const { return epoch_ + (queue_ ? queue_->share() : 0); }
 
 }  // namespace sherd

@@ -23,6 +23,7 @@ class ChunkSource {
   virtual bool Has(proto::Chunk::Set set) = 0;
   virtual Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch,
                                                    std::uint32_t workers) = 0;
+  virtual std::string FileName(proto::Chunk::Set set, std::uint32_t file) { return "file " + std::to_string(file); }
   // Chunks of the files of data.follow that have come and are not in `followed`, in the order in which they came; they
   // are added there, and names that are gone from the folder are taken out. None: nothing is new.
   virtual Result<std::vector<proto::Chunk>> NewChunks(std::uint32_t workers, proto::Followed* followed) {

@@ -50,6 +50,7 @@ class Scheduler::Impl {
   Status TrainEpoch();
   Result<std::vector<proto::TableStatus>> DescribeTables();
   Status BeginEpoch();
+  Status StartShards();
   Result<std::vector<proto::ChunkPosition>> ChunksOfEpoch();
   Status JudgeEpoch();
   Status SaveBest();
@@ -113,6 +114,20 @@ class Scheduler::Impl {
   void Fail(Status status);
   void Reply(const Envelope& request, Message reply) { Send({request.from, std::move(reply)}); }
   void Send(Envelope envelope);
+
+  // ---- lost_workers.cc ----
+  Status LoseSilentWorkers(Deadline now);
+  void LoseWorker(std::uint32_t worker, std::uint32_t successor);
+  Status OnFenced(std::uint32_t worker, std::uint32_t shard, const Message& answer);
+  bool Settled() const;
+  bool RoundOver() const;
+  Status BeginRound();
+  Status Settle();
+  void TellDoneChunks(Deadline now);
+
+  // ---- epoch_rows.cc: the rows of an epoch, by file ----
+  void PreferLocalFiles();
+  std::vector<FileRows> RowsByFile() const;
 
   // ---- resuming.cc: what the shards are given to begin or end with ----
   Status LoadStart();
@@ -179,8 +194,16 @@ class Scheduler::Impl {
   bool training_ = false;
   bool stop_early_ = false;
   std::uint32_t epoch_ = 0, weights_epoch_ = 0;
-  std::uint64_t clock_ = 0, rows_ = 0, epoch_rows_ = 0;
-  std::vector<std::uint64_t> worker_rows_;  // by worker: of epoch_rows_
+  std::uint32_t round_ = 0;  // of the epoch
+  // rows_: trained in all; rows_before_: at the epoch's begin; reported_rows_: in this run's part of the epoch.
+  std::uint64_t clock_ = 0, rows_ = 0, rows_before_ = 0, reported_rows_ = 0;
+  struct Leases {               // of a lost worker, while the shards are asked after them
+    std::uint32_t missing = 0;  // shards
+    std::uint32_t epoch = 0;
+    std::vector<std::vector<std::uint32_t>> applied;  // [range][shard]
+  };
+  std::map<std::uint32_t, Leases> fenced_;  // by worker
+  Deadline told_done_;
   double epoch_loss_ = 0;
   double earlier_seconds_ = 0, share_at_start_ = 0;
   Deadline start_, epoch_start_;

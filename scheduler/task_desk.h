@@ -27,6 +27,8 @@ class TaskDesk {
   bool Take(std::uint32_t worker, Request request, std::optional<Envelope>* again);
   // The request that waits, if any.
   const Request* waiting(std::uint32_t worker) const;
+  // Nobody waits for it any more.
+  void Forget(std::uint32_t worker) { workers_.at(worker).waiting.reset(); }
   // Answers it: what to send to whom.
   Envelope Answer(std::uint32_t worker, const proto::Task& task);
 

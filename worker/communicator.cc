@@ -142,7 +142,6 @@ void Communicator::SendCutPosition(const proto::Command& command, const Training
   proto::CutPosition position;
   position.set_cut(command.cut());
   position.set_clock(stand.next_clock);
-  position.set_rows(stand.pushed_rows);
   if (late) {
     position.set_late(true);
   } else {

@@ -96,16 +96,28 @@ Status Pipeline::ReadTask(const std::shared_ptr<const proto::Task>& task, StageC
   ASSIGN_OR_RETURN(const std::unique_ptr<ChunkReader> reader,
                    options_.dataset->Read(task->chunk(), task->epoch(), task->first_minibatch()));
   bool ended = false;
+  std::uint32_t next = task->first_minibatch();
   while (!ended && !state_.tasks.closed()) {
     WorkPtr work = TakeWork(task);
     ASSIGN_OR_RETURN(const bool more, reader->Next(&work->minibatch));
     if (!more) work->minibatch.ClearRows();
-    ended = work->ends_chunk = !more || work->minibatch.last_of_chunk;
+    if (more) next = work->minibatch.index + 1;
+    work->next_minibatch = next;
+    ended = work->ends_chunk = !more || work->minibatch.last_of_chunk || next == task->end_minibatch();
     CountRows(work.get());
+    LeaveOutIfApplied(work.get());
     if (!evaluation && work->has_rows()) ++next_clock_;
     Push(&state_.read, std::move(work), clock);
   }
   return {};
+}
+
+void Pipeline::LeaveOutIfApplied(Work* work) const {
+  for (std::uint32_t shard = 0; shard < options_.layout->shards; ++shard) {
+    if (!work->has_rows() || !work->applied_by(shard)) return;
+  }
+  work->applied_rows = work->minibatch.rows;
+  work->minibatch.ClearRows();
 }
 
 WorkPtr Pipeline::TakeWork(const std::shared_ptr<const proto::Task>& task) {

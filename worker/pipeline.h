@@ -70,6 +70,8 @@ class Pipeline {
   void Start(const char* name, Stage stage);
 
   Status ReadTask(const std::shared_ptr<const proto::Task>& task, StageClock* clock);
+  // Of a lost worker's chunk: a minibatch that all shards have is only counted.
+  void LeaveOutIfApplied(Work* work) const;
   WorkPtr TakeWork(const std::shared_ptr<const proto::Task>& task);
   // Adds to `work` what was read since the last call.
   void CountRows(Work* work);

@@ -137,6 +137,11 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     message.header.set_sequence(++sequence_[shard]);
     message.header.set_chunk(work->minibatch.chunk);
     message.header.set_minibatch(work->minibatch.index);
+    if (work->applied_by(shard)) {  // it keeps sequence and clock, no more
+      message.header.set_rows(0);
+      Send(std::move(message), work);
+      continue;
+    }
     message.header.set_rows(work->minibatch.rows);
     message.header.set_learning_rate_scale(work->learning_rate_scale);
     message.header.set_job_seconds(job_seconds);
@@ -149,6 +154,8 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     Send(std::move(message), work);
   }
   work->pulls.clear();
+  // What rounding left out of dense gradients that not every shard got does not belong to the next ones.
+  if (work->applied_by_any()) encoder_.Forget();
 }
 
 void PsClient::Retire(const WorkPtr& work) {

@@ -114,11 +114,13 @@ Status TaskLoop::HandleTask(const Message& message) {
       stop_ = true;
       return {};
     case proto::Task::END_EPOCH:
-      if (ending_ && pipeline_->stand().epoch == task.epoch()) {  // it was ended already
+      if (ending_ && pipeline_->stand().epoch == task.epoch() &&
+          ended_round_ == task.round()) {  // it was ended already
         next_task_ = Clock::now() + kAskAgain;
         return {};
       }
       ending_ = true;
+      ended_round_ = task.round();
       last_progress_sent_ = last_progress_taken_ = false;
       pipeline_->Add(task);
       return {};

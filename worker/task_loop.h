@@ -54,6 +54,7 @@ class TaskLoop {
   Deadline next_task_ = Clock::now();
   // After END_EPOCH, until the next epoch's first task: retire, report the rest, and only then ask for more.
   bool ending_ = false;
+  std::uint32_t ended_round_ = 0;     // of the epoch, the last one that was ended
   bool last_progress_sent_ = false;   // of the epoch, after the worker had retired
   bool last_progress_taken_ = false;  // answered
 };

@@ -13,44 +13,53 @@ void TrainingReport::Lease(const proto::Task& task) {
     begun_ = true;
     stand_ = {
         .active = true, .epoch = task.epoch(), .next_clock = task.start_clock(), .acknowledged = task.start_clock()};
-    chunks_.clear();
-    open_chunks_ = 0;
+    tasks_.clear();
+    open_tasks_ = 0;
   }
   if (task.kind() == proto::Task::TRAIN) {
-    const auto [place, added] = chunks_.try_emplace(task.chunk().id());
-    place->second.chunk = task.chunk();
-    place->second.pushed = place->second.acknowledged = task.first_minibatch();
-    if (added) ++open_chunks_;
+    const auto [place, added] = tasks_.try_emplace(IdOf(task));
+    proto::ChunkPosition& begin = place->second.pushed;
+    *begin.mutable_chunk() = task.chunk();
+    begin.set_first_minibatch(task.first_minibatch());
+    begin.set_minibatches(task.first_minibatch());
+    place->second.acknowledged = begin;
+    if (added) ++open_tasks_;
   }
-  stand_.idle = open_chunks_ == 0;
+  stand_.idle = open_tasks_ == 0;
+}
+
+void TrainingReport::Advance(const Work& work, proto::ChunkPosition* position) {
+  position->set_minibatches(work.next_minibatch);
+  if (work.ends_chunk) position->set_done(true);
+  position->set_rows(position->rows() + work.minibatch.rows + work.applied_rows);
+  position->set_read_rows(position->read_rows() + work.read_rows);
+  position->set_bad_rows(position->bad_rows() + work.bad_rows);
+  if (work.has_rows() && work.applied_by_any()) {
+    position->set_repeated_rows(position->repeated_rows() + work.minibatch.rows);
+  }
 }
 
 void TrainingReport::Pushed(const Work& work) {
   std::lock_guard lock(mutex_);
   if (work.has_rows()) stand_.next_clock = work.clock + 1;
-  const auto place = chunks_.find(work.task->chunk().id());
-  CHECK(place != chunks_.end());
-  Position& position = place->second;
-  if (work.has_rows()) {
-    position.pushed = work.minibatch.index + 1;
-    stand_.pushed_rows += work.minibatch.rows;
-  }
-  if (work.ends_chunk && !std::exchange(position.pushed_done, true)) --open_chunks_;
-  stand_.idle = open_chunks_ == 0;
+  const auto place = tasks_.find(IdOf(*work.task));
+  CHECK(place != tasks_.end());
+  const bool was_done = place->second.pushed.done();
+  Advance(work, &place->second.pushed);
+  if (work.ends_chunk && !was_done) --open_tasks_;
+  stand_.idle = open_tasks_ == 0;
 }
 
 void TrainingReport::Acknowledged(const Work& work) {
   std::lock_guard lock(mutex_);
   progress_.set_read_rows(progress_.read_rows() + work.read_rows);
   progress_.set_bad_rows(progress_.bad_rows() + work.bad_rows);
-  const auto place = chunks_.find(work.task->chunk().id());
-  CHECK(place != chunks_.end());
-  Position& position = place->second;
-  position.moved = true;
-  position.acknowledged_done |= work.ends_chunk;
+  const auto place = tasks_.find(IdOf(*work.task));
+  CHECK(place != tasks_.end());
+  Advance(work, &place->second.acknowledged);
+  place->second.moved = true;
   if (!work.has_rows()) return;
   stand_.acknowledged = work.clock + 1;
-  position.acknowledged = work.minibatch.index + 1;
   progress_.set_rows(progress_.rows() + work.minibatch.rows);
   progress_.set_loss_sum(progress_.loss_sum() + work.loss_sum);
   progress_.set_staleness(std::max(progress_.staleness(), work.staleness));
@@ -79,12 +88,7 @@ TrainingReport::Stand TrainingReport::stand() const {
 std::vector<proto::ChunkPosition> TrainingReport::PushedPositions() const {
   std::lock_guard lock(mutex_);
   std::vector<proto::ChunkPosition> positions;
-  for (const auto& [id, position] : chunks_) {
-    proto::ChunkPosition& pushed = positions.emplace_back();
-    *pushed.mutable_chunk() = position.chunk;
-    pushed.set_minibatches(position.pushed);
-    pushed.set_done(position.pushed_done);
-  }
+  for (const auto& [id, position] : tasks_) positions.push_back(position.pushed);
   return positions;
 }
 
@@ -92,12 +96,8 @@ proto::Progress TrainingReport::Take() {
   std::lock_guard lock(mutex_);
   proto::Progress progress = std::exchange(progress_, {});
   progress.set_clock(stand_.acknowledged);
-  for (auto& [id, position] : chunks_) {
-    if (!std::exchange(position.moved, false)) continue;
-    proto::ChunkPosition* moved = progress.add_position();
-    *moved->mutable_chunk() = position.chunk;
-    moved->set_minibatches(position.acknowledged);
-    moved->set_done(position.acknowledged_done);
+  for (auto& [id, position] : tasks_) {
+    if (std::exchange(position.moved, false)) *progress.add_position() = position.acknowledged;
   }
   if (std::exchange(has_logits_, false)) {
     progress.mutable_positive()->Assign(positive_.begin(), positive_.end());

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "proto/wire.pb.h"
@@ -10,7 +11,7 @@
 
 namespace sherd {
 
-// Where a worker stands in the epoch: which chunks were leased to it, what of them it has pushed and what every shard
+// Where a worker stands in the epoch: which tasks it was given, what of them it has pushed and what every shard
 // has acknowledged; and what the next PROGRESS says. Thread-safe.
 class TrainingReport {
  public:
@@ -26,33 +27,33 @@ class TrainingReport {
 
   struct Stand {
     bool active = false;   // an epoch is begun, and RETIRE is not sent
-    bool idle = false;     // all leased chunks are pushed to their ends
+    bool idle = false;     // all tasks are pushed to their ends
     bool retired = false;  // from the epoch, on every shard
     std::uint32_t epoch = 0;
     std::uint64_t next_clock = 0;    // of the next push
     std::uint64_t acknowledged = 0;  // clocks that every shard has acknowledged
-    std::uint64_t pushed_rows = 0;   // in this epoch
   };
   Stand stand() const;
 
-  // Of every chunk of the epoch that was leased: what is pushed.
+  // Of every task of the epoch: what is pushed.
   std::vector<proto::ChunkPosition> PushedPositions() const;
   // What was acknowledged since the last call, with the positions of the chunks that moved on.
   proto::Progress Take();
 
  private:
   struct Position {
-    proto::Chunk chunk;
-    std::uint32_t pushed = 0, acknowledged = 0;  // minibatches
-    bool pushed_done = false, acknowledged_done = false;
+    proto::ChunkPosition pushed, acknowledged;
     bool moved = false;
   };
+  using TaskId = std::pair<std::uint64_t, std::uint32_t>;  // chunk, first minibatch
+  static TaskId IdOf(const proto::Task& task) { return {task.chunk().id(), task.first_minibatch()}; }
+  static void Advance(const Work& work, proto::ChunkPosition* position);
 
   mutable std::mutex mutex_;
   Stand stand_;
-  bool begun_ = false;                        // the epoch in stand_ is one
-  std::map<std::uint64_t, Position> chunks_;  // by id
-  std::size_t open_chunks_ = 0;               // not pushed to their ends
+  bool begun_ = false;  // the epoch in stand_ is one
+  std::map<TaskId, Position> tasks_;
+  std::size_t open_tasks_ = 0;  // not pushed to their ends
   proto::Progress progress_;
   std::array<std::uint32_t, kLogitBins> positive_{}, negative_{};
   bool has_logits_ = false;

@@ -67,6 +67,7 @@ WorkPtr WorkPool::Take() {
   Work* const work = &node->work;
   work->ends_chunk = false;
   work->read_rows = work->bad_rows = 0;
+  work->applied_rows = 0;
   work->computed = false;
   work->unanswered = 0;
   work->pulls.clear();

@@ -24,6 +24,8 @@ struct Work {
   Minibatch minibatch;
   bool ends_chunk = false;
   std::uint64_t read_rows = 0, bad_rows = 0;  // since the work before this one
+  std::uint32_t next_minibatch = 0;           // of the chunk: the one after this
+  std::uint32_t applied_rows = 0;             // of a minibatch that all shards have: the work itself has no rows then
   std::uint64_t clock = 0;                    // training: of the worker
   float learning_rate_scale = 1;
   std::vector<UniqueKeys> keys;  // by table
@@ -48,6 +50,16 @@ struct Work {
 
   bool is(proto::Task::Kind kind) const { return task->kind() == kind; }
   bool has_rows() const { return minibatch.rows > 0; }
+  // The shard has its gradients from the worker that was at this chunk before.
+  bool applied_by(std::uint32_t shard) const {
+    return static_cast<int>(shard) < task->applied_size() && minibatch.index < task->applied(static_cast<int>(shard));
+  }
+  bool applied_by_any() const {
+    for (int shard = 0; shard < task->applied_size(); ++shard) {
+      if (minibatch.index < task->applied(shard)) return true;
+    }
+    return false;
+  }
   // The pulled values' memory goes back to whoever sent it.
   void LetGoOfValues();
 };

@@ -24,7 +24,7 @@ void DescribePositions(const proto::JobState& state, const proto::Job& job, std:
   if (state.chunk().empty()) return;
   out << "positions " << done << " of " << state.chunk_size() << " chunks of the epoch done\n";
   for (const proto::ChunkPosition& position : state.chunk()) {
-    if (position.done() || position.minibatches() == 0) continue;
+    if (position.done() || position.minibatches() == position.first_minibatch()) continue;
     const proto::Chunk& chunk = position.chunk();
     const auto file = static_cast<int>(chunk.file());
     out << "          chunk " << chunk.id() << " of "
@@ -32,7 +32,10 @@ void DescribePositions(const proto::JobState& state, const proto::Job& job, std:
             : file < job.data().train_size() ? job.data().train(file)
                                              : "file " + std::to_string(file))
         << ", " << (chunk.in_memory() ? "rows " : "bytes ") << WithCommas(chunk.begin()) << " to "
-        << WithCommas(chunk.end()) << ": " << position.minibatches() << " minibatches done\n";
+        << WithCommas(chunk.end()) << ": " << position.minibatches() - position.first_minibatch() << " minibatches done"
+        << (position.first_minibatch() > 0 ? " from minibatch " + std::to_string(position.first_minibatch()) + " on"
+                                           : "")
+        << "\n";
   }
 }
 

@@ -70,8 +70,8 @@ TEST_P(KillTest, EndsTheJobWithAMessageThatNamesTheLostOne) {
   EXPECT_THAT(run.err, HasSubstr(GetParam().name));
 }
 
-INSTANTIATE_TEST_SUITE_P(Roles, KillTest, ::testing::Values(Victim{"3", "worker 1"}, Victim{"1", "server 0"}),
-                         [](const auto& info) { return std::string(info.param.rank[0] == '1' ? "Server" : "Worker"); });
+INSTANTIATE_TEST_SUITE_P(Roles, KillTest, ::testing::Values(Victim{"1", "server 0"}),
+                         [](const auto&) { return std::string("Server"); });
 
 TEST(MishapTest, NoRankOutlivesTheScheduler) {
   TestJob test("adult_deepfm");

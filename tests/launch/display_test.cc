@@ -308,5 +308,22 @@ TEST(Verdict, GoesToTheFileThatIsNamed) {
   EXPECT_EQ(ReadFile(path).value(), "2\n");
 }
 
+TEST(ProgressDisplay, ShowsTheRowsOfAnEpochWhenThereIsMoreToSay) {
+  FILE* out = std::tmpfile();
+  ProgressDisplay display(ProgressDisplay::Style::kPlain, 100, "trained", out);
+  const FileRows plain{.file = "a", .read = 1200, .trained = 1200};
+  const FileRows disturbed{.file = "b", .read = 100, .trained = 99, .bad = 1, .repeated = 64};
+  display.OnEpochEnd({.epoch = 1, .rows = 1200, .seconds = 2, .loss = 0.5, .tables = {}, .files = {plain}});
+  display.OnEpochEnd({.epoch = 2, .rows = 1299, .seconds = 2, .loss = 0.5, .tables = {}, .files = {plain, disturbed}});
+  std::rewind(out);
+  char text[1000];
+  text[std::fread(text, 1, sizeof text - 1, out)] = 0;
+  std::fclose(out);
+  EXPECT_EQ(std::string(text).find("epoch 1  1,200 rows read"), std::string::npos) << text;
+  EXPECT_NE(std::string(text).find("epoch 2  1,300 rows read, 1,299 trained, 1 bad, 64 computed again after a loss"),
+            std::string::npos)
+      << text;
+}
+
 }  // namespace
 }  // namespace sherd

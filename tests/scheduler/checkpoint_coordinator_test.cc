@@ -132,5 +132,23 @@ TEST(CheckpointCoordinator, NewsOfAnotherCutChangeNothing) {
   EXPECT_TRUE(coordinator.idle());
 }
 
+TEST(CheckpointCoordinator, ALostWorkersCutIsAbandonedUnlessItHadNoPartInIt) {
+  CheckpointCoordinator coordinator = Marking();
+  coordinator.Marked(1, 0, 10, Part(3));
+  EXPECT_TRUE(coordinator.Lose(0)) << "what it pushed before its mark may not be on every shard";
+  EXPECT_EQ(coordinator.phase(), Phase::kAbandoned);
+  EXPECT_TRUE(coordinator.worth_retrying());
+  EXPECT_EQ(coordinator.reason(), "worker 0 was lost");
+  EXPECT_FALSE(coordinator.Lose(1)) << "there is none any more";
+
+  CheckpointCoordinator waiting = Marking();
+  EXPECT_TRUE(waiting.Lose(1));
+
+  CheckpointCoordinator other = Marking();
+  other.Retired(0);
+  EXPECT_FALSE(other.Lose(0));
+  EXPECT_EQ(other.phase(), Phase::kMarking);
+}
+
 }  // namespace
 }  // namespace sherd

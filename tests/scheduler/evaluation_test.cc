@@ -67,6 +67,20 @@ TEST(Evaluation, RefusesWhatWasNotDealt) {
   EXPECT_FALSE(evaluation.Pop());
 }
 
+TEST(Evaluation, WhatALostWorkerHasNotFinishedIsDealtAgainFirst) {
+  Evaluation evaluation(1, Chunks(4), 4);
+  evaluation.Next(0);
+  evaluation.Next(1);
+  evaluation.Next(1);
+  ASSERT_TRUE(evaluation.Take(Of(1, 1, 1)).ok());
+  evaluation.Lose(1);
+  EXPECT_EQ(evaluation.Next(0)->id(), 2u);
+  EXPECT_EQ(evaluation.Next(0)->id(), 3u);
+  for (std::uint64_t chunk : {0, 2, 3}) EXPECT_TRUE(evaluation.Take(Of(1, chunk, 0)).ok());
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(evaluation.Pop()) << i;
+  EXPECT_TRUE(evaluation.done());
+}
+
 Frame Floats(std::vector<float> values) {
   std::string bytes(values.size() * sizeof(float), '\0');
   std::memcpy(bytes.data(), values.data(), bytes.size());

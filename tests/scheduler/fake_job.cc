@@ -69,6 +69,7 @@ std::vector<proto::Chunk> FakeJob::MakeChunks(proto::Chunk::Set set, std::uint64
     chunks[i].set_end((i + 1) * kMinibatches * kRows);
     chunks[i].set_in_memory(true);
     chunks[i].set_set(set);
+    chunks[i].set_file(static_cast<std::uint32_t>(i % train_files));
   }
   return chunks;
 }
@@ -83,6 +84,7 @@ void FakeJob::OnEpochEnd(const EpochReport& report) {
   record.Add("epoch", std::to_string(report.epoch) + " rows " + std::to_string(report.rows) + " loss " +
                           std::to_string(report.loss));
   tables = report.tables;
+  files = report.files;
 }
 
 void FakeJob::OnEvaluation(const EvaluationReport& report) { evaluations.push_back(report); }
@@ -149,6 +151,18 @@ Result<proto::ShardFile> FakeJob::WriteFile(std::uint32_t shard) {
   return file;
 }
 
+Message FakeJob::Fenced(std::uint32_t shard, const Message& message) {
+  proto::Fence fence;
+  EXPECT_TRUE(ParseBody(message, &fence).ok());
+  record.Add("shard " + std::to_string(shard),
+             "fence " + std::to_string(fence.worker()) + " below incarnation " + std::to_string(fence.incarnation()));
+  proto::Fenced fenced;
+  for (const proto::ChunkRange& range : fence.range()) {
+    fenced.add_applied(applied ? applied(shard, range) : range.first_minibatch());
+  }
+  return MakeReply(message.header, fenced);
+}
+
 void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
   const std::string name = "shard " + std::to_string(shard);
   while (!over_) {
@@ -176,6 +190,8 @@ void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
       for (const proto::LoadPart& part : load.part()) record.Add(name, "load " + part.name() + " from " + part.from());
       written_.clear();
       if (damaged.contains(load.dir())) reply = MakeReply(header, proto::FAILED, "shard-0: block 3: checksum");
+    } else if (header.kind() == proto::FENCE) {
+      reply = Fenced(shard, envelope->message);
     } else if (header.kind() == proto::PRUNE) {
       record.Add(name, "prune");
     } else if (header.kind() == proto::SHARD_STATUS) {

@@ -42,6 +42,8 @@ struct WorkerScript {
   bool send_twice = false;                                 // every request
   bool garbage = false;                                    // malformed messages between the good ones
   int silent_after_tasks = -1;                             // dies with this task
+  int silent_after_minibatches = -1;                       // dies with this minibatch, before it says so
+  int stalls_after_tasks = -1;                             // is silent for two seconds and a half, then goes on
   int fails_after_tasks = -1;                              // reports a failure
   int late_cuts = 0;                                       // answers so many cuts with "late"
   bool missing = false;                                    // never registers
@@ -65,6 +67,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   SchedulerOptions options;
   std::vector<WorkerScript> scripts;  // by worker
   std::uint64_t train_chunks = 6, eval_chunks = 0, test_chunks = 0;
+  std::uint32_t train_files = 1;       // chunk i is of file i mod so many
   // Chunks of the files that come: one number each time that the scheduler looks.
   std::deque<std::uint64_t> coming_chunks;
   std::map<int, int> accuracy;         // tenths by version; others: 5
@@ -75,9 +78,12 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   proto::ShardStatus shard_status;  // of every shard
   // What a server says of itself from now on; may be called while the job runs.
   void Beat(std::uint32_t server, const proto::Heartbeat& beat);
+  // What a shard answers to a fence: up to which minibatch it has a range of the lost worker's. Default: none of it.
+  std::function<std::uint32_t(std::uint32_t shard, const proto::ChunkRange& range)> applied;
 
   Record record;
-  std::vector<proto::TableStatus> tables;  // at the end of the last epoch
+  std::vector<proto::TableStatus> tables;  // at the end of the last epoch …
+  std::vector<FileRows> files;             // … and the rows of its files
   std::uint32_t most_failed = 0;           // checkpoints in a row, as progress reports have it
   DoneReport done;
   Scheduler* scheduler = nullptr;  // while running
@@ -114,6 +120,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::uint64_t Count(proto::Chunk::Set set) const;
   static std::vector<proto::Chunk> MakeChunks(proto::Chunk::Set set, std::uint64_t count);
   Result<proto::ShardFile> WriteFile(std::uint32_t shard);
+  Message Fenced(std::uint32_t shard, const Message& message);
   void RunShard(std::uint32_t shard, Mailbox* mailbox);
   void RunServer(std::uint32_t server);
   proto::Heartbeat BeatOf(std::uint32_t server);

@@ -1,5 +1,6 @@
 #include "tests/scheduler/fake_worker.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -42,6 +43,7 @@ std::optional<Message> FakeWorker::Call(Message message) {
   for (int i = 0; i < (script_.send_twice ? 2 : 1); ++i) (void)mailbox_->Send(scheduler_, message).ok();
   while (!job_->over_) {
     auto envelope = mailbox_->Receive(Clock::now() + std::chrono::milliseconds(50));
+    if (!envelope) (void)mailbox_->Send(scheduler_, Header(MakeControl(proto::HEARTBEAT, proto::Heartbeat()))).ok();
     if (!envelope || envelope->message.header.request() != request || envelope->message.header.kind() != kind) continue;
     if (envelope->message.header.code() != proto::OK) {
       job_->record.Add("refused", envelope->message.header.text());
@@ -77,6 +79,7 @@ bool FakeWorker::DoTasks() {
   proto::Task task;
   if (!answer || !ParseBody(*answer, &task).ok()) return false;
   if (task.kind() != proto::Task::WAIT && tasks_++ == script_.silent_after_tasks) return false;
+  if (tasks_ - 1 == script_.stalls_after_tasks) std::this_thread::sleep_for(std::chrono::milliseconds(2500));
   if (tasks_ - 1 == script_.fails_after_tasks) {
     proto::Failure failure;
     failure.set_text("the loss is not a number");
@@ -86,7 +89,6 @@ bool FakeWorker::DoTasks() {
   if (task.kind() == proto::Task::TRAIN || task.kind() == proto::Task::END_EPOCH) {
     if (retired_ || clock_ < task.start_clock()) {
       positions_.clear();
-      rows_ = 0;
       clock_ = task.start_clock();
     }
     retired_ = task.kind() == proto::Task::END_EPOCH;
@@ -101,17 +103,30 @@ void FakeWorker::Train(const proto::Task& task) {
   job_->record.Add("worker " + std::to_string(index_), std::to_string(task.epoch()) + "/" +
                                                            std::to_string(task.chunk().id()) + ":" +
                                                            std::to_string(task.first_minibatch()));
+  for (const std::uint32_t applied : task.applied()) job_->record.Add("applied", std::to_string(applied));
   job_->record.Add("rate", std::to_string(task.learning_rate_scale()));
-  proto::ChunkPosition& position = positions_[task.chunk().id()];
+  proto::ChunkPosition& position = positions_[{task.chunk().id(), task.first_minibatch()}];
   *position.mutable_chunk() = task.chunk();
-  for (std::uint32_t i = task.first_minibatch(); i < kMinibatches && !stop_; ++i) {
+  position.set_first_minibatch(task.first_minibatch());
+  const std::uint32_t end = task.end_minibatch() == 0 ? kMinibatches : task.end_minibatch();
+  const auto& applied = task.applied();
+  for (std::uint32_t i = task.first_minibatch(); i < end && !stop_; ++i) {
+    if (minibatches_++ == script_.silent_after_minibatches) {
+      stop_ = true;
+      return;
+    }
+    const auto count =
+        std::count_if(applied.begin(), applied.end(), [&](std::uint32_t minibatch) { return i < minibatch; });
     ++clock_;
     position.set_minibatches(i + 1);
-    position.set_done(i + 1 == kMinibatches);
+    position.set_done(i + 1 == end);
+    position.set_rows(position.rows() + kRows);
+    position.set_read_rows(position.read_rows() + kRows + script_.bad_rows);
+    position.set_bad_rows(position.bad_rows() + script_.bad_rows);
+    if (count > 0 && count < applied.size()) position.set_repeated_rows(position.repeated_rows() + kRows);
     proto::Progress progress;
     progress.set_clock(clock_);
     progress.set_rows(kRows);
-    rows_ += kRows;
     progress.set_loss_sum(0.5 * kRows);
     progress.set_read_rows(kRows + script_.bad_rows);
     progress.set_bad_rows(script_.bad_rows);
@@ -136,7 +151,6 @@ void FakeWorker::Obey(const proto::Command& command) {
   proto::CutPosition body;
   body.set_cut(command.cut());
   body.set_clock(clock_);
-  body.set_rows(rows_);
   body.set_late(late_cuts_ > 0);
   if (late_cuts_ > 0) --late_cuts_;
   for (const auto& [id, position] : positions_) *body.add_position() = position;

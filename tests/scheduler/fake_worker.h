@@ -33,11 +33,11 @@ class FakeWorker {
   int late_cuts_;
   const std::unique_ptr<Mailbox> mailbox_;
   Peer scheduler_;
-  std::uint64_t request_ = 0, clock_ = 0, rows_ = 0;
+  std::uint64_t request_ = 0, clock_ = 0;
   std::uint32_t epoch_ = 0, answered_cut_ = 0;
   bool retired_ = false, stop_ = false;
-  int tasks_ = 0;
-  std::map<std::uint64_t, proto::ChunkPosition> positions_;
+  int tasks_ = 0, minibatches_ = 0;
+  std::map<std::pair<std::uint64_t, std::uint32_t>, proto::ChunkPosition> positions_;  // by chunk, first minibatch
 };
 
 }  // namespace sherd

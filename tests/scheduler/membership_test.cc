@@ -58,13 +58,31 @@ TEST_F(MembershipTest, TheDeadAreNamedWithWhatTheyWereAt) {
   const Deadline later = kStart + seconds(45);
   ASSERT_TRUE(members_.Hear(Of(proto::SERVER, 0), later).ok());
   ASSERT_TRUE(members_.Hear(Of(proto::SERVER, 1), later).ok());
-  const Status status = members_.CheckAlive(later);
-  ASSERT_FALSE(status.ok());
+  EXPECT_TRUE(members_.CheckAlive(later).ok());
+  EXPECT_EQ(members_.SilentWorkers(later), std::vector<std::uint32_t>{0});
   EXPECT_EQ(
-      status.text(),
+      members_.Obituary(0),
       "lost (no heartbeat for 10 s): worker 0 (rank 3, process 13 on host a), last at: pull of clock 17 from shard 2");
   EXPECT_FALSE(members_.Awaited(proto::WORKER, 0, later));
   EXPECT_TRUE(members_.Awaited(proto::SERVER, 1, later));
+}
+
+TEST_F(MembershipTest, ASilentServerIsTheJobsEnd) {
+  RegisterAll();
+  const Deadline later = kStart + seconds(45);
+  ASSERT_TRUE(members_.Hear(Of(proto::SERVER, 1), later).ok());
+  EXPECT_EQ(members_.CheckAlive(later).text(), "lost (no heartbeat for 10 s): server 0 (rank 1, process 11 on host a)");
+}
+
+TEST_F(MembershipTest, WhoWasExpelledIsRefusedWhateverItSays) {
+  RegisterAll();
+  EXPECT_EQ(members_.Expel(0), 2u);  // the incarnation of who takes its place
+  const Status refused = members_.Hear(Of(proto::WORKER, 0), kStart + seconds(31));
+  EXPECT_EQ(refused.code(), ErrorCode::kUnavailable);
+  EXPECT_NE(refused.text().find("taken for lost"), std::string::npos) << refused.text();
+  EXPECT_TRUE(members_.LiveWorkers().empty());
+  EXPECT_TRUE(members_.SilentWorkers(kStart + seconds(99)).empty()) << "it is lost once";
+  EXPECT_TRUE(members_.AllDismissed(proto::WORKER, kStart + seconds(31))) << "nobody waits for it";
 }
 
 TEST_F(MembershipTest, ASilentSpareIsNoLoss) {

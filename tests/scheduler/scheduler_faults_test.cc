@@ -47,14 +47,16 @@ TEST(SchedulerFaults, WhoDoesNotRegisterIsNamed) {
   EXPECT_THAT(job.record.Of("refused"), Contains(HasSubstr("the job has ended: not registered")));
 }
 
-TEST(SchedulerFaults, ADeadWorkerIsNamedAndTheOthersEnd) {
-  FakeJob job(1, 3);
+TEST(SchedulerFaults, TheLastWorkersDeathIsTheJobs) {
+  FakeJob job(1, 2);
   job.train_chunks = 100000;  // it would last
+  job.scripts[0].silent_after_tasks = 1;
   job.options.job.mutable_cluster()->set_heartbeat_timeout(0.5);
   job.scripts[1].silent_after_tasks = 2;
   const Status status = job.Run();
   EXPECT_EQ(status.code(), ErrorCode::kUnavailable);
   EXPECT_THAT(status.text(), HasSubstr("worker 1 (rank 3, process 1001 on host host1), last at: task 2"));
+  EXPECT_THAT(status.text(), HasSubstr("no worker is left"));
   EXPECT_EQ(job.record.Of("shard 0").back(), "stop");
 }
 

@@ -299,6 +299,21 @@ TEST(Scheduler, ResumesWhereItWasStopped) {
   }
 }
 
+TEST(Scheduler, AWorkerIsGivenTheFilesOfItsHostFirst) {
+  FakeJob job(1, 2);
+  job.train_chunks = 40;
+  job.train_files = 4;
+  proto::FileHost* place = job.options.job.mutable_data()->add_file_host();
+  place->set_file("file [13]");
+  place->set_host("host1");
+  ASSERT_TRUE(job.Run().ok());
+  const auto tasks = job.record.Of("worker 1");
+  ASSERT_GE(tasks.size(), 5u);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(std::stoull(tasks[i].substr(2)) % 2, 1u) << tasks[i];
+  ASSERT_EQ(job.files.size(), 4u);
+  for (const FileRows& file : job.files) EXPECT_EQ(file.trained, 10u * kMinibatches * kRows) << file.file;
+}
+
 // As when the stop came between an epoch's last row and its verdict.
 TEST(Scheduler, AnEpochWithoutRowsHasNoLoss) {
   FakeJob job;

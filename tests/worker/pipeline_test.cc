@@ -172,6 +172,47 @@ TEST(PipelineTest, CountsAreExactOverALossyNetwork) {
   for (auto& shard : rig.shards) EXPECT_GT(shard->forgotten, 0u);
 }
 
+// A lost worker's range: shard 0 has its minibatches 2 and 3, shard 1 those from 2 to 5; the range ends before 8.
+TEST(PipelineTest, ALostWorkersMinibatchesGoWhereTheyAreMissing) {
+  Rig rig({.shards = 2, .max_in_flight = 3, .gradient = TinyModel::Gradient::kCount});
+  proto::Task task;
+  task.set_kind(proto::Task::TRAIN);
+  *task.mutable_chunk() = TinyDataset::MakeChunk(0, 0, 10 * kBatch);
+  task.set_first_minibatch(2);
+  task.set_end_minibatch(8);
+  task.add_applied(4);
+  task.add_applied(6);
+  rig.pipeline->Add(task);
+  ASSERT_TRUE(rig.EndEpoch()) << rig.pipeline->status().text();
+  const proto::Progress progress = rig.pipeline->TakeProgress();
+  rig.Stop();
+  std::map<Key, float> counts[2];
+  for (std::uint64_t i = 4 * kBatch; i < 8 * kBatch; ++i) {
+    const testing::TinyRow row = testing::MakeRow(0, i);
+    for (std::size_t k = 0; k < row.keys.size(); ++k) {
+      if (i >= 6 * kBatch || ShardOf(row.keys[k], 2) == 0) ++counts[k == testing::kFields][row.keys[k]];
+    }
+  }
+  for (int table = 0; table < 2; ++table) {
+    std::size_t rows = 0;
+    for (auto& shard : rig.shards) rows += shard->rows[table].size();
+    EXPECT_EQ(rows, counts[table].size()) << "no shard got what it had";
+    for (const auto& [key, count] : counts[table]) {
+      EXPECT_EQ(rig.Row(table, key), std::vector<float>(kRowFloats, count));
+    }
+  }
+  EXPECT_EQ(rig.shards[0]->applied_rows, 4 * kBatch);
+  EXPECT_EQ(rig.shards[1]->applied_rows, 2 * kBatch);
+  for (auto& shard : rig.shards) EXPECT_EQ(shard->pushes, 4u) << "empty ones keep sequence and clock";
+  ASSERT_EQ(progress.position_size(), 1);
+  EXPECT_EQ(progress.position(0).first_minibatch(), 2u);
+  EXPECT_EQ(progress.position(0).minibatches(), 8u);
+  EXPECT_TRUE(progress.position(0).done());
+  EXPECT_EQ(progress.position(0).rows(), 6u * kBatch) << "those that all shards have count too";
+  EXPECT_EQ(progress.position(0).repeated_rows(), 2u * kBatch);
+  EXPECT_EQ(progress.rows(), 4u * kBatch);
+}
+
 proto::CutPosition TakeCutPosition(Rig* rig) {
   std::vector<Message> messages;
   EXPECT_TRUE(rig->WaitFor([&] {

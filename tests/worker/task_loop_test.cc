@@ -218,6 +218,22 @@ TEST_F(TaskLoopTest, DoesAJobFromFirstTaskToStop) {
   }
 }
 
+// The epoch begins again, after the loss of another worker, but there is nothing left for this one: it retires once
+// more, for shards wait for it again.
+TEST_F(TaskLoopTest, RetiresFromEachRoundOfAnEpoch) {
+  scheduler_.script.push_back(MakeTask(proto::Task::TRAIN, 0, 0, 30));
+  scheduler_.script.push_back(MakeTask(proto::Task::END_EPOCH, 0));
+  scheduler_.script.push_back(MakeTask(proto::Task::END_EPOCH, 0, 0, 0, 30));
+  scheduler_.script.back().set_round(1);
+  scheduler_.script.push_back(MakeTask(proto::Task::WAIT, 0));
+  ASSERT_TRUE(RunWorker().ok());
+  scheduler_.Stop();
+  for (auto& shard : shards_) {
+    shard->Stop();
+    EXPECT_EQ(shard->retirements, 2u);
+  }
+}
+
 // The scheduler's answers are lost now and then: nothing is counted twice or left out.
 TEST_F(TaskLoopTest, RepeatsWhatWasNotAnswered) {
   scheduler_.script = WholeJob();

@@ -217,6 +217,7 @@ Message TinyShard::Answer(const Message& request) {
       break;
     case proto::RETIRE:
       retired = true;
+      ++retirements;
       break;
     default:
       ADD_FAILURE() << "kind " << header.kind();

@@ -102,6 +102,7 @@ class TinyShard {
   std::map<std::uint32_t, std::uint64_t> rows_at_mark;  // by cut
   std::map<std::uint32_t, std::uint64_t> clock_at_mark;
   std::atomic<bool> retired = false;
+  std::uint64_t retirements = 0;
   std::vector<float> scales;           // learning_rate_scale by push
   std::vector<std::uint32_t> seconds;  // job_seconds by push
   std::uint64_t lost = 0, forgotten = 0;

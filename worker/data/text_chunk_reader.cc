@@ -135,7 +135,9 @@ void TextChunkReader::End(Minibatch* minibatch) {
     minibatch->first_source = file_->LineOf(minibatch->first_source);
     minibatch->last_source = file_->LineOf(minibatch->last_source);
   }
-  log_->CountRows(std::exchange(uncounted_, 0));
+  // The row ahead is the next minibatch's, which someone else may read.
+  log_->CountRows(uncounted_ - have_row_);
+  uncounted_ = have_row_;
 }
 
 }  // namespace sherd

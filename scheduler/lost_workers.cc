@@ -1,0 +1,96 @@
+// What becomes of a lost worker's work: docs/consistency.md, "A lost worker".
+#include <utility>
+
+#include "scheduler/scheduler_impl.h"
+
+namespace sherd {
+
+Status Scheduler::Impl::LoseSilentWorkers(Deadline now) {
+  for (const std::uint32_t worker : membership_.SilentWorkers(now)) {
+    const std::string what = membership_.Obituary(worker);
+    const std::uint32_t successor = membership_.Expel(worker);
+    if (membership_.LiveWorkers().empty()) return Status::Unavailable(what + "; no worker is left");
+    observer_->OnMessage(what + "; the others take over its work");
+    LoseWorker(worker, successor);
+  }
+  return {};
+}
+
+// First nobody hears it any more, then its leases are asked after: what a shard says then stays true.
+void Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) {
+  desk_.Forget(worker);
+  if (evaluation_) evaluation_->Lose(worker);
+  proto::Fence body;
+  body.set_worker(worker);
+  body.set_incarnation(successor);
+  if (coordinator_.Lose(worker)) body.set_cut(coordinator_.plan().cut);
+  if (queue_) {
+    for (proto::ChunkRange& range : queue_->OpenRanges(worker)) *body.add_range() = std::move(range);
+  }
+  Leases& leases = fenced_[worker];
+  leases.missing = calls_.shards();
+  leases.epoch = epoch_;
+  leases.applied.assign(body.range_size(), std::vector<std::uint32_t>(calls_.shards()));
+  for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
+    calls_.Send(shard, MakeControl(proto::FENCE, body), "fence at " + membership_.NameOfShard(shard), request_timeout_,
+                [this, worker, shard](const Result<Message>& answer) {
+                  const Status status = answer.ok() ? OnFenced(worker, shard, *answer) : answer.status();
+                  if (!status.ok()) Fail(status);
+                });
+  }
+}
+
+Status Scheduler::Impl::OnFenced(std::uint32_t worker, std::uint32_t shard, const Message& answer) {
+  proto::Fenced body;
+  RETURN_IF_ERROR(ParseBody(answer, &body));
+  Leases& leases = fenced_.at(worker);
+  if (body.applied_size() != static_cast<int>(leases.applied.size())) {
+    return Status::BadData("fenced: " + std::to_string(body.applied_size()) + " ranges in place of " +
+                           std::to_string(leases.applied.size()));
+  }
+  for (int i = 0; i < body.applied_size(); ++i) leases.applied[i][shard] = body.applied(i);
+  if (--leases.missing > 0) return {};
+  if (queue_ && leases.epoch == epoch_) queue_->Release(worker, leases.applied);
+  clocks_.Retire(worker);
+  fenced_.erase(worker);
+  return {};
+}
+
+// A cut has one position for each range of minibatches, so it waits until all shards have the same of each.
+bool Scheduler::Impl::Settled() const { return fenced_.empty() && (!queue_ || queue_->settled()); }
+
+bool Scheduler::Impl::RoundOver() const { return clocks_.all_retired() && fenced_.empty(); }
+
+// Begins the epoch again where all have retired and there is work that a lost worker has left.
+Status Scheduler::Impl::BeginRound() {
+  RETURN_IF_ERROR(
+      Until([this] { return CutTaken() || coordinator_.phase() == CheckpointCoordinator::Phase::kAbandoned; }));
+  clock_ = clocks_.greatest();
+  ++round_;
+  return StartShards();
+}
+
+Status Scheduler::Impl::Settle() {
+  while (!Settled()) {
+    RETURN_IF_ERROR(Until([this] { return Settled() || (epoch_open_ && RoundOver()); }));
+    if (!Settled()) RETURN_IF_ERROR(BeginRound());
+  }
+  return {};
+}
+
+void Scheduler::Impl::TellDoneChunks(Deadline now) {
+  constexpr std::chrono::seconds kEvery{1};
+  if (!epoch_open_ || now - told_done_ < kEvery) return;
+  told_done_ = now;
+  proto::ChunksDone body;
+  body.set_epoch(epoch_);
+  for (const std::uint64_t chunk : queue_->TakeDone()) body.add_chunk(chunk);
+  if (body.chunk_size() == 0) return;
+  for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
+    // A shard that does not hear of it remembers more than it needs to, until the epoch's end.
+    calls_.Send(shard, MakeControl(proto::CHUNKS_DONE, body), "chunks done at " + membership_.NameOfShard(shard),
+                request_timeout_, [](const Result<Message>&) {});
+  }
+}
+
+}  // namespace sherd
