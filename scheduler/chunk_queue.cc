@@ -253,6 +253,13 @@ std::map<std::uint32_t, RowCounts> ChunkQueue::CountsByFile() const {
   return counts;
 }
 
+std::string ChunkQueue::PathOf(std::uint32_t file) const {
+  for (const auto& [id, range] : ranges_) {
+    if (range.chunk.file() == file) return range.chunk.path();
+  }
+  return "";
+}
+
 // ---- cuts ----------------------------------------------------------------------------------------------------------
 
 std::vector<proto::ChunkPosition> ChunkQueue::PartOfCut(std::uint32_t worker, const proto::CutPosition& cut) const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -74,6 +75,8 @@ class ChunkQueue {
   double share() const;
   const RowCounts& counts() const { return counts_; }
   std::map<std::uint32_t, RowCounts> CountsByFile() const;
+  // The path of a file that its chunks name; empty: they do not.
+  std::string PathOf(std::uint32_t file) const;
 
   // The worker's part of a cut, from its message: each range dealt to it so far. One that the message leaves out stands
   // where its last report had it.

@@ -31,7 +31,8 @@ void Scheduler::Impl::PreferLocalFiles() {
 std::vector<FileRows> Scheduler::Impl::RowsByFile() const {
   std::vector<FileRows> files;
   for (const auto& [file, counts] : queue_->CountsByFile()) {
-    files.push_back({.file = chunks_->FileName(proto::Chunk::TRAIN, file),
+    const std::string path = queue_->PathOf(file);
+    files.push_back({.file = path.empty() ? chunks_->FileName(proto::Chunk::TRAIN, file) : path,
                      .read = counts.read,
                      .trained = counts.trained,
                      .bad = counts.bad,

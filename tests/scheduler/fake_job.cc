@@ -61,7 +61,7 @@ Result<std::vector<proto::Chunk>> FakeJob::Chunks(proto::Chunk::Set set, std::ui
   return MakeChunks(set, Count(set));
 }
 
-std::vector<proto::Chunk> FakeJob::MakeChunks(proto::Chunk::Set set, std::uint64_t count) {
+std::vector<proto::Chunk> FakeJob::MakeChunks(proto::Chunk::Set set, std::uint64_t count) const {
   std::vector<proto::Chunk> chunks(count);
   for (std::uint64_t i = 0; i < chunks.size(); ++i) {
     chunks[i].set_id(i);

@@ -118,7 +118,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
  private:
   friend class FakeWorker;
   std::uint64_t Count(proto::Chunk::Set set) const;
-  static std::vector<proto::Chunk> MakeChunks(proto::Chunk::Set set, std::uint64_t count);
+  std::vector<proto::Chunk> MakeChunks(proto::Chunk::Set set, std::uint64_t count) const;
   Result<proto::ShardFile> WriteFile(std::uint32_t shard);
   Message Fenced(std::uint32_t shard, const Message& message);
   void RunShard(std::uint32_t shard, Mailbox* mailbox);

@@ -40,7 +40,9 @@ TEST(ParseDigitsTest, IsParseIntegerOfUpToEightDigits) {
     const bool signless = text[0] != '-' && text[0] != '+';
     const bool expected = signless && ParseInteger({text, size}, &plain);
     ASSERT_EQ(ParseDigits(text, size, &fast), expected) << std::string(text, size);
-    if (expected) ASSERT_EQ(fast, plain);
+    if (expected) {
+      ASSERT_EQ(fast, plain);
+    }
   }
 }
 

@@ -66,7 +66,7 @@ class TfRecordTest : public ::testing::Test {
 };
 
 TEST_F(TfRecordTest, FramesHaveMaskedChecksums) {
-  for (const std::string record : {std::string(), std::string("abc"), std::string(5000, 'z')}) {
+  for (const std::string& record : {std::string(), std::string("abc"), std::string(5000, 'z')}) {
     std::string framed;
     AppendTfRecord(record, &framed);
     EXPECT_EQ(framed, Frame(record));
@@ -105,7 +105,9 @@ TEST_F(TfRecordTest, WhatIsWrittenIsReadHoweverTheFileIsCut) {
     for (const auto& packed : {bytes, Gzip(bytes), Zstd(bytes), Xz(bytes)}) {
       folder_.Write("t", packed);
       OpenedData data(Job("train: 't' test: 't' in_memory_bytes: " + memory));
-      if (packed == bytes) EXPECT_GT(data.Chunks(proto::Chunk::TRAIN, 0, 4).size(), 8u);
+      if (packed == bytes) {
+        EXPECT_GT(data.Chunks(proto::Chunk::TRAIN, 0, 4).size(), 8u);
+      }
       auto rows = data.ReadAll(proto::Chunk::TEST, 0, 4);
       ASSERT_EQ(rows.size(), static_cast<std::size_t>(kRows));
       auto trained = data.ReadAll(proto::Chunk::TRAIN, 0, 4);
