@@ -79,18 +79,14 @@ namespace {
 
 using Command = JobRequest::Command;
 
-const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},
-                                                  {"eval", Command::kEvaluate},
-                                                  {"predict", Command::kPredict},
-                                                  {"check", Command::kCheck},
-                                                  {"convert", Command::kConvert},
-                                                  {"plan", Command::kPlan}};
+const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},     {"eval", Command::kEvaluate},
+                                                  {"predict", Command::kPredict}, {"check", Command::kCheck},
+                                                  {"convert", Command::kConvert}, {"plan", Command::kPlan}};
 
 std::vector<std::string> FlagNames() {
-  std::vector<std::string> names{"resume",      "checkpoint", "input",      "output",      "metrics",
-                                 "out",         "split",      "text_bytes", "threads",     "min_count",
-                                 "keep_tokens", "overwrite",  "json",       "sample_rows", "seconds",
-                                 "log_dir",     "help",       "version"};
+  std::vector<std::string> names{"resume", "checkpoint",  "input",   "output",    "metrics",     "out",
+                                 "split",  "text_bytes",  "threads", "min_count", "keep_tokens", "overwrite",
+                                 "json",   "sample_rows", "seconds", "log_dir",   "help",        "version"};
   for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
   return names;
 }

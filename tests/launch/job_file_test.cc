@@ -69,18 +69,20 @@ train {
 }
 evaluation { restore_best: maybe }
 )"),
-      ElementsAre("j.pbtxt: name: is required",
-                  "j.pbtxt:2: data.format: CRITEO_TVS is not one of DELIMITED, CRITEO_TSV, LIBSVM, USER_ITEM, ROW_FILE",
-                  "j.pbtxt:3: data.eval_fraction: 0.95 is outside 0..0.9",
-                  "j.pbtxt:4: data.negative_rate: 0 is outside 0..1 without 0",
-                  "j.pbtxt:6: dimension: unknown field of Feature",
-                  "j.pbtxt:7: feature[1].bucket.quantiles: 1 is outside 2..10000", "j.pbtxt:8: model.name: is required",
-                  "j.pbtxt:10: batchsize: unknown field of Train (did you mean batch_size?)",
-                  "j.pbtxt:11: train.epochs: 0 is outside 1..100000", "j.pbtxt:12: epochs_more: unknown field of Train",
-                  "j.pbtxt:13: train.seed: -3 is outside 0..18446744073709551615",
-                  "j.pbtxt:14: train.max_staleness: 99999999999 is outside 1..10000",
-                  "j.pbtxt:15: train.consistency: SOMETIMES is not one of BSP, BOUNDED, ASYNC",
-                  "j.pbtxt:17: evaluation.restore_best: maybe is not true or false"));
+      ElementsAre(
+          "j.pbtxt: name: is required",
+          "j.pbtxt:2: data.format: CRITEO_TVS is not one of DELIMITED, CRITEO_TSV, LIBSVM, USER_ITEM, ROW_FILE, "
+          "LIBFFM, JSON_LINES, TF_RECORD",
+          "j.pbtxt:3: data.eval_fraction: 0.95 is outside 0..0.9",
+          "j.pbtxt:4: data.negative_rate: 0 is outside 0..1 without 0",
+          "j.pbtxt:6: dimension: unknown field of Feature",
+          "j.pbtxt:7: feature[1].bucket.quantiles: 1 is outside 2..10000", "j.pbtxt:8: model.name: is required",
+          "j.pbtxt:10: batchsize: unknown field of Train (did you mean batch_size?)",
+          "j.pbtxt:11: train.epochs: 0 is outside 1..100000", "j.pbtxt:12: epochs_more: unknown field of Train",
+          "j.pbtxt:13: train.seed: -3 is outside 0..18446744073709551615",
+          "j.pbtxt:14: train.max_staleness: 99999999999 is outside 1..10000",
+          "j.pbtxt:15: train.consistency: SOMETIMES is not one of BSP, BOUNDED, ASYNC",
+          "j.pbtxt:17: evaluation.restore_best: maybe is not true or false"));
 }
 
 TEST(JobFile, NamesTheTypeThatANumberShouldHave) {

@@ -67,7 +67,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   SchedulerOptions options;
   std::vector<WorkerScript> scripts;  // by worker
   std::uint64_t train_chunks = 6, eval_chunks = 0, test_chunks = 0;
-  std::uint32_t train_files = 1;       // chunk i is of file i mod so many
+  std::uint32_t train_files = 1;  // chunk i is of file i mod so many
   // Chunks of the files that come: one number each time that the scheduler looks.
   std::deque<std::uint64_t> coming_chunks;
   std::map<int, int> accuracy;         // tenths by version; others: 5
