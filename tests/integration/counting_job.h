@@ -15,7 +15,7 @@ class CountingJob {
   static constexpr std::uint32_t kBatch = 32;
   struct Shape {
     std::uint32_t files = 100;
-    std::uint32_t rows = 3200;          // of a file
+    std::uint32_t rows = 3200;          // of a file; chunks and minibatches of equal length are made of them
     std::uint32_t bad_every = 0;        // each so-many-th line of a file is malformed, and no row; 0: none
     std::uint64_t in_memory = 1 << 28;  // bytes of a file that is not streamed
   };

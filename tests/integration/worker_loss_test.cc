@@ -71,7 +71,7 @@ TEST(WorkerLossTest, EveryRowReachesEveryShardOnceThoughAWorkerIsKilled) {
 }
 
 TEST(WorkerLossTest, WhoWasOnlyStoppedIsToldAndEnds) {
-  CountingJob counting({.files = 200, .rows = 12'800});
+  CountingJob counting({.files = 200, .rows = 12'288});
   const ProcessResult run = RunDisturbed(&counting, {.signal = SIGSTOP, .resume_after = 4.5});
   EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
