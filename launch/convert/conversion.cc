@@ -182,7 +182,19 @@ Status Conversion::AddPiece(std::size_t piece, RowSummary* summary, Outcome* out
   return {};
 }
 
+// A job does not begin either with a set of which no row can be read.
 Status Conversion::CheckBadRows(const Outcome& outcome) const {
+  const proto::Data& data = loaded_.job.data();
+  const auto empty = [&](proto::Chunk::Set set, int named) { return named > 0 && outcome.files[set].empty(); };
+  const char* const without = empty(proto::Chunk::TRAIN, data.train_size()) ? "train"
+                              : empty(proto::Chunk::EVAL, data.eval_size()) ? "eval"
+                              : empty(proto::Chunk::TEST, data.test_size()) ? "test"
+                                                                            : nullptr;
+  if (outcome.rows > 0 && without != nullptr) {
+    std::string text = std::string("data.") + without + ": there is no row that can be read";
+    for (const proto::BadRow& kind : outcome.bad) text += "\n  bad row: " + kind.where() + ": " + kind.reason();
+    return Status::BadData(std::move(text));
+  }
   const double allowed = loaded_.job.data().max_bad_fraction();
   const double good = static_cast<double>(outcome.rows - outcome.bad_rows);
   if (outcome.rows > 0 && good > 0 &&

@@ -160,6 +160,16 @@ TEST(ConversionTest, TooManyBadRowsFailAndNothingIsLeft) {
   EXPECT_THAT(NamesIn(folder.Path("out")), IsEmpty());
 }
 
+TEST(ConversionTest, ASetWithoutARowThatCanBeReadFailsHoweverFewItHas) {
+  ConversionFolder folder("train: 'bad.csv' test: 'rows.csv' max_bad_fraction: 0.5");
+  folder.Write("rows.csv", ConversionFolder::Rows(0, 1000));
+  folder.Write("bad.csv", "1,many,t,l,5,g\n");
+  const Status status = folder.Convert("out");
+  EXPECT_EQ(status.code(), ErrorCode::kBadData);
+  EXPECT_THAT(status.text(), AllOf(HasSubstr("data.train"), HasSubstr("bad.csv:1: column n")));
+  EXPECT_THAT(NamesIn(folder.Path("out")), IsEmpty());
+}
+
 TEST(ConversionTest, AFolderWithFilesIsRefusedAndReplacedWhenTold) {
   ConversionFolder folder("train: 'rows.csv'");
   folder.Write("rows.csv", ConversionFolder::Rows(0, 1000));
