@@ -163,10 +163,10 @@ TEST(ConversionTest, TooManyBadRowsFailAndNothingIsLeft) {
 TEST(ConversionTest, ASetWithoutARowThatCanBeReadFailsHoweverFewItHas) {
   ConversionFolder folder("train: 'bad.csv' test: 'rows.csv' max_bad_fraction: 0.5");
   folder.Write("rows.csv", ConversionFolder::Rows(0, 1000));
-  folder.Write("bad.csv", "1,many,t,l,5,g\n");
+  folder.Write("bad.csv", ConversionFolder::Rows(0, 0) + "1,many,t,l,5,g\n");
   const Status status = folder.Convert("out");
   EXPECT_EQ(status.code(), ErrorCode::kBadData);
-  EXPECT_THAT(status.text(), AllOf(HasSubstr("data.train"), HasSubstr("bad.csv:1: column n")));
+  EXPECT_THAT(status.text(), AllOf(HasSubstr("data.train"), HasSubstr("bad.csv:2: column n")));
   EXPECT_THAT(NamesIn(folder.Path("out")), IsEmpty());
 }
 
