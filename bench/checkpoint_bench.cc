@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -222,7 +223,9 @@ Status CheckpointRestore(const Options& options, const Report& report) {
     RETURN_IF_ERROR(status);
     for (Target& target : targets) {
       ForgetFiles(files);
-      // A virtual machine's host may take as long to find memory as all the rest takes, so let it have been found.
+      // A virtual machine's host may take as long to find memory as all the rest takes, so let it have been found. What
+      // was freed before is given back to it within seconds, and what is freed meanwhile with it.
+      std::this_thread::sleep_for(std::chrono::seconds(4));
       touch.push_back(TouchSeconds(table_bytes, options.threads));
       RETURN_IF_ERROR(Restore(options, folder.path(), target.shards, rows, &target.seconds.emplace_back(),
                               &target.cpu.emplace_back()));
