@@ -257,7 +257,7 @@ class CurveTest : public ::testing::Test {
     const auto stranger_network = MakeZmq({.job = kJob, .keys = keys, .linger = std::chrono::milliseconds(0)});
     const auto stranger = stranger_network->Open();
     const Peer to = stranger->Connect(server_->endpoint()).value();
-    CHECK(stranger->Send(to, Good(1)).ok());
+    (void)stranger->Send(to, Good(1));  // fails where the server was quicker to refuse the connection
     bool heard = Receives(1, Clock::now() + std::chrono::milliseconds(300));
     const auto friends = network_->Open();
     const Peer to_server = friends->Connect(server_->endpoint()).value();
