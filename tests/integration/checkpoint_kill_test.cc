@@ -79,7 +79,7 @@ class Dice {
     if (moment.mpirun && Below(4) > 0) moment.victim = static_cast<int>(Below(1 + moment.servers + kWorkers));
     moment.grace = Below(8) == 0 ? microseconds(-1) : Between(10, 1e6);
     // Without one of its workers alone a job goes on, to other bits.
-    if (moment.grace < microseconds(0) && moment.victim > static_cast<int>(moment.servers)) moment.victim = 0;
+    if (moment.grace < microseconds(0) && moment.victim > static_cast<int>(moment.servers)) moment.victim = 1;
     return moment;
   }
 
