@@ -78,8 +78,12 @@ class Dice {
     moment.delay = Between(10, most);
     if (moment.mpirun && Below(4) > 0) moment.victim = static_cast<int>(Below(1 + moment.servers + kWorkers));
     moment.grace = Below(8) == 0 ? microseconds(-1) : Between(10, 1e6);
-    // Without one of its workers alone a job goes on, to other bits.
-    if (moment.grace < microseconds(0) && moment.victim > static_cast<int>(moment.servers)) moment.victim = 1;
+    if (moment.grace < microseconds(0)) {
+      // Without one of its workers alone a job goes on, to other bits.
+      if (moment.victim > static_cast<int>(moment.servers)) moment.victim = 1;
+      // A rank that is lost within MPI's own start leaves the others waiting there.
+      if (moment.from_start) moment.victim = -1;
+    }
     return moment;
   }
 
