@@ -11,7 +11,7 @@
 namespace sherd {
 namespace {
 
-constexpr std::size_t kBlocks = 48;  // of 256 kB: with the file's buffer 16 MB
+constexpr std::size_t kBlocks = 48;  // of 256 kB: with the file's buffers 15 MB
 // So many are free again before one who waits is woken: waking for each would be most of the work.
 constexpr std::size_t kEnough = kBlocks / 2;
 // So many wait for the thread before it is woken: blocks of a delta are small.

@@ -39,7 +39,7 @@ struct FileBlock {
   AlignedBuffer<std::byte> memory{kBlockBytes};
 };
 
-// Writes a shard's file in a thread of its own, which compresses, writes and fsyncs, in 16 MB of memory.
+// Writes a shard's file in a thread of its own, which compresses, writes and fsyncs, in 15 MB of memory.
 // Blocks come by ascending slot; ps/shard_file.h says in which order within one. Thread-compatible.
 class ShardFileWriter {
  public:
