@@ -155,8 +155,9 @@ class CheckpointKillTest : public ::testing::TestWithParam<Chain> {
   }
 
   void Kill(const Moment& moment) {
-    // How soon the others miss the one, where they are left to themselves.
+    // How soon the scheduler misses the one, or the others the scheduler, where they are left to themselves.
     test_.job().mutable_cluster()->set_heartbeat_timeout(moment.grace.count() < 0 ? 3 : 30);
+    test_.job().mutable_cluster()->set_request_timeout(moment.grace.count() < 0 ? 15 : 60);
     CheckpointWatch watch(checkpoints());
     Process process(Command(moment.servers, moment.mpirun, "checkpoints", {"--resume"}), environment_);
     const pid_t victim = Find(&process, moment);
@@ -223,6 +224,7 @@ TEST_P(CheckpointKillTest, GoesOnToTheBitsOfAnUndisturbedRunWheneverItIsKilled) 
   std::cout << "killed in epoch " << epoch_ + 1 << std::endl;
 
   test_.job().mutable_cluster()->set_heartbeat_timeout(30);
+  test_.job().mutable_cluster()->set_request_timeout(60);
   const std::string epochs = "--epochs=" + std::to_string(epoch_ + 2);
   const std::string start = newest_whole_ > 0 ? "resuming from " + ChooseCheckpoint(checkpoints()).dir : "starting";
   const ProcessResult rest = RunProcess(Command(1 + dice_.Below(3), false, "checkpoints", {"--resume", epochs}), 200);
