@@ -28,14 +28,17 @@ Result<std::vector<const proto::ShardFile*>> FilesOfSlots(const proto::Manifest&
   return files;
 }
 
+Status CannotOpen(const Status& status, const proto::ShardFile& file) {
+  if (status.code() != ErrorCode::kNotFound || !file.has_host()) return status;
+  return Status::NotFound(status.text() + ": it was written to the local disk of host " + file.host() +
+                          "; go on there, or copy the file to the same path here");
+}
+
 Result<std::unique_ptr<ShardFileReader>> OpenShardFile(const std::string& dir, const proto::ShardFile& file) {
   const std::string path = JoinPath(dir, file.name());
   auto opened = ShardFileReader::Open(path);
-  if (!opened.ok() && opened.status().code() == ErrorCode::kNotFound && file.has_host()) {
-    return Status::NotFound(opened.status().text() + ": it was written to the local disk of host " + file.host() +
-                            "; start a server there, or copy the file to the same path here");
-  }
-  ASSIGN_OR_RETURN(auto reader, std::move(opened));
+  if (!opened.ok()) return CannotOpen(opened.status(), file);
+  auto reader = std::move(opened).value();
   if (reader->bytes() != file.bytes() || reader->first_slot() != file.first_slot() ||
       reader->end_slot() != file.end_slot() || reader->rows() != file.rows() || reader->delta() != file.delta() ||
       reader->crc().value_or(file.crc()) != file.crc()) {

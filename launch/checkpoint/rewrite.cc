@@ -27,10 +27,9 @@ proto::ModelSpec ModelOf(proto::ModelSpec model, const Rewriting& rewriting) {
   return model;
 }
 
-// Does a job that reads it keep its rows as they stand there?
-Result<std::string> JobTextOf(const proto::Manifest& manifest, const Rewriting& rewriting, const std::string& dir) {
+// A job that reads it keeps its rows as they stand there.
+std::string JobTextOf(const proto::Manifest& manifest, proto::Job job, const Rewriting& rewriting) {
   if (!rewriting.weights && !rewriting.state) return manifest.job_text();
-  ASSIGN_OR_RETURN(proto::Job job, ParseJob(manifest.job_text(), dir + " (job file)"));
   Restore(rewriting, job.mutable_model()->mutable_storage());
   for (proto::Table& table : *job.mutable_table()) {
     if (table.has_storage()) Restore(rewriting, table.mutable_storage());
@@ -73,8 +72,9 @@ class Rewriter {
   const proto::Manifest& manifest() const { return reader_->manifest(); }
   const proto::ModelSpec& model() const { return model_; }
 
-  Result<proto::ShardFile> WriteShard(const std::string& out, std::uint32_t shard, std::uint32_t shards) {
-    ASSIGN_OR_RETURN(const auto writer, SlotWriter::Create(model_, {.dir = out, .shard = shard, .shards = shards}));
+  Result<proto::ShardFile> WriteShard(const SlotWriter::Options& options) {
+    const std::uint32_t shard = options.shard, shards = options.shards;
+    ASSIGN_OR_RETURN(const auto writer, SlotWriter::Create(model_, options));
     for (Slot slot = FirstSlot(shard, shards); slot < FirstSlot(shard + 1, shards); ++slot) {
       RETURN_IF_ERROR(reader_->ReadSlot(slot, &contents_));
       for (std::size_t i = 0; i < converters_.size(); ++i) Convert(&converters_[i], &contents_.tables[i]);
@@ -105,8 +105,9 @@ Status RewriteCheckpoint(const std::string& dir, const std::string& out, const R
   ASSIGN_OR_RETURN(Rewriter rewriter, Rewriter::Make(dir, rewriting));
   proto::Manifest manifest = rewriter.manifest();
   const std::uint32_t shards = rewriting.shards > 0 ? rewriting.shards : ShardsOf(manifest);
-  ASSIGN_OR_RETURN(const std::string job_text, JobTextOf(manifest, rewriting, dir));
-  manifest.set_job_text(job_text);
+  ASSIGN_OR_RETURN(const proto::Job job, ParseJob(manifest.job_text(), dir + " (job file)"));
+  const bool compress = job.checkpoint().compression() == proto::Checkpoint::ZSTD;
+  manifest.set_job_text(JobTextOf(manifest, job, rewriting));
   *manifest.mutable_model() = rewriter.model();
   if (manifest.state().has_best_checkpoint()) {
     manifest.mutable_state()->set_best_checkpoint(BestFrom(manifest.state().best_checkpoint(), dir, out));
@@ -114,7 +115,8 @@ Status RewriteCheckpoint(const std::string& dir, const std::string& out, const R
   ASSIGN_OR_RETURN(OutputFolder folder, OutputFolder::Make(out));
   manifest.clear_file();
   for (std::uint32_t shard = 0; shard < shards; ++shard) {
-    ASSIGN_OR_RETURN(*manifest.add_file(), rewriter.WriteShard(out, shard, shards));
+    ASSIGN_OR_RETURN(*manifest.add_file(),
+                     rewriter.WriteShard({.dir = out, .shard = shard, .shards = shards, .compress = compress}));
   }
   RETURN_IF_ERROR(SyncDirectory(out));
   RETURN_IF_ERROR(WriteManifest(out, manifest));

@@ -17,6 +17,7 @@
 #include "base/job_file.h"
 #include "base/manifest.h"
 #include "launch/progress_display.h"
+#include "ps/checkpoint_files.h"
 #include "ps/row_layout.h"
 #include "ps/shard_file_reader.h"
 
@@ -139,7 +140,9 @@ class FileCheck {
   }
 
   Status Check() {
-    ASSIGN_OR_RETURN(const auto file, FileReader::Open(path_));
+    const auto opened = FileReader::Open(path_);
+    if (!opened.ok()) return CannotOpen(opened.status(), said_);
+    const auto& file = opened.value();
     AddIf(file->size() != said_.bytes(),
           "has " + std::to_string(file->size()) + " bytes, the manifest says " + std::to_string(said_.bytes()));
     const auto reader = ShardFileReader::Open(path_);

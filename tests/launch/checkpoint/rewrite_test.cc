@@ -144,5 +144,23 @@ TEST(RewriteCheckpoint, OfADamagedOneNothingIsLeft) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST(RewriteCheckpoint, FilesAreCompressedWhereTheJobHasThemSo) {
+  TemporaryFolder folder;
+  const std::string plain = folder.path() + "/plain", from = folder.path() + "/from", out = folder.path() + "/out";
+  WriteCheckpoint(plain, TrainedStores(3));
+  std::filesystem::copy(plain, from, std::filesystem::copy_options::recursive);
+  EditManifest(from, [](proto::Manifest* manifest) {
+    proto::Job job = ParseJob(manifest->job_text(), "job").value();
+    job.mutable_checkpoint()->set_compression(proto::Checkpoint::ZSTD);
+    manifest->set_job_text(JobToText(job));
+  });
+  const Status status = RewriteCheckpoint(from, out, {.shards = 3, .weights = {}, .state = {}});
+  ASSERT_TRUE(status.ok()) << status.text();
+  ExpectSound(out);
+  EXPECT_LT(ReadManifest(out)->file(1).bytes(), ReadManifest(plain)->file(1).bytes());
+  const proto::ModelSpec model = ReadManifest(out)->model();
+  EXPECT_EQ(RestoredContents(out, model), RestoredContents(plain, model));
+}
+
 }  // namespace
 }  // namespace sherd

@@ -199,5 +199,12 @@ TEST_F(VerifyTest, ADenseBlockThatIsLackingIsFound) {
   EXPECT_THAT(text_, HasSubstr("not of this slot"));
 }
 
+TEST_F(VerifyTest, AFileThatIsMissingHereSaysOnWhoseDiskItIs) {
+  std::filesystem::remove(File(1));
+  EditManifest(dir_, [](proto::Manifest* manifest) { manifest->mutable_file(1)->set_host("node-17"); });
+  EXPECT_FALSE(Good());
+  EXPECT_THAT(text_, HasSubstr("local disk of host node-17"));
+}
+
 }  // namespace
 }  // namespace sherd
