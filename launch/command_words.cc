@@ -68,6 +68,12 @@ Result<double> CommandWords::Real(const std::string& name, double otherwise) con
   return number;
 }
 
+Result<bool> CommandWords::Bool(const std::string& name) const {
+  const std::string text = Flag(name);
+  if (!text.empty() && text != "true" && text != "false") return BadFlag(name, text + " is not true or false");
+  return text == "true";
+}
+
 Status BadFlag(const std::string& name, const std::string& what) { return Status::Invalid("--" + name + ": " + what); }
 
 std::string DidYouMean(const std::string& wrong, const std::vector<std::string>& names) {

@@ -26,6 +26,7 @@ struct CommandWords {
   Result<std::uint64_t> Number(const std::string& name, std::uint64_t least, std::uint64_t most,
                                std::uint64_t otherwise) const;
   Result<double> Real(const std::string& name, double otherwise) const;
+  Result<bool> Bool(const std::string& name) const;  // false without it
 };
 
 // "--name: what"

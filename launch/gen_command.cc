@@ -21,8 +21,9 @@ struct HelpfulFlag {
 const std::vector<HelpfulFlag>& Flags() {
   static const std::vector<HelpfulFlag> flags = {
       {{"output", "FILE"}, "where to; without it only the figures are printed"},
-      {{"format", "NAME"}, "tsv (Criteo's, the default), delimited (by commas), libsvm, libffm or jsonl"},
+      {{"format", "NAME"}, "tsv (Criteo's, the default), delimited, libsvm, libffm, jsonl, tfrecord or row_file"},
       {{"compress", "NAME"}, "none (the default), zstd or gzip"},
+      {{"keep_tokens", ""}, "in row files: the tokens' texts in place of their keys"},
       {{"rows", "N"}, "how many; default 1000000"},
       {{"first_row", "N"}, "number of the first; default 0"},
       {{"seed", "N"}, "another log; default 1"},
@@ -68,6 +69,12 @@ Result<ClickLogFile> FileOf(const CommandWords& words) {
   }
   ASSIGN_OR_RETURN(file.format, FormatOf(words));
   ASSIGN_OR_RETURN(file.compression, CompressionOf(words));
+  ASSIGN_OR_RETURN(file.keep_tokens, words.Bool("keep_tokens"));
+  const bool row_file = file.format == ClickLogFormat::kRowFile;
+  if (row_file && file.compression != Compression::kNone) {
+    return BadFlag("compress", "a row file's blocks are compressed as it is; none reads one that is packed again");
+  }
+  if (!row_file && file.keep_tokens) return BadFlag("keep_tokens", "only row files have keys in place of tokens");
   ASSIGN_OR_RETURN(file.rows, words.Number("rows", 1, kMostRows, 1'000'000));
   ASSIGN_OR_RETURN(file.first_row, words.Number("first_row", 0, kMostRows - file.rows, 0));
   const std::uint64_t cores = std::max(1u, std::thread::hardware_concurrency());
@@ -122,7 +129,7 @@ Status RunGenCommand(std::span<const std::string> words, std::ostream& out) {
 std::string GenHelp() {
   std::string text = "Flags of gen:\n";
   for (const auto& [flag, help] : Flags()) {
-    std::string line = "  --" + flag.name + "=" + flag.value;
+    std::string line = "  --" + flag.name + (flag.value.empty() ? "" : "=" + flag.value);
     line.resize(std::max<std::size_t>(line.size() + 2, 36), ' ');
     text += line + help + "\n";
   }

@@ -139,10 +139,7 @@ Result<int> Prune(const Words& words, Output output) {
     ASSIGN_OR_RETURN(const std::uint64_t every, words.Number("keep_every", 1, 1000000));
     options.keep_every = static_cast<std::uint32_t>(every);
   }
-  const std::string dry_run = words.Flag("dry_run");
-  options.dry_run = dry_run == "true";
-  if (!dry_run.empty() && !options.dry_run && dry_run != "false")
-    return BadFlag("dry_run", dry_run + " is not true or false");
+  ASSIGN_OR_RETURN(options.dry_run, words.Bool("dry_run"));
   RETURN_IF_ERROR(PruneCheckpoints(words.paths[0], options, output.out));
   return 0;
 }

@@ -36,6 +36,9 @@ TEST(GenCommand, SaysWhatIsWrongWithItsFlags) {
   EXPECT_THAT(Problem({"--click_rate=1.5"}), HasSubstr("--click_rate: 1.500000 is outside"));
   EXPECT_THAT(Problem({"--format=csv"}), HasSubstr("--format: csv is not one of tsv, delimited"));
   EXPECT_EQ(Problem({"--compress=xz"}), "--compress: xz is not one of none, zstd, gzip");
+  EXPECT_THAT(Problem({"--format=row_file", "--compress=zstd"}), HasSubstr("--compress: a row file's blocks are"));
+  EXPECT_THAT(Problem({"--keep_tokens"}), HasSubstr("--keep_tokens: only row files"));
+  EXPECT_EQ(Problem({"--keep_tokens=yes"}), "--keep_tokens: yes is not true or false");
   EXPECT_EQ(Problem({"log.tsv"}), "gen takes flags alone: --output=log.tsv?");
   EXPECT_EQ(Problem({"--output=/dev/null"}), "--output: /dev/null is there, and no regular file");
 }

@@ -47,29 +47,4 @@ bool IsEmptyFile(const proto::Data& data, const std::string& path) {
   return stat(ResolvePath(data, path).c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0;
 }
 
-Result<const TextFile*> FollowedFiles::Find(const proto::Chunk& chunk, const Open& open) {
-  const std::lock_guard lock(mutex_);
-  std::unique_ptr<TextFile>& file = files_[chunk.file()];
-  if (file == nullptr) {
-    Result<std::unique_ptr<TextFile>> opened = open();
-    if (!opened.ok()) {
-      files_.erase(chunk.file());
-      return opened.status();
-    }
-    file = std::move(opened).value();
-  }
-  const TextFile* const found = file.get();
-  if (found->plain() && found->size() < chunk.end()) {
-    return Status::BadData(found->path() + ": the file is shorter than it was");
-  }
-  while (files_.size() > kKept && files_.begin()->first != chunk.file()) files_.erase(files_.begin());
-  return found;
-}
-
-std::string FollowedFiles::PathOf(std::uint32_t file) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = files_.find(file);
-  return found == files_.end() ? "" : found->second->path();
-}
-
 }  // namespace sherd

@@ -6,12 +6,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"
-#include "worker/data/text_file.h"
 
 namespace sherd {
 
@@ -28,20 +28,34 @@ Result<FoundFiles> FindFollowedFiles(const proto::Data& data);
 bool IsEmptyFile(const proto::Data& data, const std::string& path);
 
 // The files of data.follow that a dataset reads. Thread-safe.
+template <typename File>
 class FollowedFiles {
  public:
-  using Open = std::function<Result<std::unique_ptr<TextFile>>()>;
+  using Open = std::function<Result<std::unique_ptr<File>>()>;
 
   // The file of a chunk with a path, opened when it is asked for first. It stays until kKept newer ones were asked for.
-  Result<const TextFile*> Find(const proto::Chunk& chunk, const Open& open);
+  Result<const File*> Find(const proto::Chunk& chunk, const Open& open) {
+    const std::lock_guard lock(mutex_);
+    const auto known = files_.find(chunk.file());
+    if (known != files_.end()) return known->second.get();
+    ASSIGN_OR_RETURN(std::unique_ptr<File> opened, open());
+    const File* const found = (files_[chunk.file()] = std::move(opened)).get();
+    while (files_.size() > kKept && files_.begin()->first != chunk.file()) files_.erase(files_.begin());
+    return found;
+  }
+
   // "": none of those that stand open.
-  std::string PathOf(std::uint32_t file) const;
+  std::string PathOf(std::uint32_t file) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = files_.find(file);
+    return found == files_.end() ? "" : found->second->path();
+  }
 
  private:
   static constexpr std::size_t kKept = 1024;  // far more than a worker has chunks of at a time
 
   mutable std::mutex mutex_;
-  std::map<std::uint32_t, std::unique_ptr<TextFile>> files_;
+  std::map<std::uint32_t, std::unique_ptr<File>> files_;
 };
 
 }  // namespace sherd

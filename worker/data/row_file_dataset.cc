@@ -20,6 +20,13 @@ std::uint64_t MemoryBytes(const RowFile& file) {
   return bytes;
 }
 
+// Does a streamed chunk begin and end with blocks of the file?
+bool HasBlocksOf(const RowFile& file, const proto::Chunk& chunk) {
+  const std::uint32_t end = file.BlockAt(chunk.end());
+  return chunk.begin() <= chunk.end() && file.BlockAt(chunk.begin()) < file.blocks() &&
+         (end < file.blocks() || file.rows() == chunk.end());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> RowFileDataset::Open(const proto::Job& job, const FeatureLayout& layout,
@@ -49,6 +56,16 @@ Status RowFileDataset::OpenSet(proto::Chunk::Set set, const google::protobuf::Re
   }
   sets_[set].loaded.resize(sets_[set].files.size());
   return {};
+}
+
+Result<std::unique_ptr<RowFileDataset::FollowedFile>> RowFileDataset::OpenFollowed(const std::string& path) const {
+  ASSIGN_OR_RETURN(const InputFile input, FindInputFile(job_.data(), path));
+  auto followed = std::make_unique<FollowedFile>();
+  ASSIGN_OR_RETURN(followed->rows, RowFile::Open(input.path));
+  const auto schema = Schema::Make(job_, layout_, &followed->rows->schema());
+  if (!schema.ok()) return schema.status().Annotate(input.path);
+  followed->schema = *schema;
+  return followed;
 }
 
 Status RowFileDataset::CheckSameSchema(const RowFile& file) const {
@@ -97,6 +114,7 @@ const RowFileDataset::Files& RowFileDataset::FilesOf(proto::Chunk::Set set) cons
 
 std::string RowFileDataset::FileName(proto::Chunk::Set set, std::uint32_t file) const {
   const auto& files = FilesOf(set).files;
+  if (const std::string path = followed_.PathOf(file); set == proto::Chunk::TRAIN && !path.empty()) return path;
   return file < files.size() ? files[file]->path() : "file " + std::to_string(file);
 }
 
@@ -141,6 +159,23 @@ Result<std::vector<proto::Chunk>> RowFileDataset::Chunks(proto::Chunk::Set set, 
   return std::move(cutter).Shuffled(Mix(job_.train().seed(), epoch));
 }
 
+Result<std::vector<proto::Chunk>> RowFileDataset::ChunksOfNewFile(const std::string& path, std::uint32_t index,
+                                                                  std::uint32_t workers) {
+  std::vector<proto::Chunk> chunks;
+  if (IsEmptyFile(job_.data(), path)) return chunks;
+  ASSIGN_OR_RETURN(const std::unique_ptr<FollowedFile> file, OpenFollowed(path));
+  if (file->rows->rows() == 0) return chunks;
+  RETURN_IF_ERROR(FindGoodRow(*file->rows));
+  RETURN_IF_ERROR(MakeEncoder(proto::Chunk::TRAIN, *file->rows, file->schema).status());
+  const std::uint64_t batch = job_.train().batch_size();
+  ChunkCutter cutter(proto::Chunk::TRAIN, workers, options_.max_chunk_minibatches);
+  const std::uint64_t minibatches = (file->rows->rows() + batch - 1) / batch;
+  CutBlocks(*file->rows, index, batch * cutter.MinibatchesPerChunk(minibatches), &cutter);
+  chunks = std::move(cutter).InOrder();
+  for (proto::Chunk& chunk : chunks) chunk.set_path(path);
+  return chunks;
+}
+
 // Chunks of whole blocks, about as many rows in each. A last block of less than a minibatch is no chunk of its own.
 void RowFileDataset::CutBlocks(const RowFile& file, std::uint32_t index, std::uint64_t rows_a_chunk,
                                ChunkCutter* cutter) const {
@@ -161,12 +196,13 @@ void RowFileDataset::CutBlocks(const RowFile& file, std::uint32_t index, std::ui
   }
 }
 
-Result<ColumnEncoder> RowFileDataset::MakeEncoder(proto::Chunk::Set set, const RowFile& file) const {
+Result<ColumnEncoder> RowFileDataset::MakeEncoder(proto::Chunk::Set set, const RowFile& file,
+                                                  const Schema& schema) const {
   ColumnEncoder::Options options;
   options.labels = !options_.predict;
-  options.groups = schema_.group >= 0 && set != proto::Chunk::TRAIN;
+  options.groups = schema.group >= 0 && set != proto::Chunk::TRAIN;
   options.log_loss = job_.model().loss() == proto::Model::LOG_LOSS;
-  return ColumnEncoder::Make(layout_, schema_, statistics_, file, options);
+  return ColumnEncoder::Make(layout_, schema, statistics_, file, options);
 }
 
 Result<std::shared_ptr<RowFileDataset::Loaded>> RowFileDataset::Load(proto::Chunk::Set set, std::uint32_t index) {
@@ -203,16 +239,12 @@ Status RowFileDataset::CheckChunk(const proto::Chunk& chunk) const {
   if (chunk.begin() > chunk.end() || chunk.end() > file.rows()) {
     return Status::Invalid(name + ": the file has fewer rows than it had");
   }
-  const bool blocks = file.BlockAt(chunk.begin()) < file.blocks() && file.BlockAt(chunk.end()) <= file.blocks();
-  if (chunk.in_memory() || (blocks && file.first_row(file.BlockAt(chunk.end())) == chunk.end())) return {};
+  if (chunk.in_memory() || HasBlocksOf(file, chunk)) return {};
   return Status::Invalid(name + ": the file has other blocks than it had");
 }
 
-Result<std::unique_ptr<ChunkReader>> RowFileDataset::Read(const proto::Chunk& chunk, std::uint32_t epoch,
-                                                          std::uint32_t first_minibatch) {
-  RETURN_IF_ERROR(CheckChunk(chunk));
-  const RowFile& file = *FilesOf(chunk.set()).files[chunk.file()];
-  ASSIGN_OR_RETURN(ColumnEncoder encoder, MakeEncoder(chunk.set(), file));
+RowFileChunkReader::Options RowFileDataset::ReaderOptions(const proto::Chunk& chunk, std::uint32_t epoch,
+                                                          std::uint32_t first_minibatch) const {
   RowFileChunkReader::Options options;
   options.chunk = chunk;
   options.epoch = epoch;
@@ -221,6 +253,40 @@ Result<std::unique_ptr<ChunkReader>> RowFileDataset::Read(const proto::Chunk& ch
   options.negative_rate = Shuffles(chunk.set()) ? job_.data().negative_rate() : 1;
   options.max_bad_fraction = job_.data().max_bad_fraction();
   options.predict = options_.predict;
+  if (!chunk.in_memory() && Shuffles(chunk.set())) {
+    options.deal_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
+  }
+  return options;
+}
+
+Result<std::shared_ptr<RowWindow>> RowFileDataset::ReadWindow(const RowFile& file, const ColumnEncoder& encoder,
+                                                              const proto::Chunk& chunk) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<RowFileReader> reader, RowFileReader::Open(&file, encoder.wanted()));
+  std::shared_ptr<RowWindow> window = windows_.Take();
+  RETURN_IF_ERROR(
+      FillWindow(file, reader.get(), encoder, file.BlockAt(chunk.begin()), file.BlockAt(chunk.end()), window.get()));
+  return window;
+}
+
+Result<std::unique_ptr<ChunkReader>> RowFileDataset::ReadFollowed(const proto::Chunk& chunk,
+                                                                  RowFileChunkReader::Options options) {
+  ASSIGN_OR_RETURN(const FollowedFile* const file, followed_.Find(chunk, [&] { return OpenFollowed(chunk.path()); }));
+  if (!HasBlocksOf(*file->rows, chunk)) {
+    return Status::BadData(file->path() + ": the file has other blocks than it had when it came");
+  }
+  ASSIGN_OR_RETURN(ColumnEncoder encoder, MakeEncoder(proto::Chunk::TRAIN, *file->rows, file->schema));
+  ASSIGN_OR_RETURN(std::shared_ptr<RowWindow> window, ReadWindow(*file->rows, encoder, chunk));
+  return std::unique_ptr<ChunkReader>(std::make_unique<RowFileChunkReader>(
+      std::move(options), file->rows.get(), &log_, std::move(window), nullptr, std::move(encoder)));
+}
+
+Result<std::unique_ptr<ChunkReader>> RowFileDataset::Read(const proto::Chunk& chunk, std::uint32_t epoch,
+                                                          std::uint32_t first_minibatch) {
+  RowFileChunkReader::Options options = ReaderOptions(chunk, epoch, first_minibatch);
+  if (chunk.has_path()) return ReadFollowed(chunk, std::move(options));
+  RETURN_IF_ERROR(CheckChunk(chunk));
+  const RowFile& file = *FilesOf(chunk.set()).files[chunk.file()];
+  ASSIGN_OR_RETURN(ColumnEncoder encoder, MakeEncoder(chunk.set(), file));
   std::shared_ptr<RowWindow> window;
   EpochOrder::Rows order;
   if (chunk.in_memory()) {
@@ -232,11 +298,7 @@ Result<std::unique_ptr<ChunkReader>> RowFileDataset::Read(const proto::Chunk& ch
     window = loaded->window;
   } else {
     options.keep = RowsOf(chunk.set(), chunk.file());
-    if (Shuffles(chunk.set())) options.deal_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
-    ASSIGN_OR_RETURN(const std::unique_ptr<RowFileReader> reader, RowFileReader::Open(&file, encoder.wanted()));
-    window = windows_.Take();
-    RETURN_IF_ERROR(
-        FillWindow(file, reader.get(), encoder, file.BlockAt(chunk.begin()), file.BlockAt(chunk.end()), window.get()));
+    ASSIGN_OR_RETURN(window, ReadWindow(file, encoder, chunk));
   }
   return std::unique_ptr<ChunkReader>(std::make_unique<RowFileChunkReader>(
       std::move(options), &file, &log_, std::move(window), std::move(order), std::move(encoder)));

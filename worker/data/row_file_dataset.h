@@ -11,6 +11,7 @@
 #include "worker/data/chunk_cutter.h"
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
+#include "worker/data/followed_files.h"
 #include "worker/data/row_file.h"
 #include "worker/data/row_file_chunk_reader.h"
 #include "worker/data/schema.h"
@@ -29,6 +30,8 @@ class RowFileDataset : public Dataset {
   void SetStatistics(proto::Statistics statistics) override { statistics_ = std::move(statistics); }
   bool Has(proto::Chunk::Set set) const override { return !FilesOf(set).files.empty(); }
   Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
+  Result<std::vector<proto::Chunk>> ChunksOfNewFile(const std::string& path, std::uint32_t file,
+                                                    std::uint32_t workers) override;
   Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
                                             std::uint32_t first_minibatch) override;
   std::uint32_t max_rows() const override { return job_.train().batch_size(); }
@@ -52,10 +55,19 @@ class RowFileDataset : public Dataset {
     std::vector<std::shared_ptr<Loaded>> loaded;  // by file; null: not yet, or streamed
   };
 
+  // One that has come while the job ran. Its columns need not be those of others, as long as the features find theirs.
+  struct FollowedFile {
+    std::unique_ptr<RowFile> rows;
+    Schema schema;
+
+    const std::string& path() const { return rows->path(); }
+  };
+
   RowFileDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
       : job_(job), layout_(layout), options_(options) {}
 
   Status OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns);
+  Result<std::unique_ptr<FollowedFile>> OpenFollowed(const std::string& path) const;
   Status CheckSameSchema(const RowFile& file) const;
   Status FindGoodRow(const RowFile& file) const;
   bool splits() const;
@@ -67,9 +79,18 @@ class RowFileDataset : public Dataset {
   std::uint64_t RowsInMemory(proto::Chunk::Set set, std::uint32_t file) const;
   void CutBlocks(const RowFile& file, std::uint32_t index, std::uint64_t rows_a_chunk, ChunkCutter* cutter) const;
 
-  Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file) const;
+  Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file, const Schema& schema) const;
+  Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file) const {
+    return MakeEncoder(set, file, schema_);
+  }
   Result<std::shared_ptr<Loaded>> Load(proto::Chunk::Set set, std::uint32_t file);
   Status CheckChunk(const proto::Chunk& chunk) const;
+  RowFileChunkReader::Options ReaderOptions(const proto::Chunk& chunk, std::uint32_t epoch,
+                                            std::uint32_t first_minibatch) const;
+  // The blocks of a streamed chunk.
+  Result<std::shared_ptr<RowWindow>> ReadWindow(const RowFile& file, const ColumnEncoder& encoder,
+                                                const proto::Chunk& chunk);
+  Result<std::unique_ptr<ChunkReader>> ReadFollowed(const proto::Chunk& chunk, RowFileChunkReader::Options options);
   Status AddStatistics(std::uint32_t file, StatisticsCollector* collector) const;
   Status CheckFile(proto::Chunk::Set set, std::uint32_t file, std::uint32_t* rows);
 
@@ -80,6 +101,7 @@ class RowFileDataset : public Dataset {
   proto::Statistics statistics_;
   std::array<Files, kSets> sets_;
   RowWindows windows_;
+  FollowedFiles<FollowedFile> followed_;
   BadRowLog log_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "proto/row_file.pb.h"
+#include "worker/data/row_block_encoder.h"
 #include "worker/data/row_parser.h"
 
 namespace sherd {
@@ -15,7 +16,7 @@ namespace sherd {
 // it there: a file that is there is whole. Thread-compatible; in memory there is one block.
 class RowFileWriter {
  public:
-  static constexpr int kOccurrences = -1;
+  static constexpr int kOccurrences = RowBlockEncoder::kOccurrences;
 
   struct Options {
     std::uint32_t block_rows = 1 << 16;  // 1 to 1 << 20; more rows make smaller files, and larger chunks
@@ -34,6 +35,8 @@ class RowFileWriter {
   // A row as RowParser gives it: numbers checked, texts as they stood in the file. Keys are hashed, and lists cut into
   // tokens, here. BadData: a list of more than kMaxFeatures.
   virtual Status Append(const Row& row) = 0;
+  // One that was made elsewhere, by this schema. None may be begun by Append and not be full.
+  virtual Status AppendBlock(const EncodedBlock& block) = 0;
   // fsyncs the file and gives it its name. Nothing may be called after it. A file may have no rows, but none reads it.
   virtual Status Finish() = 0;
 

@@ -36,10 +36,12 @@ Result<std::unique_ptr<TextFile>> TextDataset::OpenFile(InputFile input) const {
 
 Result<const TextFile*> TextDataset::FileOf(const proto::Chunk& chunk) {
   if (!chunk.has_path()) return FilesOf(chunk.set()).files[chunk.file()].get();
-  return followed_.Find(chunk, [&]() -> Result<std::unique_ptr<TextFile>> {
+  ASSIGN_OR_RETURN(const TextFile* const file, followed_.Find(chunk, [&]() -> Result<std::unique_ptr<TextFile>> {
     ASSIGN_OR_RETURN(InputFile input, FindInputFile(job_.data(), chunk.path()));
     return OpenFile(std::move(input));
-  });
+  }));
+  if (!file->plain() || file->size() >= chunk.end()) return file;
+  return Status::BadData(file->path() + ": the file is shorter than it was");
 }
 
 Result<std::unique_ptr<RowParser>> TextDataset::MakeParser(const TextFile& file) const {

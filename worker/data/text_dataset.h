@@ -81,7 +81,7 @@ class TextDataset : public Dataset {
   proto::Statistics statistics_;
   std::array<Files, kSets> sets_;
   BlockPool blocks_{kMaxBlockBytes + LineReader::kLineRoom};
-  FollowedFiles followed_;
+  FollowedFiles<TextFile> followed_;
   BadRowLog log_;
 };
 

@@ -28,7 +28,21 @@ struct ClickRow {
   std::uint32_t missing_integers, missing_tokens;
   std::array<std::int32_t, kIntegers> integers;
   std::array<std::uint32_t, kTokens> tokens;
+
+  bool has_integer(int i) const { return (missing_integers >> i & 1) == 0; }
+  bool has_token(int i) const { return (missing_tokens >> i & 1) == 0; }
 };
+
+// Calls f(i, integer) and g(i, token) for what is there, in the order of the columns.
+template <typename F, typename G>
+void ForEachClickValue(const ClickRow& row, F&& f, G&& g) {
+  for (int i = 0; i < ClickRow::kIntegers; ++i) {
+    if (row.has_integer(i)) f(i, row.integers[i]);
+  }
+  for (int i = 0; i < ClickRow::kTokens; ++i) {
+    if (row.has_token(i)) g(i, row.tokens[i]);
+  }
+}
 
 // A generated click log with a planted truth: the probability of each row's click is known, and so is the best that any
 // model can do. Row i is a function of the options and i alone, the same bits on any machine, so that any range of rows

@@ -1,27 +1,29 @@
 #include "worker/data/click_log/file.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-#include "base/file.h"
-#include "base/file_system.h"
-#include "worker/data/packer.h"
+#include "worker/data/click_log/output.h"
 
 namespace sherd {
 namespace {
 
-constexpr std::uint64_t kBlockRows = 16384;
+constexpr std::uint32_t kFigureRows = 16384;  // of a block of which nothing is written
 
 // What threads make blocks of, in turn, and one after the other put in their place.
 class BlockLine {
  public:
-  BlockLine(const ClickLog& log, const ClickLogFile& file, FileWriter* writer)
-      : log_(log), file_(file), blocks_((file.rows + kBlockRows - 1) / kBlockRows), writer_(writer) {}
+  // output = null: figures alone.
+  BlockLine(const ClickLog& log, const ClickLogFile& file, ClickLogOutput* output)
+      : log_(log),
+        file_(file),
+        output_(output),
+        block_rows_(output == nullptr ? kFigureRows : output->block_rows()),
+        blocks_((file.rows + block_rows_ - 1) / block_rows_) {}
 
   // What each thread does, until all blocks are made or one could not be.
   void Run() {
@@ -37,20 +39,19 @@ class BlockLine {
 
  private:
   Status MakeBlocks() {
-    ASSIGN_OR_RETURN(const auto packer, MakePacker(file_.compression));
+    std::unique_ptr<ClickRowPacker> packer;
+    if (output_ != nullptr) {
+      ASSIGN_OR_RETURN(packer, output_->MakePacker());
+    }
     std::vector<ClickRow> rows;
-    std::string text, packed;
+    EncodedBlock packed;
     BlockFigures figures;
     for (std::uint64_t block = TakeBlock(); block < blocks_; block = TakeBlock()) {
-      const std::uint64_t begin = block * kBlockRows;
-      rows.resize(std::min(kBlockRows, file_.rows - begin));
+      const std::uint64_t begin = block * block_rows_;
+      rows.resize(std::min<std::uint64_t>(block_rows_, file_.rows - begin));
       log_.Draw(file_.first_row + begin, rows);
       figures.Set(rows);
-      if (writer_ != nullptr) {
-        text.clear();
-        AppendClickRows(file_.format, rows, &text);
-        RETURN_IF_ERROR(packer->Pack(text, &packed));
-      }
+      if (packer != nullptr) RETURN_IF_ERROR(packer->Pack(rows, &packed));
       RETURN_IF_ERROR(Put(block, figures, packed));
     }
     return {};
@@ -61,12 +62,12 @@ class BlockLine {
     return status_.ok() ? next_++ : blocks_;
   }
 
-  Status Put(std::uint64_t block, const BlockFigures& figures, const std::string& packed) {
+  Status Put(std::uint64_t block, const BlockFigures& figures, const EncodedBlock& packed) {
     std::unique_lock lock(mutex_);
     turn_passed_.wait(lock, [&] { return turn_ == block || !status_.ok(); });
     if (!status_.ok()) return {};
     best_.Add(figures);
-    if (writer_ != nullptr) RETURN_IF_ERROR(writer_->Append(std::as_bytes(std::span(packed))));
+    if (output_ != nullptr) RETURN_IF_ERROR(output_->Append(packed));
     ++turn_;
     turn_passed_.notify_all();
     return {};
@@ -74,8 +75,9 @@ class BlockLine {
 
   const ClickLog& log_;
   const ClickLogFile& file_;
+  ClickLogOutput* const output_;
+  const std::uint32_t block_rows_;
   const std::uint64_t blocks_;
-  FileWriter* const writer_;  // null: figures alone
 
   std::mutex mutex_;
   std::condition_variable turn_passed_;
@@ -84,8 +86,8 @@ class BlockLine {
   BestPossible best_;
 };
 
-Result<BestFigures> MakeAll(const ClickLog& log, const ClickLogFile& file, FileWriter* writer) {
-  BlockLine line(log, file, writer);
+Result<BestFigures> MakeAll(const ClickLog& log, const ClickLogFile& file, ClickLogOutput* output) {
+  BlockLine line(log, file, output);
   {
     std::vector<std::jthread> threads;
     for (std::uint32_t i = 1; i < file.threads; ++i) threads.emplace_back([&] { line.Run(); });
@@ -95,32 +97,17 @@ Result<BestFigures> MakeAll(const ClickLog& log, const ClickLogFile& file, FileW
   return line.best();
 }
 
-Result<WrittenClickLog> WriteTo(const std::string& path, const ClickLog& log, const ClickLogFile& file) {
-  ASSIGN_OR_RETURN(const auto writer, FileWriter::Create(path));
-  ASSIGN_OR_RETURN(const BestFigures best, MakeAll(log, file, writer.get()));
-  RETURN_IF_ERROR(writer->Finish());
-  return WrittenClickLog{.bytes = writer->size(), .best = best};
-}
-
 }  // namespace
 
 Result<WrittenClickLog> WriteClickLog(const ClickLog& log, const ClickLogFile& file) {
-  if (file.path.empty()) {
-    ASSIGN_OR_RETURN(const BestFigures best, MakeAll(log, file, nullptr));
-    return WrittenClickLog{.bytes = 0, .best = best};
+  std::unique_ptr<ClickLogOutput> output;
+  if (!file.path.empty()) {
+    ASSIGN_OR_RETURN(output, ClickLogOutput::Create(file));
   }
-  const std::string unfinished = file.path + ".partial";
-  FileSystem& files = FileSystem::Current();
-  Result<WrittenClickLog> written = WriteTo(unfinished, log, file);
-  if (written.ok() && files.Rename(unfinished, file.path) != 0) {
-    written = Status::Io("rename " + unfinished + " to " + file.path, errno);
-  }
-  if (!written.ok()) {
-    files.Remove(unfinished);
-    return written;
-  }
-  RETURN_IF_ERROR(SyncDirectory(DirectoryOf(file.path)));
-  return written;
+  ASSIGN_OR_RETURN(const BestFigures best, MakeAll(log, file, output.get()));
+  if (output == nullptr) return WrittenClickLog{.bytes = 0, .best = best};
+  RETURN_IF_ERROR(output->Finish());
+  return WrittenClickLog{.bytes = output->bytes(), .best = best};
 }
 
 }  // namespace sherd

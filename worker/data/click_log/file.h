@@ -12,9 +12,10 @@
 namespace sherd {
 
 struct ClickLogFile {
-  std::string path;  // empty: figures alone
+  std::string path = {};  // empty: figures alone
   ClickLogFormat format = ClickLogFormat::kCriteoTsv;
-  Compression compression = Compression::kNone;  // in members or frames of 16,384 rows
+  Compression compression = Compression::kNone;  // in members or frames of 16,384 rows; row files have their own
+  bool keep_tokens = false;                      // in row files, in place of their keys
   std::uint64_t first_row = 0, rows = 0;
   std::uint32_t threads = 1;  // the file is the same for any number
 };

@@ -1,15 +1,20 @@
 #include "worker/data/click_log/text.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
 #include <string_view>
 
+#include "worker/data/tf_record.h"
+
 namespace sherd {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames = {"tsv", "delimited", "libsvm", "libffm", "jsonl"};
+constexpr std::array<std::string_view, 7> kNames = {"tsv",   "delimited", "libsvm",  "libffm",
+                                                    "jsonl", "tfrecord",  "row_file"};
 constexpr std::size_t kLongestRow = 2048;
 
 char* Put(std::string_view text, char* out) { return std::copy(text.begin(), text.end(), out); }
@@ -19,40 +24,15 @@ char* PutNumber(Integer number, char* out) {
   return std::to_chars(out, out + 24, number).ptr;
 }
 
-// Eight digits, all at once: each nibble in a byte of its own.
-char* PutHex(std::uint32_t number, char* out) {
-  std::uint64_t x = number;
-  x = (x | x << 16) & 0x0000ffff0000ffff;
-  x = (x | x << 8) & 0x00ff00ff00ff00ff;
-  x = (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
-  const std::uint64_t letters = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
-  x = __builtin_bswap64(x + 0x3030303030303030 + letters * ('a' - '9' - 1));
-  std::memcpy(out, &x, sizeof x);
-  return out + sizeof x;
-}
-
-bool Has(std::uint32_t missing, int i) { return (missing >> i & 1) == 0; }
-
-// Calls f(i, integer) and g(i, token) for what is there, in the order of the columns.
-template <typename F, typename G>
-void ForEachValue(const ClickRow& row, F&& f, G&& g) {
-  for (int i = 0; i < ClickRow::kIntegers; ++i) {
-    if (Has(row.missing_integers, i)) f(i, row.integers[i]);
-  }
-  for (int i = 0; i < ClickRow::kTokens; ++i) {
-    if (Has(row.missing_tokens, i)) g(i, row.tokens[i]);
-  }
-}
-
 char* PutColumns(const ClickRow& row, char delimiter, char* out) {
   *out++ = row.click ? '1' : '0';
   for (int i = 0; i < ClickRow::kIntegers; ++i) {
     *out++ = delimiter;
-    if (Has(row.missing_integers, i)) out = PutNumber(row.integers[i], out);
+    if (row.has_integer(i)) out = PutNumber(row.integers[i], out);
   }
   for (int i = 0; i < ClickRow::kTokens; ++i) {
     *out++ = delimiter;
-    if (Has(row.missing_tokens, i)) out = PutHex(row.tokens[i], out);
+    if (row.has_token(i)) out = PutClickToken(row.tokens[i], out);
   }
   return out;
 }
@@ -65,7 +45,7 @@ char* PutIndexed(const ClickRow& row, bool fields, char* out) {
     out = PutNumber(static_cast<std::uint64_t>(field) << 32 | value, out);
     out = Put(":1", out);
   };
-  ForEachValue(
+  ForEachClickValue(
       row, [&](int i, std::int32_t integer) { put(1 + i, static_cast<std::uint32_t>(integer)); },
       [&](int i, std::uint32_t token) { put(1 + ClickRow::kIntegers + i, token); });
   return out;
@@ -79,7 +59,7 @@ char* PutJson(const ClickRow& row, char* out) {
     *out++ = kind;
     out = Put("\":", PutNumber(1 + i, out));
   };
-  ForEachValue(
+  ForEachClickValue(
       row,
       [&](int i, std::int32_t integer) {
         name('I', i);
@@ -88,7 +68,7 @@ char* PutJson(const ClickRow& row, char* out) {
       [&](int i, std::uint32_t token) {
         name('C', i);
         *out++ = '"';
-        *(out = PutHex(token, out))++ = '"';
+        *(out = PutClickToken(token, out))++ = '"';
       });
   *out++ = '}';
   return out;
@@ -106,8 +86,35 @@ char* PutRow(ClickLogFormat format, const ClickRow& row, char* out) {
       return PutIndexed(row, true, out);
     case ClickLogFormat::kJsonLines:
       return PutJson(row, out);
+    case ClickLogFormat::kTfRecord:
+    case ClickLogFormat::kRowFile:
+      break;
   }
-  return out;
+  LOG(FATAL) << "a format that has no lines";
+}
+
+// Names of the columns, as JSON and tf.Example have them.
+std::array<std::string, ClickRow::kIntegers + ClickRow::kTokens> ColumnNames() {
+  std::array<std::string, ClickRow::kIntegers + ClickRow::kTokens> names;
+  for (int i = 0; i < ClickRow::kIntegers; ++i) names[i] = "I" + std::to_string(i + 1);
+  for (int i = 0; i < ClickRow::kTokens; ++i) names[ClickRow::kIntegers + i] = "C" + std::to_string(i + 1);
+  return names;
+}
+
+void AppendTfExamples(std::span<const ClickRow> rows, std::string* records) {
+  const auto names = ColumnNames();
+  TfExampleWriter example;
+  std::array<char, 8> token_text;
+  for (const ClickRow& row : rows) {
+    example.Add("label", std::int64_t{row.click});
+    ForEachClickValue(
+        row, [&](int i, std::int32_t integer) { example.Add(names[i], std::int64_t{integer}); },
+        [&](int i, std::uint32_t token) {
+          PutClickToken(token, token_text.data());
+          example.Add(names[ClickRow::kIntegers + i], std::string_view(token_text.data(), token_text.size()));
+        });
+    example.Finish(records);
+  }
 }
 
 }  // namespace
@@ -120,7 +127,20 @@ std::optional<ClickLogFormat> ClickLogFormatOf(const std::string& name) {
 
 std::vector<std::string> ClickLogFormatNames() { return {kNames.begin(), kNames.end()}; }
 
+// All digits at once: each nibble in a byte of its own.
+char* PutClickToken(std::uint32_t token, char* out) {
+  std::uint64_t x = token;
+  x = (x | x << 16) & 0x0000ffff0000ffff;
+  x = (x | x << 8) & 0x00ff00ff00ff00ff;
+  x = (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
+  const std::uint64_t letters = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
+  x = __builtin_bswap64(x + 0x3030303030303030 + letters * ('a' - '9' - 1));
+  std::memcpy(out, &x, sizeof x);
+  return out + sizeof x;
+}
+
 void AppendClickRows(ClickLogFormat format, std::span<const ClickRow> rows, std::string* text) {
+  if (format == ClickLogFormat::kTfRecord) return AppendTfExamples(rows, text);
   std::array<char, kLongestRow> line;
   for (const ClickRow& row : rows) {
     char* const end = PutRow(format, row, line.data());

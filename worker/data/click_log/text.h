@@ -16,16 +16,21 @@ enum class ClickLogFormat {
   kLibsvm,     // label, then index:1 for each value that is not missing
   kLibffm,     // label, then field:index:1
   kJsonLines,  // {"label":0,"I1":5,"C1":"05db9164"} without what is missing
+  kTfRecord,   // a tf.Example a row, of the same names: the tokens' texts, all else as int64
+  kRowFile,    // docs/row_file.md: I1..I13 as numbers, C1..C26 as keys, or as tokens
 };
-// In the last but one, fields count from 1 and the index is field * 2^32 + the token, or the integer modulo 2^32: no
+// In libsvm and libffm, fields count from 1 and the index is field * 2^32 + the token, or the integer modulo 2^32: no
 // two values share one.
 
-// By the names "tsv", "delimited", "libsvm", "libffm", "jsonl". Nothing: none of these.
+// By the names "tsv", "delimited", "libsvm", "libffm", "jsonl", "tfrecord", "row_file". Nothing: none of these.
 std::optional<ClickLogFormat> ClickLogFormatOf(const std::string& name);
 // Those names, in order.
 std::vector<std::string> ClickLogFormatNames();
 
-// Appends the rows and their line ends.
+// A token's text: eight hexadecimal digits, written to `out`; what is behind them.
+char* PutClickToken(std::uint32_t token, char* out);
+
+// Appends the rows and their line ends, or the records. Not of kRowFile, whose rows are no text.
 void AppendClickRows(ClickLogFormat format, std::span<const ClickRow> rows, std::string* text);
 
 }  // namespace sherd
