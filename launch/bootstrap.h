@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "launch/rank_group.h"
+#include "net/curve_keys.h"
 #include "proto/launch.pb.h"
 
 namespace sherd {
@@ -23,20 +24,26 @@ Status PrepareAndTell(RankGroup* group, const std::function<Result<proto::Launch
 // The others' side: the job; nothing when rank 0 has refused it and has said why.
 Result<std::optional<proto::LaunchPlan>> AwaitPreparation(RankGroup* group);
 
-// What each rank knows about itself, with the address of the job's network interface.
-proto::RankInfo DescribeThisRank(const std::string& interface);
+// What each rank knows about itself, with the address of the job's network interface, and of its key file if there is
+// one.
+proto::RankInfo DescribeThisRank(const std::string& interface, const std::string& key_file);
 Result<std::vector<proto::RankInfo>> ExchangeInfo(RankGroup* group, const proto::RankInfo& mine);
 
-// What rank 0 chooses from it: the worst SIMD target, ipc or tcp. Invalid: a rank has no such interface, or ipc is
-// asked for and there are several hosts.
+// What rank 0 chooses from it: the worst SIMD target, ipc or tcp, and whether that is encrypted. Invalid: a rank has no
+// such interface, ipc is asked for and there are several hosts, or the ranks' key files are not all the same good one.
 struct Choice {
   std::string simd;
   bool ipc = false;
+  bool curve = false;
 };
-Result<Choice> Choose(const std::vector<proto::RankInfo>& ranks, proto::Cluster::Transport transport);
+Result<Choice> Choose(const std::vector<proto::RankInfo>& ranks, const proto::Cluster& cluster);
 
 // The final word of rank 0: GO with all that is needed, or REFUSED.
 Status SendPlan(RankGroup* group, const proto::LaunchPlan& plan);
 Result<proto::LaunchPlan> ReceivePlan(RankGroup* group);
+
+// The keys of a plan in which they travel. They are taken out of it, and the plan's own copies are wiped.
+void PutKeys(const CurveKeys& keys, proto::LaunchPlan* plan);
+std::optional<CurveKeys> TakeKeys(proto::LaunchPlan* plan);
 
 }  // namespace sherd

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/simd.h"
+#include "launch/chaos/drill.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
 #include "launch/memory_budget.h"
@@ -37,20 +38,23 @@ Status RunLoaded(const JobRequest& request, const LoadedJob& loaded, Observer* m
   const std::uint64_t job_id = MakeJobId();
   ASSIGN_OR_RETURN(const std::unique_ptr<ZmqNetwork> network,
                    ZmqNetwork::Create({.job = job_id, .keys = std::nullopt}));
+  const auto drill = ChaosDrill::Make(request, loaded.plan, {proto::SCHEDULER, 0}, network.get());
   const Binding binding{.kind = Binding::Kind::kInproc, .where = ""};
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<SchedulerRole> scheduler,
-      SchedulerRole::Make(network.get(), request, loaded, data.get(), metrics, job_id, binding.Endpoint("scheduler")));
+  ASSIGN_OR_RETURN(const std::unique_ptr<SchedulerRole> scheduler,
+                   SchedulerRole::Make(drill->network(), request, loaded, data.get(), metrics, job_id,
+                                       binding.Endpoint("scheduler")));
 
   const JobPlan plan = PlanOf(loaded, request.command, job_id, scheduler->endpoint());
   std::vector<std::future<Status>> others;
   for (std::uint32_t rank = 1; rank <= plan.roles.servers + plan.roles.workers; ++rank) {
     const RankRole role = RoleOfRank(plan.roles, rank);
-    others.push_back(std::async(std::launch::async, [&, role] { return RunRole(network.get(), plan, role, binding); }));
+    others.push_back(
+        std::async(std::launch::async, [&, role] { return RunRole(drill->network(), plan, role, binding); }));
   }
   const Status status = scheduler->Run(signals);
   // They have been told to stop, and end by themselves; why one could not go on, the scheduler has said.
   for (auto& other : others) other.wait();
+  LOG_IF(WARNING, network->malformed() > 0) << network->malformed() << " messages were refused as damaged or malformed";
   return status;
 }
 

@@ -21,7 +21,7 @@ struct ConvertRequest {
 
 // What the command line asks for.
 struct JobRequest {
-  enum class Command { kTrain, kEvaluate, kPredict, kCheck, kConvert, kPlan };
+  enum class Command { kTrain, kEvaluate, kPredict, kCheck, kConvert, kPlan, kDoctor };
 
   Command command = Command::kTrain;
   std::string job_file;  // evaluate and predict may do without: the checkpoint holds the job it came from
@@ -35,6 +35,8 @@ struct JobRequest {
   // plan: rows to read at least, seconds to train at most, and whether the answer is for programs; texts: as given
   std::string sample_rows, seconds;
   bool json = false;
+  std::string key_file;           // of the keys of connections; empty: made for the job
+  std::string chaos, chaos_seed;  // what is to go wrong (launch/chaos/plan.h); texts: as given
 };
 
 }  // namespace sherd

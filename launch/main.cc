@@ -10,12 +10,16 @@
 #include <utility>
 
 #include "base/job_rules.h"
+#include "launch/chaos/plan.h"
 #include "launch/check_command.h"
 #include "launch/checkpoint/command.h"
 #include "launch/convert/command.h"
+#include "launch/doctor/command.h"
 #include "launch/embedded.h"
+#include "launch/file_limit.h"
 #include "launch/gen_command.h"
 #include "launch/job_request.h"
+#include "launch/keys/command.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/mpirun_job.h"
 #include "launch/plan/command.h"
@@ -72,6 +76,9 @@ DEFINE_bool(overwrite, false, "");
 DEFINE_string(sample_rows, "", "");
 DEFINE_string(seconds, "", "");
 DEFINE_bool(json, false, "");
+DEFINE_string(key_file, "", "");
+DEFINE_string(chaos, "", "");
+DEFINE_string(chaos_seed, "1", "");
 DECLARE_string(log_dir);
 
 namespace sherd {
@@ -81,12 +88,14 @@ using Command = JobRequest::Command;
 
 const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},     {"eval", Command::kEvaluate},
                                                   {"predict", Command::kPredict}, {"check", Command::kCheck},
-                                                  {"convert", Command::kConvert}, {"plan", Command::kPlan}};
+                                                  {"convert", Command::kConvert}, {"plan", Command::kPlan},
+                                                  {"doctor", Command::kDoctor}};
 
 std::vector<std::string> FlagNames() {
   std::vector<std::string> names{"resume", "checkpoint",  "input",   "output",    "metrics",     "out",
                                  "split",  "text_bytes",  "threads", "min_count", "keep_tokens", "overwrite",
-                                 "json",   "sample_rows", "seconds", "log_dir",   "help",        "version"};
+                                 "json",   "sample_rows", "seconds", "log_dir",   "help",        "version",
+                                 "chaos",  "chaos_seed",  "key_file"};
   for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
   return names;
 }
@@ -154,6 +163,9 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   request.sample_rows = FLAGS_sample_rows;
   request.seconds = FLAGS_seconds;
   request.json = FLAGS_json;
+  request.key_file = FLAGS_key_file;
+  request.chaos = FLAGS_chaos;
+  request.chaos_seed = FLAGS_chaos_seed;
   return request;
 }
 
@@ -174,6 +186,18 @@ std::vector<std::string> RequestProblems(const JobRequest& request) {
   }
   if (predict && request.input.empty()) problems.push_back("--input: is required to predict");
   if (predict && request.output.empty()) problems.push_back("--output: is required to predict");
+  if (!request.key_file.empty() && !train && !from_checkpoint && request.command != Command::kDoctor) {
+    problems.push_back("--key_file is for train, eval, predict and doctor");
+  }
+  if (!request.chaos.empty()) {
+    const Result<ChaosPlan> chaos = ParseChaos(request.chaos, request.chaos_seed);
+    if (!chaos.ok()) problems.push_back(chaos.status().text());
+    if (!train && !from_checkpoint) problems.push_back("--chaos is for train, eval and predict");
+    if (chaos.ok() && !chaos->acts.empty() && RanksFromEnvironment() < 2) {
+      problems.push_back(
+          "--chaos: to kill or stall a rank needs a process for each: start the job by launch/sherd-mpirun");
+    }
+  }
   if (request.command == Command::kConvert) {
     if (request.convert.out.empty()) problems.push_back("--out: is required to convert");
   } else {
@@ -212,6 +236,7 @@ int BadUsage(const std::vector<std::string>& problems) {
 
 int RunCommand(const JobRequest& request) {
   StartLog(FLAGS_log_dir);
+  RaiseFileLimit();
   const std::uint32_t ranks = RanksFromEnvironment();
   SignalWatch signals(/*watch_parent=*/ranks > 0, EndAtOnce);
   if (request.command == Command::kCheck) return RankFromEnvironment() == 0 ? Finish(CheckJob(request)) : 0;
@@ -219,6 +244,7 @@ int RunCommand(const JobRequest& request) {
   if (request.command == Command::kPlan) {
     return RankFromEnvironment() == 0 ? Finish(RunPlanCommand(request, &signals, std::cout)) : 0;
   }
+  if (request.command == Command::kDoctor) return Finish(RunDoctor(request, std::cout));
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
 }
@@ -261,12 +287,14 @@ int Main(int argc, char** argv) {
     if (first == "inspect") words.insert(words.begin(), "show");
     return RunTool([&] { return RunCheckpointCommand(words, std::cout, std::cerr); });
   }
+  if (first == "keygen") return RunTool([&] { return Finish(RunKeygen(words, std::cout)); });
   if (first == "gen") return RunTool([&] { return Finish(RunGenCommand(words, std::cout)); });
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
-    return BadUsage({argc < 2 ? "which command? train, eval, predict, check, plan, convert, gen or checkpoint"
-                              : std::string("unknown command ") + argv[1] +
-                                    "; there are train, eval, predict, check, plan, convert, gen and checkpoint"});
+    return BadUsage(
+        {argc < 2 ? "which command? train, eval, predict, check, doctor, plan, convert, gen, keygen or checkpoint"
+                  : std::string("unknown command ") + argv[1] +
+                        "; there are train, eval, predict, check, doctor, plan, convert, gen, keygen and checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

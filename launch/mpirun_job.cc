@@ -8,9 +8,11 @@
 
 #include "base/simd.h"
 #include "launch/bootstrap.h"
+#include "launch/chaos/drill.h"
 #include "launch/host_address.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
+#include "launch/keys/key_file.h"
 #include "launch/memory_budget.h"
 #include "launch/metrics_writer.h"
 #include "launch/mpi_bootstrap.h"
@@ -26,21 +28,20 @@ namespace {
 // For a rank that the scheduler does not end after a signal: the checkpoint of a stop may take eleven request timeouts.
 constexpr double kGraceRequestTimeouts = 12;
 
-std::optional<CurveKeys> KeysOf(const proto::LaunchPlan& plan) {
-  if (!plan.has_server_secret()) return std::nullopt;
-  return CurveKeys{.server_public = plan.server_public(),
-                   .server_secret = plan.server_secret(),
-                   .client_public = plan.client_public(),
-                   .client_secret = plan.client_secret()};
-}
-
 Binding BindingOf(const proto::LaunchPlan& plan, const std::string& address) {
   if (!plan.ipc_dir().empty()) return {.kind = Binding::Kind::kIpc, .where = plan.ipc_dir()};
   return {.kind = Binding::Kind::kTcp, .where = address};
 }
 
-Result<std::unique_ptr<ZmqNetwork>> MakeNetwork(const proto::LaunchPlan& plan) {
-  return ZmqNetwork::Create({.job = plan.job_id(), .keys = KeysOf(plan)});
+Result<std::unique_ptr<ZmqNetwork>> MakeNetwork(const proto::LaunchPlan& plan, std::optional<CurveKeys> keys) {
+  return ZmqNetwork::Create({.job = plan.job_id(), .keys = std::move(keys)});
+}
+
+// What came over the network that a rank would not take, once it ends.
+void TellRefused(const ZmqNetwork& network) {
+  LOG_IF(WARNING, network.malformed() > 0) << network.malformed() << " messages were refused as damaged or malformed";
+  LOG_IF(WARNING, network.refused_connections() > 0)
+      << network.refused_connections() << " connections were refused: they had not the job's key";
 }
 
 // ---- rank 0 --------------------------------------------------------------------------------------------------------
@@ -52,6 +53,7 @@ struct RankZero {
   std::unique_ptr<JobData> data;
   std::unique_ptr<TemporaryDir> sockets;
   std::unique_ptr<ZmqNetwork> network;
+  std::unique_ptr<ChaosDrill> drill;
   std::unique_ptr<SchedulerRole> scheduler;
 };
 
@@ -69,31 +71,30 @@ Result<proto::LaunchPlan> Prepare(const JobRequest& request, std::uint32_t ranks
   return plan;
 }
 
-void AddKeys(proto::LaunchPlan* plan) {
-  const CurveKeys keys = MakeCurveKeys();
-  plan->set_server_public(keys.server_public);
-  plan->set_server_secret(keys.server_secret);
-  plan->set_client_public(keys.client_public);
-  plan->set_client_secret(keys.client_secret);
-}
-
 // Chooses the transport, binds the scheduler and fills the plan.
 Status Settle(const JobRequest& request, const std::vector<proto::RankInfo>& ranks, RankZero* zero,
               proto::LaunchPlan* plan) {
   const proto::Cluster& cluster = zero->loaded.job.cluster();
-  ASSIGN_OR_RETURN(const Choice choice, Choose(ranks, cluster.transport()));
+  ASSIGN_OR_RETURN(const Choice choice, Choose(ranks, cluster));
   RETURN_IF_ERROR(UseSimd(choice.simd));
   plan->set_simd(choice.simd);
   plan->set_job_id(MakeJobId());
   if (choice.ipc) {
     ASSIGN_OR_RETURN(zero->sockets, TemporaryDir::Make());
     plan->set_ipc_dir(zero->sockets->path());
-  } else if (cluster.security() == proto::Cluster::CURVE) {
-    AddKeys(plan);
   }
-  ASSIGN_OR_RETURN(zero->network, MakeNetwork(*plan));
+  std::optional<CurveKeys> keys;
+  if (choice.curve && request.key_file.empty()) {
+    keys = MakeCurveKeys();
+    PutKeys(*keys, plan);
+  } else if (choice.curve) {
+    ASSIGN_OR_RETURN(keys, ReadKeyFile(request.key_file));
+  }
+  plan->set_curve(choice.curve);
+  ASSIGN_OR_RETURN(zero->network, MakeNetwork(*plan, std::move(keys)));
+  zero->drill = ChaosDrill::Make(request, zero->loaded.plan, {proto::SCHEDULER, 0}, zero->network.get());
   const std::string bind = BindingOf(*plan, ranks[0].address()).Endpoint("scheduler");
-  ASSIGN_OR_RETURN(zero->scheduler, SchedulerRole::Make(zero->network.get(), request, zero->loaded, zero->data.get(),
+  ASSIGN_OR_RETURN(zero->scheduler, SchedulerRole::Make(zero->drill->network(), request, zero->loaded, zero->data.get(),
                                                         zero->metrics.get(), plan->job_id(), bind));
   plan->set_scheduler_endpoint(zero->scheduler->endpoint());
   plan->set_state(proto::LaunchPlan::GO);
@@ -107,10 +108,12 @@ Status BootstrapRankZero(const JobRequest& request, RankGroup* group, RankZero* 
     return plan;
   };
   RETURN_IF_ERROR(PrepareAndTell(group, prepare));
-  ASSIGN_OR_RETURN(const auto ranks, ExchangeInfo(group, DescribeThisRank(zero->loaded.job.cluster().interface())));
+  ASSIGN_OR_RETURN(const auto ranks,
+                   ExchangeInfo(group, DescribeThisRank(zero->loaded.job.cluster().interface(), request.key_file)));
   const Status settled = Settle(request, ranks, zero, &plan);
   if (!settled.ok()) plan.set_state(proto::LaunchPlan::REFUSED);
   const Status told = SendPlan(group, plan);
+  TakeKeys(&plan);
   return settled.ok() ? told : settled;
 }
 
@@ -124,7 +127,11 @@ Status RunRankZero(const JobRequest& request, std::unique_ptr<RankGroup> group, 
   RankZero zero;
   Status status = BootstrapRankZero(request, group.get(), &zero);
   group.reset();
-  if (status.ok()) status = zero.scheduler->Run(signals);
+  if (status.ok()) {
+    zero.drill->Begin();
+    status = zero.scheduler->Run(signals);
+    TellRefused(*zero.network);
+  }
   if (!status.ok() && zero.metrics != nullptr) zero.metrics->OnFailure(status.text());
   return status;
 }
@@ -132,10 +139,11 @@ Status RunRankZero(const JobRequest& request, std::unique_ptr<RankGroup> group, 
 // ---- the others ----------------------------------------------------------------------------------------------------
 
 // Nothing: rank 0 ends the job before it begins, and says why.
-Result<std::optional<proto::LaunchPlan>> BootstrapOther(RankGroup* group, std::vector<proto::RankInfo>* ranks) {
+Result<std::optional<proto::LaunchPlan>> BootstrapOther(const JobRequest& request, RankGroup* group,
+                                                        std::vector<proto::RankInfo>* ranks) {
   ASSIGN_OR_RETURN(const auto ready, AwaitPreparation(group));
   if (!ready) return std::optional<proto::LaunchPlan>();
-  ASSIGN_OR_RETURN(*ranks, ExchangeInfo(group, DescribeThisRank(ready->job().cluster().interface())));
+  ASSIGN_OR_RETURN(*ranks, ExchangeInfo(group, DescribeThisRank(ready->job().cluster().interface(), request.key_file)));
   ASSIGN_OR_RETURN(proto::LaunchPlan plan, ReceivePlan(group));
   if (plan.state() != proto::LaunchPlan::GO) return std::optional<proto::LaunchPlan>();
   return std::optional<proto::LaunchPlan>(std::move(plan));
@@ -151,12 +159,16 @@ std::uint32_t RanksBeside(std::uint32_t rank, const std::vector<proto::RankInfo>
   return count;
 }
 
-Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
+Status RunOther(const JobRequest& request, std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   const std::uint32_t rank = group->rank();
   std::vector<proto::RankInfo> ranks;
-  ASSIGN_OR_RETURN(const auto launch, BootstrapOther(group.get(), &ranks));
+  ASSIGN_OR_RETURN(auto launch, BootstrapOther(request, group.get(), &ranks));
   group.reset();
   if (!launch) return {};
+  std::optional<CurveKeys> keys = TakeKeys(&*launch);
+  if (launch->curve() && !keys) {
+    ASSIGN_OR_RETURN(keys, ReadKeyFile(request.key_file));
+  }
   signals->EndLater(kGraceRequestTimeouts * launch->job().cluster().request_timeout());
 
   JobPlan plan;
@@ -172,8 +184,12 @@ Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   plan.memory_budget = ServerMemoryBudget(plan.job.cluster(), HostMemory(), beside(proto::SERVER));
   plan.worker_cores = WorkerCores(beside(proto::WORKER));
   SetLogRole(RoleName(role) + " (rank " + std::to_string(rank) + ")");
-  ASSIGN_OR_RETURN(const auto network, MakeNetwork(*launch));
-  return RunRole(network.get(), plan, role, BindingOf(*launch, ranks.at(rank).address()));
+  ASSIGN_OR_RETURN(const auto network, MakeNetwork(*launch, std::move(keys)));
+  const auto drill = ChaosDrill::Make(request, plan.roles, role, network.get());
+  drill->Begin();
+  const Status status = RunRole(drill->network(), plan, role, BindingOf(*launch, ranks.at(rank).address()));
+  TellRefused(*network);
+  return status;
 }
 
 }  // namespace
@@ -181,7 +197,7 @@ Status RunOther(std::unique_ptr<RankGroup> group, SignalWatch* signals) {
 Status RunUnderMpi(const JobRequest& request, SignalWatch* signals) {
   ASSIGN_OR_RETURN(std::unique_ptr<RankGroup> group, StartMpi());
   if (group->rank() == 0) return RunRankZero(request, std::move(group), signals);
-  return RunOther(std::move(group), signals);
+  return RunOther(request, std::move(group), signals);
 }
 
 }  // namespace sherd

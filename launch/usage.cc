@@ -14,8 +14,10 @@ constexpr char kIntroduction[] =
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
+  sherd doctor JOB.pbtxt [flags]         under mpirun: are all hosts and the network between them fit for the job?
   sherd convert JOB.pbtxt --out=DIR      row files of its data, with statistics, and the job that trains on them
   sherd plan JOB.pbtxt [flags]           what a job needs: keys, memory, servers, time, network
+  sherd keygen FILE                      keys for --key_file, which this user alone may read
   sherd gen [flags]                      a click log whose best possible figures are known
   sherd checkpoint COMMAND …             verify, show, diff, reshard, cast, prune or export one
 
@@ -48,6 +50,10 @@ constexpr RunFlag kRunFlags[] = {
     {"sample_rows", "N", "plan: how many training rows to read at least; default 1000000"},
     {"seconds", "X", "plan: how long to train for its measurements; default 10"},
     {"json", "", "plan: print JSON lines"},
+    {"key_file", "FILE",
+     "keys of encrypted connections, by sherd keygen; default: made for each job and sent by mpirun"},
+    {"chaos", "WHAT", "a drill: kill:server:30s,stall:worker:10s,drop:1%,delay:20ms,dup:1%,corrupt:0.1%"},
+    {"chaos_seed", "N", "which rank and which messages suffer; the same number repeats a drill; default 1"},
     {"log_dir", "DIR", "write log files of every rank; without it only warnings are shown"},
     {"version", "", ""},
     {"help", "", ""},

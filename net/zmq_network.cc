@@ -48,6 +48,17 @@ Checksums ChecksumsOf(Transport transport) {
   return transport == Transport::kTcp ? Checksums::kRequired : Checksums::kNone;
 }
 
+// That each is a key, whether it fits the others or not.
+Status CheckForm(const CurveKeys& keys) {
+  std::array<std::uint8_t, 32> decoded;
+  for (const std::string* key : {&keys.server_public, &keys.server_secret, &keys.client_public, &keys.client_secret}) {
+    const bool good = key->size() == kZ85Length && zmq_z85_decode(decoded.data(), key->c_str()) != nullptr;
+    explicit_bzero(decoded.data(), decoded.size());
+    if (!good) return Status::Invalid("a CURVE key is not 40 characters of Z85");
+  }
+  return {};
+}
+
 // One received part; frames of it keep it alive. libzmq may hold the bytes inside zmq_msg_t, so it never moves.
 class Part {
  public:
@@ -167,7 +178,7 @@ class ZmqContext {
 
   const ZmqOptions options;
   const WireRules rules;
-  std::atomic<std::uint64_t> refused_connections{0};
+  std::atomic<std::uint64_t> refused_connections{0}, malformed{0};
 
  private:
   void SetKeys(void* socket, bool server) const {
@@ -188,13 +199,8 @@ class ZmqContext {
   }
 
   Status OpenDoor() {
+    RETURN_IF_ERROR(CheckForm(*options.keys));
     std::array<std::uint8_t, 32> decoded;
-    for (const std::string* key : {&options.keys->server_public, &options.keys->server_secret,
-                                   &options.keys->client_public, &options.keys->client_secret}) {
-      if (key->size() != kZ85Length || zmq_z85_decode(decoded.data(), key->c_str()) == nullptr) {
-        return Status::Invalid("a CURVE key is not 40 characters of Z85");
-      }
-    }
     zmq_z85_decode(decoded.data(), options.keys->client_public.c_str());
     admitted_.assign(decoded.begin(), decoded.end());
     void* socket = zmq_socket(context_, ZMQ_REP);
@@ -413,7 +419,7 @@ class ZmqMailbox : public Mailbox {
       if (!too_many) parts.push_back(std::move(part));
     }
     if (too_many || parts.size() <= addresses) {
-      ++malformed_;
+      CountMalformed();
       return {.any = true, .envelope = std::nullopt};
     }
     return Unpack(index, addresses == 1 ? "r" + parts[0]->text() : "c" + std::to_string(index),
@@ -427,12 +433,17 @@ class ZmqMailbox : public Mailbox {
     Opened opened =
         sherd::Open(context_->rules, ChecksumsOf(links_[index].transport), parts[0]->bytes(), std::move(frames));
     if (opened.message) return {.any = true, .envelope = Envelope{std::move(from), std::move(*opened.message)}};
-    ++malformed_;
+    CountMalformed();
     if (opened.refusal) {
       const Status status = Send(from, std::move(*opened.refusal));
       LOG_IF_EVERY_N(WARNING, !status.ok(), 100) << "refuse a malformed message: " << status.text();
     }
     return {.any = true, .envelope = std::nullopt};
+  }
+
+  void CountMalformed() {
+    ++malformed_;
+    context_->malformed.fetch_add(1, std::memory_order_relaxed);
   }
 
   ZmqContext* const context_;
@@ -449,10 +460,26 @@ class ZmqMailbox : public Mailbox {
 }  // namespace
 
 CurveKeys MakeCurveKeys() {
-  std::array<char, kZ85Length + 1> server_public, server_secret, client_public, client_secret;
-  CHECK_EQ(zmq_curve_keypair(server_public.data(), server_secret.data()), 0) << "libzmq was built without CURVE";
-  CHECK_EQ(zmq_curve_keypair(client_public.data(), client_secret.data()), 0);
-  return {server_public.data(), server_secret.data(), client_public.data(), client_secret.data()};
+  CurveKeys keys;
+  const auto fill = [](std::string* public_key, std::string* secret_key) {
+    public_key->resize(kZ85Length);  // libzmq writes a terminator over the string's own
+    secret_key->resize(kZ85Length);
+    CHECK_EQ(zmq_curve_keypair(public_key->data(), secret_key->data()), 0) << "libzmq was built without CURVE";
+  };
+  fill(&keys.server_public, &keys.server_secret);
+  fill(&keys.client_public, &keys.client_secret);
+  return keys;
+}
+
+Status CheckCurveKeys(const CurveKeys& keys) {
+  RETURN_IF_ERROR(CheckForm(keys));
+  const auto fits = [](const std::string& public_key, const std::string& secret_key) {
+    std::array<char, kZ85Length + 1> derived;
+    CHECK_EQ(zmq_curve_public(derived.data(), secret_key.c_str()), 0) << zmq_strerror(errno);
+    return public_key == derived.data();
+  };
+  if (fits(keys.server_public, keys.server_secret) && fits(keys.client_public, keys.client_secret)) return {};
+  return Status::Invalid("a public CURVE key is not that of its secret one");
 }
 
 ZmqNetwork::ZmqNetwork(std::unique_ptr<ZmqContext> context) : context_(std::move(context)) {}
@@ -465,6 +492,8 @@ Result<std::unique_ptr<ZmqNetwork>> ZmqNetwork::Create(ZmqOptions options) {
 }
 
 std::unique_ptr<Mailbox> ZmqNetwork::Open() { return std::make_unique<ZmqMailbox>(context_.get()); }
+
+std::uint64_t ZmqNetwork::malformed() const { return context_->malformed.load(); }
 
 std::uint64_t ZmqNetwork::refused_connections() const { return context_->refused_connections.load(); }
 

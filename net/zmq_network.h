@@ -6,19 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "net/curve_keys.h"
 #include "net/mailbox.h"
 
 namespace sherd {
-
-// The keys of a job in Z85 text (40 characters each). Every rank holds them all: whoever has the client pair may talk
-// to the job, whoever has the server pair may be talked to. Secrets; never logged.
-struct CurveKeys {
-  std::string server_public, server_secret;
-  std::string client_public, client_secret;
-};
-
-// Fresh keys from the system's random numbers.
-CurveKeys MakeCurveKeys();
 
 struct ZmqOptions {
   std::uint64_t job = 0;          // fingerprint; messages of other jobs are refused
@@ -41,6 +32,8 @@ class ZmqNetwork : public Network {
   ~ZmqNetwork() override;
 
   std::unique_ptr<Mailbox> Open() override;
+  // Messages that its mailboxes have refused as damaged on the way, or as none of the job's.
+  std::uint64_t malformed() const;
   // Encrypted connections that were refused because they came with another key than the job's client key.
   std::uint64_t refused_connections() const;
 

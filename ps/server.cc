@@ -30,7 +30,7 @@ class Server {
         mailbox_(network->Open()),
         registration_(mailbox_.get(),
                       {.retry_after = std::chrono::seconds(5), .give_up_after = std::chrono::hours(24)}),
-        heartbeat_(mailbox_.get(), {.retry_after = Milliseconds(options.request_timeout_seconds / 4),
+        heartbeat_(mailbox_.get(), {.retry_after = Milliseconds(options.heartbeat_seconds),
                                     .give_up_after = Milliseconds(options.request_timeout_seconds)}) {}
 
   Status Run() {

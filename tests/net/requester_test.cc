@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "base/hash.h"
+#include "net/chaos_network.h"
 #include "tests/net/networks.h"
-#include "tests/testing/faulty_network.h"
 
 namespace sherd {
 namespace {
@@ -89,8 +89,8 @@ TEST_P(LossyTest, EveryRequestIsAnsweredExactlyOnce) {
   constexpr std::uint64_t kRequests = 200, kInFlight = 8;
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     Networks networks(GetParam());
-    FaultyNetwork faulty(networks.network(),
-                         {.seed = seed, .drop = 0.1, .duplicate = 0.1, .delay = 0.1, .corrupt = 0.1});
+    ChaosNetwork faulty(networks.network(),
+                        {.seed = seed, .drop = 0.1, .duplicate = 0.1, .delay = 0.1, .corrupt = 0.1});
     auto bound = faulty.Open();
     ASSERT_TRUE(bound->Bind(networks.FixedEndpoint()).ok());
     Counter server(std::move(bound));

@@ -1,4 +1,4 @@
-#include "tests/testing/faulty_network.h"
+#include "net/chaos_network.h"
 
 #include <algorithm>
 #include <map>
@@ -19,11 +19,11 @@ struct Held {
   Message message;
 };
 
-class FaultyMailbox : public Mailbox {
+class ChaosMailbox : public Mailbox {
  public:
-  FaultyMailbox(std::unique_ptr<Mailbox> inner, Faults faults, std::uint64_t number, std::atomic<std::uint64_t>* count)
+  ChaosMailbox(std::unique_ptr<Mailbox> inner, Faults faults, std::uint64_t number, std::atomic<std::uint64_t>* count)
       : inner_(std::move(inner)), faults_(faults), number_(number), count_(count) {}
-  ~FaultyMailbox() override { Release(Deadline::max()); }
+  ~ChaosMailbox() override { Release(Deadline::max()); }
 
   Status Bind(const std::string& endpoint) override { return inner_->Bind(endpoint); }
   const std::string& endpoint() const override { return inner_->endpoint(); }
@@ -35,9 +35,11 @@ class FaultyMailbox : public Mailbox {
     Release(now);
     if (Happens(kDrop, faults_.drop)) return {};
     if (Happens(kCorrupt, faults_.corrupt)) Damage(&message);
-    if (Happens(kDuplicate, faults_.duplicate)) held_.emplace(now + Hold(kCopyHold), Held{to, message});
     Deadline& last = last_[to];
-    if (Happens(kDelay, faults_.delay)) last = std::max(last, now + Hold(kHold));
+    if (Happens(kDelay, faults_.delay)) last = std::max(last, now + Between(kHold, faults_.min_delay));
+    if (Happens(kDuplicate, faults_.duplicate)) {
+      held_.emplace(std::max(last, now) + Between(kCopyHold, {}), Held{to, message});
+    }
     if (last <= now) return inner_->Send(to, std::move(message));
     held_.emplace(last, Held{to, std::move(message)});  // equal times keep their order
     return {};
@@ -67,8 +69,9 @@ class FaultyMailbox : public Mailbox {
     if (happens) count_->fetch_add(1);
     return happens;
   }
-  std::chrono::microseconds Hold(Lane lane) const {
-    return std::chrono::microseconds(Below(Random(lane), static_cast<std::uint64_t>(faults_.max_delay.count()) + 1));
+  std::chrono::microseconds Between(Lane lane, std::chrono::microseconds least) const {
+    const auto span = static_cast<std::uint64_t>((faults_.max_delay - least).count()) + 1;
+    return least + std::chrono::microseconds(Below(Random(lane), span));
   }
 
   // The checksums are of the bytes before the damage. A message without bytes behind its header is left alone.
@@ -104,8 +107,8 @@ class FaultyMailbox : public Mailbox {
 
 }  // namespace
 
-std::unique_ptr<Mailbox> FaultyNetwork::Open() {
-  return std::make_unique<FaultyMailbox>(inner_->Open(), faults_, opened_.fetch_add(1), &count_);
+std::unique_ptr<Mailbox> ChaosNetwork::Open() {
+  return std::make_unique<ChaosMailbox>(inner_->Open(), faults_, opened_.fetch_add(1), &count_);
 }
 
 }  // namespace sherd

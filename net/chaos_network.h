@@ -15,17 +15,19 @@ struct Faults {
   double drop = 0;  // it never arrives
   double duplicate =
       0;             // it arrives, and a copy up to max_delay later, after younger messages: as a repeated request does
-  double delay = 0;  // it, and with it those to the same peer behind it, is held for up to max_delay
-  double corrupt = 0;  // a bit of a frame is turned over on the way; the receiver's checksum tells
-  std::chrono::microseconds max_delay{5000};
+  double delay = 0;  // it, and with it those to the same peer behind it, is held for min_delay to max_delay
+  double corrupt = 0;  // a bit of a frame is turned over behind the checksums; the receiver's check tells
+  std::chrono::microseconds min_delay{0}, max_delay{5000};
+
+  bool any() const { return drop > 0 || duplicate > 0 || delay > 0 || corrupt > 0; }
 };
 
 // A network whose mailboxes lose, repeat, hold and damage what they send. Which messages suffer follows from the seed,
 // the order in which mailboxes are opened and the count of messages each has sent. Thread-safe; the wrapped network
 // outlives it.
-class FaultyNetwork : public Network {
+class ChaosNetwork : public Network {
  public:
-  FaultyNetwork(Network* inner, Faults faults) : inner_(inner), faults_(faults) {}
+  ChaosNetwork(Network* inner, Faults faults) : inner_(inner), faults_(faults) {}
 
   std::unique_ptr<Mailbox> Open() override;
   // Messages that suffered anything so far.
