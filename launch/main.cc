@@ -244,7 +244,7 @@ int RunCommand(const JobRequest& request) {
   if (request.command == Command::kPlan) {
     return RankFromEnvironment() == 0 ? Finish(RunPlanCommand(request, &signals, std::cout)) : 0;
   }
-  if (request.command == Command::kDoctor) return Finish(RunDoctor(request, std::cout));
+  if (request.command == Command::kDoctor) return Finish(RunDoctor(request, &signals, std::cout));
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
 }

@@ -11,21 +11,28 @@
 #include <cstdlib>
 #include <numeric>
 #include <thread>
+#include <utility>
+
+#include "launch/start_watch.h"
 
 namespace sherd {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+constexpr double kPatienceSeconds = 60;  // with MPI itself
+
 class MpiRankGroup : public RankGroup {
  public:
-  MpiRankGroup() {
+  explicit MpiRankGroup(std::unique_ptr<StartWatch> watch) : watch_(std::move(watch)) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   }
   ~MpiRankGroup() override {
-    if (!failed_) MPI_Finalize();
+    if (failed_) return;
+    watch_->Allow(kPatienceSeconds, "MPI_Finalize");
+    MPI_Finalize();
   }
 
   std::uint32_t rank() const override { return static_cast<std::uint32_t>(rank_); }
@@ -85,6 +92,7 @@ class MpiRankGroup : public RankGroup {
     return Status::Unavailable("rank " + std::to_string(rank_) + " waited for " + whom + " at the start: " + what);
   }
 
+  const std::unique_ptr<StartWatch> watch_;
   int rank_ = 0, size_ = 1;
   bool failed_ = false;
 };
@@ -99,12 +107,15 @@ std::uint32_t NumberFromEnvironment(const char* name) {
 std::uint32_t RanksFromEnvironment() { return NumberFromEnvironment("OMPI_COMM_WORLD_SIZE"); }
 std::uint32_t RankFromEnvironment() { return NumberFromEnvironment("OMPI_COMM_WORLD_RANK"); }
 
-Result<std::unique_ptr<RankGroup>> StartMpi() {
+Result<std::unique_ptr<RankGroup>> StartMpi(const std::function<void(const std::string&)>& die) {
+  auto watch = std::make_unique<StartWatch>(die);
+  watch->Allow(kPatienceSeconds, "MPI_Init");
   int provided = 0;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
     return Status::Unavailable("MPI_Init failed");
   }
-  return std::unique_ptr<RankGroup>(new MpiRankGroup());
+  watch->Allow(0, "");  // its waits have deadlines of their own
+  return std::unique_ptr<RankGroup>(new MpiRankGroup(std::move(watch)));
 }
 
 }  // namespace sherd

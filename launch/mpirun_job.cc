@@ -195,7 +195,8 @@ Status RunOther(const JobRequest& request, std::unique_ptr<RankGroup> group, Sig
 }  // namespace
 
 Status RunUnderMpi(const JobRequest& request, SignalWatch* signals) {
-  ASSIGN_OR_RETURN(std::unique_ptr<RankGroup> group, StartMpi());
+  ASSIGN_OR_RETURN(std::unique_ptr<RankGroup> group,
+                   StartMpi([signals](const std::string& reason) { signals->End(reason); }));
   if (group->rank() == 0) return RunRankZero(request, std::move(group), signals);
   return RunOther(request, std::move(group), signals);
 }

@@ -29,6 +29,8 @@ class SignalWatch {
   // From now on signals to end only start a clock: the program ends that long after the first one if it still runs
   // then.
   void EndLater(double seconds);
+  // The program ends by `die`, now.
+  void End(const std::string& reason) const { die_(reason); }
 
  private:
   void Watch();

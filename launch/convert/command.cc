@@ -32,7 +32,7 @@ Result<std::uint32_t> Threads(const std::string& flag) {
 Status RunConvert(const JobRequest& request, SignalWatch* signals) {
   std::unique_ptr<RankGroup> group;
   if (RanksFromEnvironment() > 1) {
-    ASSIGN_OR_RETURN(group, StartMpi());
+    ASSIGN_OR_RETURN(group, StartMpi([signals](const std::string& reason) { signals->End(reason); }));
   }
   const auto threads = Threads(request.convert.threads);  // the same command line on all ranks
   if (!threads.ok()) return RankFromEnvironment() == 0 ? threads.status() : Status();

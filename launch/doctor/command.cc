@@ -171,9 +171,10 @@ Status ExamineAlone(const JobRequest& request, std::ostream& out) {
 
 }  // namespace
 
-Status RunDoctor(const JobRequest& request, std::ostream& out) {
+Status RunDoctor(const JobRequest& request, const SignalWatch* signals, std::ostream& out) {
   if (RanksFromEnvironment() < 2) return ExamineAlone(request, out);
-  ASSIGN_OR_RETURN(std::unique_ptr<RankGroup> group, StartMpi());
+  ASSIGN_OR_RETURN(std::unique_ptr<RankGroup> group,
+                   StartMpi([signals](const std::string& reason) { signals->End(reason); }));
   const bool speaks = group->rank() == 0;
   ASSIGN_OR_RETURN(const auto examination, Doctor(request, group.get()).Examine());
   group.reset();
