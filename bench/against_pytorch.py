@@ -1,24 +1,29 @@
 #!/usr/bin/env python3
-"""Runs sherd-bench's cases of training and the PyTorch trainers of a folder in turns, and prints their ratios as JSON lines.
+"""Runs sherd-bench's cases of training in turns of half a second with the PyTorch trainers of a folder, on the same generated
+log, and prints their ratios as JSON lines.
 
 The folder, which is no part of Sherd, has gen_clicklog.cc, train_ctr.py, train_ncf.py and best_env.sh. Of several set-ups of
 PyTorch the fastest counts."""
 import argparse
 import json
 import os
-import re
-import statistics
+import shlex
 import subprocess
 import sys
 
-CTR = "train_ctr.py --emb manual --opt adagrad --lin mkldnn --threads 2"
-# By line of sherd-bench: the case that prints it, what PyTorch runs, and the ratio that is to be reached.
+TURNS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch_turns.py")
+FOREVER = "--sec 1e9"  # the turns end it
+CTR = f"train_ctr.py --emb manual --opt adagrad --lin mkldnn --threads 2 {FOREVER}"
+NCF = f"train_ncf.py {FOREVER}"
+DEEPFM = [(4096, CTR)]
+# By case: what PyTorch runs, as batch size and command, and the ratio that is to be reached.
 COMPARED = {
-    "train.deepfm": ("train.deepfm", [f"{CTR} --batch 4096"], 1.25),
-    "train.deepfm_small": ("train.deepfm_small", [f"{CTR} --dim 8 --mlp 128,64 --batch {n}" for n in (4096, 16384)], 2),
-    "train.wide_deep": ("train.wide_deep", [f"{CTR} --model widedeep --batch 4096"], 1.25),
-    "train.neumf.batch1024": ("train.neumf", [f"train_ncf.py --batch 1024 --threads {n}" for n in (1, 2)], 2),
-    "train.neumf.batch4096": ("train.neumf", [f"train_ncf.py --batch 4096 --threads {n}" for n in (1, 2)], 1.5),
+    "train.deepfm": (DEEPFM, 1.25),
+    "train.deepfm_bf16": (DEEPFM, 1.75),
+    "train.deepfm_small": ([(n, f"{CTR} --dim 8 --mlp 128,64") for n in (4096, 16384)], 2),
+    "train.wide_deep": ([(4096, f"{CTR} --model widedeep")], 1.25),
+    "train.neumf": ([(1024, f"{NCF} --threads {n}") for n in (1, 2)], 2),
+    "train.neumf_4096": ([(4096, f"{NCF} --threads {n}") for n in (1, 2)], 1.5),
 }
 
 
@@ -27,9 +32,9 @@ def fail(text):
 
 
 def run(command, what):
-    done = subprocess.run(command, text=True, capture_output=True)
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE)
     if done.returncode != 0:
-        fail(f"{what}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
+        fail(f"{what}: exit {done.returncode}")
     return done.stdout
 
 
@@ -47,58 +52,63 @@ def make_log(references, folder, rows):
     return os.path.join(folder, "train.tsv")
 
 
-def run_pytorch(args, command):
+def pytorch(args, batch, command):
+    """The line of /bin/sh that trains so, a turn at a time."""
     script, *options = command.split()
     place = ["--data", args.work] if script == "train_ctr.py" else ["--root", args.data_sets]
-    shell = f". {args.references}/best_env.sh && exec {args.python} \"$@\""
-    path = os.path.join(args.references, script)
-    text = run(["bash", "-c", shell, "bash", path, *options, *place, "--sec", str(args.sec)], command)
-    found = re.search(r"SPEED .*?: (\d+) samples/s", text)
-    return float(found.group(1)) if found else fail(f"{command} says no speed: {text[-500:]}")
+    trainer = [args.python, TURNS, str(batch), os.path.join(args.references, script), *options, "--batch", str(batch), *place]
+    environment = shlex.quote(os.path.join(args.references, "best_env.sh"))
+    return f". {environment} && exec env {args.env} {shlex.join(trainer)}"
 
 
-def run_sherd(args, log, line):
-    text = run([args.bench, f"--click_log={log}", COMPARED[line][0]], COMPARED[line][0])
-    figures = [json.loads(figure) for figure in text.splitlines()]
-    return next(figure for figure in figures if figure["case"] == line)
-
-
-def compare(args, log, line):
-    _, commands, wanted = COMPARED[line]
-    ours, theirs = [], {command: [] for command in commands}
-    for _ in range(args.turns):
-        ours.append(run_sherd(args, log, line))
-        for command in commands:
-            theirs[command].append(run_pytorch(args, command))
-    value = statistics.median(figure["value"] for figure in ours)
-    fastest = max(commands, key=lambda command: statistics.median(theirs[command]))
-    floor = statistics.median(theirs[fastest])
-    fields = {"case": line + ".pytorch", "value": value, "unit": "rows/s", "floor": floor, "ratio": round(value / floor, 4)}
-    print(json.dumps(fields | {"must_reach": wanted, "pytorch": fastest, "turns": args.turns}), flush=True)
+def compare(args, log, case):
+    commands, wanted = COMPARED[case]
+    shell = "\n".join(pytorch(args, batch, command) for batch, command in commands)
+    bench = [args.bench, f"--rows={args.rows}", f"--turns={args.turns}", f"--against={shell}", case]
+    if not case.startswith("train.neumf"):
+        bench.insert(1, f"--click_log={log}")
+    for text in run(bench, case).splitlines():
+        figure = json.loads(text)
+        batch, command = commands[int(figure["against"])]
+        fields = {
+            "case": figure["case"] + ".pytorch",
+            "value": figure["value"],
+            "unit": "rows/s",
+            "floor": figure["against_rows"],
+            "ratio": figure["against_ratio"],
+            "middle_half": [figure["against_ratio_low"], figure["against_ratio_high"]],
+            "cpu_ratio": figure["against_cpu_ratio"],
+            "must_reach": wanted,
+            "ratio_to_own_floor": figure["ratio"],
+            "pytorch": f"{command.replace(FOREVER, '').strip()} --batch {batch}",
+            "turns": args.turns,
+        }
+        print(json.dumps(fields), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("references", help="folder of the PyTorch trainers")
     parser.add_argument("bench", help="sherd-bench")
-    parser.add_argument("lines", nargs="*", help=f"of {', '.join(COMPARED)}; all by default")
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(COMPARED)}; all by default")
     parser.add_argument("--work", required=True, help="folder for the generated click log; what is there is used again")
     parser.add_argument("--data_sets", default="", help="folder that holds ml-1m, for train.neumf")
     parser.add_argument("--python", default="/usr/bin/python3", help="the interpreter that has torch")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of the click log")
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--sec", type=float, default=2, help="of each of PyTorch's three rounds a turn")
-    args = parser.parse_args()
-    unknown = [line for line in args.lines if line not in COMPARED]
+    parser.add_argument("--env", default="", help="more of PyTorch's environment, as LD_LIBRARY_PATH=… of another BLAS")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the click log, and that are trained on")
+    parser.add_argument("--turns", type=int, default=15)
+    args = parser.parse_intermixed_args()
+    unknown = [case for case in args.cases if case not in COMPARED]
     if unknown:
-        fail(f"no line {unknown[0]}; there are {', '.join(COMPARED)}")
+        fail(f"no case {unknown[0]}; there are {', '.join(COMPARED)}")
     args.bench = os.path.abspath(args.bench)
+    args.references = os.path.abspath(args.references)
     log = make_log(args.references, args.work, args.rows)
-    for line in args.lines or COMPARED:
-        if line.startswith("train.neumf") and not args.data_sets:
-            print(f"{line}: SKIPPED: it needs --data_sets", file=sys.stderr)
+    for case in args.cases or COMPARED:
+        if case.startswith("train.neumf") and not args.data_sets:
+            print(f"{case}: SKIPPED: it needs --data_sets", file=sys.stderr)
         else:
-            compare(args, log, line)
+            compare(args, log, case)
 
 
 main()

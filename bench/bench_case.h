@@ -17,7 +17,10 @@ struct Options {
   std::uint32_t threads = 2;  // of table.shards and train.…
   std::string click_log;      // Criteo TSV for train.…; empty: one of our own
   std::string spill_dir;      // where table.spill and checkpoint.… make their folders; empty: the current one
+  std::uint64_t turns = 0;    // of train.… with its floor; 0: as many as ever
+  std::vector<std::string> against = {};  // commands of programs that train alike, for train.…: see turn_process.h
   std::uint64_t rows_or(std::uint64_t usual) const { return rows == 0 ? usual : rows; }
+  std::uint64_t turns_or(std::uint64_t usual) const { return turns == 0 ? usual : turns; }
 };
 
 // What a case found: a JSON line. `ratio` says how near it comes to its floor: higher is better, 1 is as fast as the
@@ -66,6 +69,7 @@ Status TrainDeepFmBf16(const Options& options, const Report& report);
 Status TrainDeepFmSmall(const Options& options, const Report& report);
 Status TrainWideDeep(const Options& options, const Report& report);
 Status TrainNeuMf(const Options& options, const Report& report);
+Status TrainNeuMf4096(const Options& options, const Report& report);
 Status TrainFm(const Options& options, const Report& report);
 Status TrainLatency(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);

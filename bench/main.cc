@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ DEFINE_uint64(rows, 0, "rows of the tables; 0: what each case has by default");
 DEFINE_uint32(dim, 16, "weights of a row");
 DEFINE_uint32(threads, 2, "threads, and shards, of table.shards; compute threads, and workers, of train.…");
 DEFINE_string(click_log, "", "Criteo TSV that train.… read; empty: they write their own");
+DEFINE_uint64(turns, 0, "of train.… with its floor; 0: as many as usual");
+DEFINE_string(against, "",
+              "lines of /bin/sh that train the same in turns with train.…: bench/against_pytorch.py gives them");
 DEFINE_string(spill_dir, "",
               "where table.spill and checkpoint.… make their folders, on a fast disk; empty: the current folder");
 
@@ -47,15 +51,16 @@ constexpr Case kCases[] = {
     {"train.compute", "forward, loss, backward of DeepFM 16, 400-400-400, batch 4096, a model a thread",
      "its fp32 matrix products alone, by the best library", TrainCompute},
     {"train.compute_bf16", "the same with dense_precision: BF16", "the same fp32 products", TrainComputeBf16},
-    {"train.deepfm", "the same model trained from a click log by a whole job in one process", "that of train.compute",
-     TrainDeepFm},
+    {"train.deepfm", "the same model trained by a whole job in one process, from rows in memory",
+     "that of train.compute", TrainDeepFm},
     {"train.deepfm_bf16", "the same with dense_precision: BF16", "the same fp32 products", TrainDeepFmBf16},
     {"train.deepfm_small", "DeepFM 8, 128-64 trained by a whole job in one process, from rows in memory",
      "its forward, loss and backward alone, rows in an array", TrainDeepFmSmall},
     {"train.wide_deep", "the same of Wide&Deep 16, 400-400-400, FTRL, crosses",
      "its forward, loss and backward alone, rows in an array", TrainWideDeep},
-    {"train.neumf", "the same of NeuMF 8, 64-32-16-8 on pairs, minibatches of 1024 and 4096",
+    {"train.neumf", "the same of NeuMF 8, 64-32-16-8 on pairs, minibatches of 1024",
      "its forward, loss and backward alone, rows in an array", TrainNeuMf},
+    {"train.neumf_4096", "the same, minibatches of 4096", "likewise", TrainNeuMf4096},
     {"train.fm", "the same of FM 16", "a plain Hogwild FM on arrays", TrainFm},
     {"train.latency", "train.deepfm through a proxy that adds 10 ms each way", "through the same proxy at 0 ms",
      TrainLatency},
@@ -104,6 +109,13 @@ int Main(const std::vector<std::string>& names, const Options& options) {
   return good ? 0 : 1;
 }
 
+std::vector<std::string> Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
 void List() {
   for (const Case& c : kCases) std::printf("%-20s %s; floor: %s\n", c.name, c.what, c.floor);
 }
@@ -112,7 +124,8 @@ void List() {
 }  // namespace sherd::bench
 
 int main(int argc, char** argv) {
-  gflags::SetUsageMessage("[--list] [--rows=N] [--dim=N] [--threads=N] [--click_log=FILE] [--spill_dir=PATH] [CASE…]");
+  gflags::SetUsageMessage(
+      "[--list] [--rows=N] [--dim=N] [--threads=N] [--click_log=FILE] [--spill_dir=PATH] [--turns=N] [CASE…]");
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   if (FLAGS_list) {
     sherd::bench::List();
@@ -126,5 +139,7 @@ int main(int argc, char** argv) {
                                                       .dim = FLAGS_dim,
                                                       .threads = FLAGS_threads,
                                                       .click_log = FLAGS_click_log,
-                                                      .spill_dir = FLAGS_spill_dir});
+                                                      .spill_dir = FLAGS_spill_dir,
+                                                      .turns = FLAGS_turns,
+                                                      .against = sherd::bench::Lines(FLAGS_against)});
 }

@@ -13,19 +13,22 @@
 namespace sherd::bench {
 namespace {
 
-Status Measure(const Options& options, const MemoryJob& made, const std::string& part, const Report& report) {
+Status Measure(const Options& options, const MemoryJob& made, const Report& report) {
   ASSIGN_OR_RETURN(const auto floor, ComputeFloor::Make(made, options.threads));
   TrainingTurns turns(&made, options);
   RETURN_IF_ERROR(turns.Run([&](std::uint64_t minibatches) { return floor->Run(minibatches); }));
-  Figure figure = turns.figure();
-  figure.part = part;
-  report(figure);
+  report(turns.figure());
   return {};
 }
 
 Status MeasureClicks(const Options& options, const std::string& job, const Report& report) {
   ASSIGN_OR_RETURN(const MemoryJob made, MakeClickJob(options, job));
-  return Measure(options, made, "", report);
+  return Measure(options, made, report);
+}
+
+Status MeasurePairs(const Options& options, int batch, const Report& report) {
+  ASSIGN_OR_RETURN(const MemoryJob made, MakePairJob(options, NeuMfJob(batch)));
+  return Measure(options, made, report);
 }
 
 }  // namespace
@@ -38,12 +41,8 @@ Status TrainWideDeep(const Options& options, const Report& report) {
   return MeasureClicks(options, WideDeepJob(), report);
 }
 
-Status TrainNeuMf(const Options& options, const Report& report) {
-  for (const int batch : {1024, 4096}) {
-    ASSIGN_OR_RETURN(const MemoryJob made, MakePairJob(options, NeuMfJob(batch)));
-    RETURN_IF_ERROR(Measure(options, made, ".batch" + std::to_string(batch), report));
-  }
-  return {};
-}
+Status TrainNeuMf(const Options& options, const Report& report) { return MeasurePairs(options, 1024, report); }
+
+Status TrainNeuMf4096(const Options& options, const Report& report) { return MeasurePairs(options, 4096, report); }
 
 }  // namespace sherd::bench
