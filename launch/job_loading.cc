@@ -129,6 +129,18 @@ Problems EvaluationProblems(const proto::Job& job) {
   return problems;
 }
 
+Problems LabelRangeProblems(const proto::Job& job) {
+  if (!job.data().has_label_range()) return {};
+  Problems problems;
+  if (job.model().loss() != proto::Model::SQUARED_ERROR) {
+    problems.push_back("data.label_range: is for labels that are numbers, with model.loss SQUARED_ERROR");
+  }
+  if (!(job.data().label_range().min() < job.data().label_range().max())) {
+    problems.push_back("data.label_range: min must be less than max");
+  }
+  return problems;
+}
+
 Problems MetricProblems(const proto::Job& job) {
   if (!job.evaluation().has_metric()) return {};
   const proto::Evaluation::Metric metric = job.evaluation().metric();
@@ -138,8 +150,11 @@ Problems MetricProblems(const proto::Job& job) {
     return {"evaluation.metric: " + name + " needs candidate lists, which only format USER_ITEM has"};
   }
   const bool squared = job.model().loss() == proto::Model::SQUARED_ERROR;
-  if (squared && !ranking && metric != proto::Evaluation::RMSE) {
+  if (squared && !ranking && metric != proto::Evaluation::RMSE && metric != proto::Evaluation::MAE) {
     return {"evaluation.metric: " + name + " needs model.loss LOG_LOSS"};
+  }
+  if (!squared && metric == proto::Evaluation::MAE) {
+    return {"evaluation.metric: MAE needs model.loss SQUARED_ERROR"};
   }
   return {};
 }
@@ -199,6 +214,19 @@ void NoteDifferences(LoadedJob* loaded) {
   }
 }
 
+// The checkpoint to compare with. It has to read the same rows in the same way.
+Status FindOther(const std::string& dir, LoadedJob* loaded) {
+  auto manifest = OpenCheckpoint(dir);
+  if (!manifest.ok()) return manifest.status().Annotate("--against");
+  RETURN_IF_ERROR(CheckSameModel(*manifest, loaded->job, dir).Annotate("--against"));
+  if (manifest->statistics().SerializeAsString() != loaded->manifest.statistics().SerializeAsString()) {
+    return Status::Invalid("--against: " + dir + " has other statistics of the training rows than " +
+                           loaded->from_checkpoint + ", so the two see different numbers; evaluate each alone");
+  }
+  loaded->against = AbsolutePath(dir);
+  return {};
+}
+
 // Fills what the job begins from. A resumed job without a checkpoint begins as one that is not resumed, and says so.
 Status FindStart(const JobRequest& request, LoadedJob* loaded) {
   const bool trains = request.command == Command::kTrain || request.command == Command::kCheck;
@@ -221,6 +249,7 @@ Status FindStart(const JobRequest& request, LoadedJob* loaded) {
     NoteDifferences(loaded);
     return CheckSamePositions(loaded->manifest, loaded->job, loaded->from_checkpoint);
   }
+  if (!request.against.empty()) RETURN_IF_ERROR(FindOther(request.against, loaded));
   // Keys that training never saw get the rows that it would have given them.
   loaded->job.mutable_train()->set_seed(loaded->manifest.seed());
   return {};
@@ -237,6 +266,7 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
     if (!model.ok()) problems.push_back(model.status().text());
     if (model.ok()) Append(StorageProblems(job, *model, command), "", &problems);
   }
+  Append(LabelRangeProblems(job), "", &problems);
   Append(MetricProblems(job), "", &problems);
   Append(ConsistencyProblems(job.train()), "", &problems);
   if (command == Command::kTrain || command == Command::kCheck) {

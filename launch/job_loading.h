@@ -22,6 +22,7 @@ struct LoadedJob {
   std::string from_checkpoint;           // folder to begin from; empty: from nothing
   proto::Manifest manifest;              // of from_checkpoint
   std::vector<StartingPoint> fallbacks;  // older ones of the same folder, the newest first
+  std::string against;                   // evaluate: folder of the checkpoint to compare with; empty: none
   proto::LoadCheckpoint warm_start;      // of a job that begins from nothing else
   std::vector<std::string> notes;        // for the user: a checkpoint that was passed over, say
 };

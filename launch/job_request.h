@@ -28,6 +28,7 @@ struct JobRequest {
   std::vector<FlagValue> flags;
   bool resume = false;     // train: from the newest checkpoint of the job's folder
   std::string checkpoint;  // evaluate, predict: its folder; empty: the newest of the job's folder
+  std::string against;     // evaluate: folder of another checkpoint to compare with; empty: none
   std::string input;       // predict: files, separated by commas
   std::string output;      // predict
   std::string metrics;     // file; empty: none

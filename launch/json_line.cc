@@ -102,6 +102,47 @@ JsonLine& JsonLine::Add(std::string_view name, const Metrics& metrics) {
   return *this;
 }
 
+JsonLine& JsonLine::Add(std::string_view name, const std::map<std::string, Interval>& intervals) {
+  JsonLine object;
+  for (const auto& [metric, interval] : intervals) {
+    object.Name(metric);
+    object.text_ += '[';
+    AppendNumber(interval.low, &object.text_);
+    object.text_ += ',';
+    AppendNumber(interval.high, &object.text_);
+    object.text_ += ']';
+  }
+  Name(name);
+  text_ += object.text();
+  return *this;
+}
+
+JsonLine& JsonLine::Add(std::string_view name, const std::vector<CalibrationBucket>& buckets) {
+  Name(name);
+  text_ += '[';
+  for (const CalibrationBucket& bucket : buckets) {
+    if (text_.back() != '[') text_ += ',';
+    JsonLine object;
+    object.Add("weight", bucket.weight).Add("predicted", bucket.predicted);
+    text_ += object.Add("observed", bucket.observed).text();
+  }
+  text_ += ']';
+  return *this;
+}
+
+JsonLine& JsonLine::Add(std::string_view name, const std::map<std::string, PairedDifference>& differences) {
+  JsonLine objects;
+  for (const auto& [metric, of_metric] : differences) {
+    JsonLine object;
+    object.Add("difference", of_metric.difference).Add("low", of_metric.interval.low);
+    objects.Name(metric);
+    objects.text_ += object.Add("high", of_metric.interval.high).Add("p", of_metric.p).text();
+  }
+  Name(name);
+  text_ += objects.text();
+  return *this;
+}
+
 JsonLine& JsonLine::Add(std::string_view name, const std::vector<StageReport>& stages) {
   Name(name);
   text_ += '[';

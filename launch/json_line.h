@@ -21,9 +21,12 @@ class JsonLine {
   JsonLine& Add(std::string_view name, std::uint64_t value);
   JsonLine& Add(std::string_view name, std::uint32_t value) { return Add(name, std::uint64_t{value}); }
   JsonLine& Add(std::string_view name, bool value);
-  JsonLine& Add(std::string_view name, const Metrics& metrics);                  // an object
-  JsonLine& Add(std::string_view name, const std::vector<StageReport>& stages);  // an array of objects
-  JsonLine& Add(std::string_view name, const std::vector<FileRows>& files);      // an array of objects
+  JsonLine& Add(std::string_view name, const Metrics& metrics);                            // an object
+  JsonLine& Add(std::string_view name, const std::vector<StageReport>& stages);            // an array of objects
+  JsonLine& Add(std::string_view name, const std::vector<FileRows>& files);                // an array of objects
+  JsonLine& Add(std::string_view name, const std::map<std::string, Interval>& intervals);  // an object of [low, high]
+  JsonLine& Add(std::string_view name, const std::vector<CalibrationBucket>& buckets);     // an array of objects
+  JsonLine& Add(std::string_view name, const std::map<std::string, PairedDifference>& differences);  // of objects
   // An array of objects with all counts; the last refused key, which a number of JSON may not hold, is a text.
   JsonLine& Add(std::string_view name, const std::vector<proto::TableStatus>& tables);
 

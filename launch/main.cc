@@ -63,6 +63,7 @@ DEFINE_string(transport, "", "");
 DEFINE_string(security, "", "");
 DEFINE_bool(resume, false, "");
 DEFINE_string(checkpoint, "", "");
+DEFINE_string(against, "", "");
 DEFINE_string(input, "", "");
 DEFINE_string(output, "", "");
 DEFINE_string(metrics, "", "");
@@ -92,10 +93,10 @@ const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},   
                                                   {"doctor", Command::kDoctor}};
 
 std::vector<std::string> FlagNames() {
-  std::vector<std::string> names{"resume", "checkpoint",  "input",   "output",    "metrics",     "out",
-                                 "split",  "text_bytes",  "threads", "min_count", "keep_tokens", "overwrite",
-                                 "json",   "sample_rows", "seconds", "log_dir",   "help",        "version",
-                                 "chaos",  "chaos_seed",  "key_file"};
+  std::vector<std::string> names{"resume",    "checkpoint", "against",     "input",   "output",    "metrics",
+                                 "out",       "split",      "text_bytes",  "threads", "min_count", "keep_tokens",
+                                 "overwrite", "json",       "sample_rows", "seconds", "log_dir",   "help",
+                                 "version",   "chaos",      "chaos_seed",  "key_file"};
   for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
   return names;
 }
@@ -150,6 +151,7 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   }
   request.resume = FLAGS_resume;
   request.checkpoint = FLAGS_checkpoint;
+  request.against = FLAGS_against;
   request.input = FLAGS_input;
   request.output = FLAGS_output;
   request.metrics = FLAGS_metrics;
@@ -178,6 +180,7 @@ std::vector<std::string> RequestProblems(const JobRequest& request) {
   }
   if (request.resume && !train) problems.push_back("--resume is for train");
   if (!request.checkpoint.empty() && !from_checkpoint) problems.push_back("--checkpoint is for eval and predict");
+  if (!request.against.empty() && request.command != Command::kEvaluate) problems.push_back("--against is for eval");
   if (!request.input.empty() && !predict) problems.push_back("--input is for predict");
   if (!request.output.empty() && !predict) problems.push_back("--output is for predict");
   const bool of_plan = request.json || !request.sample_rows.empty() || !request.seconds.empty();

@@ -45,6 +45,8 @@ void MetricsWriter::OnProgress(const ProgressReport& r) {
             .Add("rows_per_second", r.rows_per_second)
             .Add("loss", r.loss)
             .Add("auc", r.auc)
+            .Add("rmse", r.rmse)
+            .Add("mae", r.mae)
             .Add("staleness", r.staleness)
             .Add("seconds_left", r.seconds_left)
             .Add("bad_rows", r.bad_rows)
@@ -79,7 +81,18 @@ void MetricsWriter::OnEvaluation(const EvaluationReport& r) {
             .Add("rows", r.rows)
             .Add("seconds", r.seconds)
             .Add("metrics", r.metrics)
-            .Add("best", r.best));
+            .Add("best", r.best)
+            .Add("intervals", r.intervals)
+            .Add("calibration", r.calibration));
+}
+
+void MetricsWriter::OnComparison(const ComparisonReport& r) {
+  Write(JsonLine("comparison")
+            .Add("set", SetName(r.set))
+            .Add("against", r.against)
+            .Add("metrics", r.metrics)
+            .Add("groups", r.groups)
+            .Add("differences", r.differences));
 }
 
 void MetricsWriter::OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {

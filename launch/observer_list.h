@@ -27,6 +27,9 @@ class ObserverList : public Observer {
   void OnEvaluation(const EvaluationReport& report) override {
     for (Observer* o : observers_) o->OnEvaluation(report);
   }
+  void OnComparison(const ComparisonReport& report) override {
+    for (Observer* o : observers_) o->OnComparison(report);
+  }
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override {
     for (Observer* o : observers_) o->OnCheckpoint(dir, rows, seconds);
   }

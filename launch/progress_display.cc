@@ -43,13 +43,36 @@ std::string StageText(const StageReport& stage) {
          Format("%3.0f%% for output", 100 * stage.waited_for_output);
 }
 
+// "log_loss" as people read it.
+std::string Words(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+// "  auc 0.8012 to 0.8034  …".
+std::string IntervalsText(const std::map<std::string, Interval>& intervals) {
+  std::string text;
+  for (const auto& [name, interval] : intervals) {
+    text += "  " + Words(name) + Format(" %.4f to ", interval.low) + Format("%.4f", interval.high);
+  }
+  return text;
+}
+
+std::string CalibrationText(std::size_t number, const CalibrationBucket& bucket) {
+  std::string label = "  bucket " + std::to_string(number);
+  label.resize(std::max<std::size_t>(label.size(), 14), ' ');
+  return label + Format("weight %.0f", bucket.weight) + Format("  predicted %.4f", bucket.predicted) +
+         Format("  observed %.4f", bucket.observed) +
+         (bucket.observed > 0 ? Format("  predicted/observed %.3f", bucket.ratio()) : "");
+}
+
 std::string Head(const ProgressReport& r) {
   return "epoch " + std::to_string(r.epoch) + "/" + std::to_string(r.epochs);
 }
 
 std::string Tail(const ProgressReport& r) {
   std::string text = "  " + WithCommas(r.rows) + " rows  " + ShortCount(r.rows_per_second) + " rows/s";
-  if (r.rows > 0) text += Figure("loss", r.loss) + Figure("auc", r.auc);
+  if (r.rows > 0) text += Figure("loss", r.loss) + Figure("auc", r.auc) + Figure("rmse", r.rmse) + Figure("mae", r.mae);
   text += "  stale " + std::to_string(r.staleness);
   text += BusiestStage(r.stages);
   if (r.bad_rows > 0) text += "  bad " + WithCommas(r.bad_rows);
@@ -114,9 +137,7 @@ std::string ShortDuration(double seconds) {
 std::string MetricsText(const Metrics& metrics) {
   std::string text;
   for (const auto& [name, value] : metrics) {
-    std::string words = name;
-    std::replace(words.begin(), words.end(), '_', ' ');
-    text.append(text.empty() ? "" : "  ").append(words).append(" ");
+    text.append(text.empty() ? "" : "  ").append(Words(name)).append(" ");
     text += std::isfinite(value) ? Format(name == "auc_error" ? "%.1e" : "%.4f", value) : "?";
   }
   return text;
@@ -200,6 +221,20 @@ void ProgressDisplay::OnEvaluation(const EvaluationReport& report) {
   std::string line = report.epoch > 0 ? "epoch " + std::to_string(report.epoch) + "  " : "";
   line.append(SetName(report.set)).append("  ").append(MetricsText(report.metrics));
   Print(line + (report.best ? "  (best)" : ""));
+  if (!report.intervals.empty()) Print(std::string(SetName(report.set)) + "  95%" + IntervalsText(report.intervals));
+  for (std::size_t i = 0; i < report.calibration.size(); ++i) {
+    Print(CalibrationText(i + 1, report.calibration[i]));
+  }
+}
+
+void ProgressDisplay::OnComparison(const ComparisonReport& r) {
+  const std::string set = SetName(r.set);
+  Print(set + "  " + MetricsText(r.metrics) + "  of " + r.against);
+  for (const auto& [name, difference] : r.differences) {
+    Print(set + "  " + Words(name) + Format(" %+.4f against it", difference.difference) +
+          Format(", 95%% of samples %+.4f", difference.interval.low) + Format(" to %+.4f", difference.interval.high) +
+          Format("  p %.3f", difference.p) + "  (" + WithCommas(r.groups) + " groups)");
+  }
 }
 
 void ProgressDisplay::OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {

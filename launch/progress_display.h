@@ -36,6 +36,7 @@ class ProgressDisplay : public Observer {
   void OnEpochEnd(const EpochReport& report) override;
   void OnPeriod(const PeriodReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
+  void OnComparison(const ComparisonReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override;
   void OnBadRow(const proto::BadRow& row) override;

@@ -62,6 +62,7 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
   options.manifest = loaded.manifest;
   options.fallbacks = loaded.fallbacks;
   options.warm_start = loaded.warm_start;
+  options.against = loaded.against;
   options.job_text = JobToText(loaded.job);
   options.keep_checkpoints = !loaded.job.checkpoint().dir().empty() && options.mode == SchedulerOptions::Mode::kTrain;
   if (options.keep_checkpoints) {

@@ -37,6 +37,7 @@ struct RunFlag {
 constexpr RunFlag kRunFlags[] = {
     {"resume", "", "train: go on from the newest checkpoint of --checkpoint_dir"},
     {"checkpoint", "DIR", "eval, predict: which one; default: the newest of the job's folder"},
+    {"against", "DIR", "eval: another checkpoint of the same model, for the differences and whether they are chance"},
     {"input", "FILE,...", "predict: rows to predict"},
     {"output", "FILE", "predict: where to"},
     {"out", "DIR", "convert: a new folder for the row files"},

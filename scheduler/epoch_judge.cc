@@ -6,7 +6,7 @@ namespace sherd {
 namespace {
 
 bool SmallerIsBetter(proto::Evaluation::Metric metric) {
-  return metric == proto::Evaluation::LOG_LOSS || metric == proto::Evaluation::RMSE;
+  return metric == proto::Evaluation::LOG_LOSS || metric == proto::Evaluation::RMSE || metric == proto::Evaluation::MAE;
 }
 
 }  // namespace
@@ -28,6 +28,8 @@ std::string MetricName(proto::Evaluation::Metric metric, std::uint32_t at) {
       return "accuracy";
     case proto::Evaluation::RMSE:
       return "rmse";
+    case proto::Evaluation::MAE:
+      return "mae";
     case proto::Evaluation::HIT_RATE:
       return "hr@" + std::to_string(at);
     case proto::Evaluation::NDCG:

@@ -280,6 +280,7 @@ Status Scheduler::Impl::Consume(const ChunkResult& result) {
   const auto scores = result.scores.As<float>();
   if (options_.mode != SchedulerOptions::Mode::kPredict) {
     quality_->Add(scores, result.labels.As<float>(), result.weights.As<float>(), result.groups.As<std::uint64_t>());
+    KeepRows(scores, result.labels.As<float>(), result.weights.As<float>(), result.groups.As<std::uint64_t>());
     quality_->Add({body.lists(), body.hit_sum(), body.ndcg_sum(), body.reciprocal_rank_sum()});
     return {};
   }

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "models/metrics/bootstrap.h"
+#include "models/metrics/calibration.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/wire.pb.h"
 
@@ -27,15 +30,18 @@ struct ProgressReport {
   double rows_per_second = 0;           // over the last seconds
   double loss = 0;                      // mean a row, before it was trained on, over the last seconds
   double auc = 0;                       // of the same rows, by histogram; NaN when unknown
-  std::uint64_t staleness = 0;          // the largest lately, clocks
+  double rmse =
+      std::numeric_limits<double>::quiet_NaN();  // of the same rows; NaN when unknown, and without squared error
+  double mae = std::numeric_limits<double>::quiet_NaN();
+  std::uint64_t staleness = 0;  // the largest lately, clocks
   double seconds_left = 0;
   std::uint64_t bad_rows = 0;
   std::uint32_t failed_checkpoints = 0;  // in a row, up to now
   std::vector<StageReport> stages;       // over the last seconds, in the order of the pipeline
 };
 
-// Metric names are those of the metrics file: "auc", "log_loss", "accuracy", "calibration", "rmse", "hr@10", "ndcg@10",
-// "mrr", "group_auc", "auc_error" (bound, when by histogram).
+// Metric names are those of the metrics file: "auc", "log_loss", "accuracy", "calibration", "rmse", "mae", "hr@10",
+// "ndcg@10", "mrr", "group_auc", "gauc", "auc_error" (bound, when by histogram).
 using Metrics = std::map<std::string, double>;
 
 // What the rows of a file have come to in an epoch, in all runs of it.
@@ -73,6 +79,18 @@ struct EvaluationReport {
   double seconds = 0;
   Metrics metrics;
   bool best = false;  // so far, by the job's metric
+  // Where they are asked for, and nothing is trained:
+  std::map<std::string, Interval> intervals = {};   // of the metrics
+  std::vector<CalibrationBucket> calibration = {};  // ascending by prediction
+};
+
+// Of two checkpoints on the same rows.
+struct ComparisonReport {
+  proto::Chunk::Set set;
+  std::string against;  // folder of the other one
+  Metrics metrics;      // of the other one
+  std::uint64_t groups = 0;
+  std::map<std::string, PairedDifference> differences;
 };
 
 struct DoneReport {
@@ -96,6 +114,7 @@ class Observer {
   virtual void OnEpochEnd(const EpochReport& report) {}
   virtual void OnPeriod(const PeriodReport& report) {}  // of a job that follows new files
   virtual void OnEvaluation(const EvaluationReport& report) {}
+  virtual void OnComparison(const ComparisonReport& report) {}
   virtual void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {}
   // Training goes on; `failures` in a row now.
   virtual void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) {}

@@ -23,7 +23,8 @@ Status ProgressMeter::Add(const proto::Progress& progress, Deadline now) {
     return Status::Invalid("progress: a histogram of " + std::to_string(progress.positive_size()) + " and " +
                            std::to_string(progress.negative_size()) + " bins");
   }
-  if (!std::isfinite(progress.loss_sum())) return Status::Invalid("progress: the loss is not a number");
+  if (!std::isfinite(progress.loss_sum()) || !std::isfinite(progress.absolute_error_sum()))
+    return Status::Invalid("progress: the loss is not a number");
   if (steps_.empty() || now - steps_.back().begin >= kStep) {
     steps_.emplace_back().begin = now;
     while (now - steps_.front().begin > kWindow) steps_.pop_front();
@@ -31,6 +32,7 @@ Status ProgressMeter::Add(const proto::Progress& progress, Deadline now) {
   Step& step = steps_.back();
   step.rows += progress.rows();
   step.loss_sum += progress.loss_sum();
+  step.absolute_error_sum += progress.absolute_error_sum();
   step.staleness = std::max(step.staleness, progress.staleness());
   for (int i = 0; i < progress.positive_size(); ++i) step.positive[i] += progress.positive(i);
   for (int i = 0; i < progress.negative_size(); ++i) step.negative[i] += progress.negative(i);
@@ -40,7 +42,7 @@ Status ProgressMeter::Add(const proto::Progress& progress, Deadline now) {
 
 void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
   std::uint64_t rows = 0, recent_rows = 0;
-  double loss_sum = 0;
+  double loss_sum = 0, absolute_error_sum = 0;
   std::array<double, kBins> positive{}, negative{};
   report->staleness = 0;
   StageTimes stages;
@@ -51,6 +53,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
     if (recent) recent_rows += step.rows;
     rows += step.rows;
     loss_sum += step.loss_sum;
+    absolute_error_sum += step.absolute_error_sum;
     report->staleness = std::max(report->staleness, step.staleness);
     stages.Add(step.stages);
     for (std::size_t i = 0; i < kBins; ++i) {
@@ -65,6 +68,9 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
   report->rows_per_second = static_cast<double>(recent_rows) / seconds;
   report->loss = rows > 0 ? loss_sum / static_cast<double>(rows) : kUnknown;
   report->auc = HistogramAuc(positive, negative).auc.value_or(kUnknown);
+  const bool numbers = absolute_error_sum > 0;
+  report->rmse = numbers ? std::sqrt(report->loss) : kUnknown;
+  report->mae = numbers ? absolute_error_sum / static_cast<double>(rows) : kUnknown;
 }
 
 }  // namespace sherd

@@ -23,15 +23,15 @@ class ProgressMeter {
   void Start(Deadline now);
   // Invalid: a histogram of another size, or a loss that is not a number.
   Status Add(const proto::Progress& progress, Deadline now);
-  // Fills rows_per_second, loss, auc, staleness and stages. Loss and AUC are NaN as long as there are no rows to tell
-  // them.
+  // Fills rows_per_second, loss, auc, rmse, mae, staleness and stages. Figures are NaN as long as there are no rows to
+  // tell them.
   void Report(Deadline now, ProgressReport* report) const;
 
  private:
   struct Step {
     Deadline begin;
     std::uint64_t rows = 0, staleness = 0;
-    double loss_sum = 0;
+    double loss_sum = 0, absolute_error_sum = 0;
     std::array<std::uint64_t, kBins> positive{}, negative{};
     StageTimes stages;
   };

@@ -316,6 +316,8 @@ Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::u
   ASSIGN_OR_RETURN(auto chunks, chunks_->Chunks(set, epoch_, options_.workers));
   quality_.emplace(QualityOptions{
       .loss = job.model().loss(), .exact_auc_rows = job.evaluation().exact_auc_rows(), .at = job.evaluation().at()});
+  kept_rows_.reset();
+  if (KeepsRows()) kept_rows_.emplace(job.model().loss());
   last_moved_ = Clock::now();
   evaluation_.emplace(++evaluations_, std::move(chunks), kWindow * options_.workers);
   RETURN_IF_ERROR(Until([this] { return evaluation_->done(); }));
@@ -330,27 +332,11 @@ Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::u
                            " set are not numbers: the weights have diverged; lower the learning rate");
   }
   report.metrics = quality_->Figures();
+  TellUncertainty(&report);
   report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   quality_.reset();
   if (report.metrics.empty()) return Status::BadData("the " + name + " set has no rows to evaluate");
   return report;
-}
-
-Status Scheduler::Impl::EvaluateOnly() {
-  DoneReport done;
-  for (const auto set : {proto::Chunk::EVAL, proto::Chunk::TEST}) {
-    if (!chunks_->Has(set)) continue;
-    ASSIGN_OR_RETURN(const EvaluationReport report, Evaluate(set, 0));
-    observer_->OnEvaluation(report);
-    done.rows += report.rows;
-    done.seconds += report.seconds;
-    (set == proto::Chunk::TEST ? done.test : done.eval) = report.metrics;
-  }
-  if (done.eval.empty() && done.test.empty()) {
-    return Status::Invalid("the job has neither test nor eval data to evaluate");
-  }
-  Done(std::move(done));
-  return {};
 }
 
 Status Scheduler::Impl::Predict() {

@@ -59,6 +59,8 @@ struct SchedulerOptions {
   // Folder of a checkpoint to begin from (resume, evaluate, predict) with its manifest; empty: from nothing.
   std::string from_checkpoint;
   proto::Manifest manifest;
+  // Evaluating: folder of another checkpoint of the same model that this one is compared with; empty: none.
+  std::string against;
   // Those to begin from should the shards find that one damaged, in this order.
   std::vector<StartingPoint> fallbacks;
   // Parts of another model's checkpoint that a run without from_checkpoint begins with.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/metrics/evaluated_rows.h"
 #include "models/metrics/quality.h"
 #include "scheduler/bad_rows.h"
 #include "scheduler/checkpoint_chain.h"
@@ -56,6 +57,13 @@ class Scheduler::Impl {
   Status SaveBest();
   Status FinishTraining();
   Status EvaluateOnly();
+  // Each set's rows as the first checkpoint has scored them, against the other one.
+  Status Compare(const std::map<proto::Chunk::Set, EvaluatedRows>& rows);
+  bool KeepsRows() const;
+  void KeepRows(std::span<const float> scores, std::span<const float> labels, std::span<const float> weights,
+                std::span<const std::uint64_t> groups);
+  std::uint32_t Samples(std::uint32_t wanted);
+  void TellUncertainty(EvaluationReport* report);
   Status Predict();
   Result<EvaluationReport> Evaluate(proto::Chunk::Set set, std::uint32_t epoch);
   Status StopOrderly();
@@ -220,6 +228,7 @@ class Scheduler::Impl {
   // Evaluation, one at a time.
   std::optional<Evaluation> evaluation_;
   std::optional<Quality> quality_;
+  std::optional<EvaluatedRows> kept_rows_;  // of the set at hand, where more than figures is asked for
   std::uint32_t evaluations_ = 0;
   std::uint64_t predicted_rows_ = 0;
   std::map<std::uint32_t, Metrics> eval_metrics_;  // by epoch, from 1

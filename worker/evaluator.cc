@@ -47,16 +47,26 @@ void ListRanker::Add(std::span<const float> scores, std::span<const std::uint64_
   sums_.ndcg += 1.0 / std::log2(static_cast<double>(rank + 2));
 }
 
-Evaluator::Evaluator(const proto::Job& job, bool predict) : predict_(predict), ranker_(job.evaluation().at()) {
+Evaluator::Evaluator(const proto::Job& job, bool predict)
+    : predict_(predict),
+      min_(-std::numeric_limits<float>::infinity()),
+      max_(std::numeric_limits<float>::infinity()),
+      ranker_(job.evaluation().at()) {
+  if (job.data().has_label_range()) {
+    min_ = static_cast<float>(job.data().label_range().min());
+    max_ = static_cast<float>(job.data().label_range().max());
+  }
   // p / (p + (1 - p) / rate) multiplies the odds by the rate.
   if (job.model().loss() == proto::Model::LOG_LOSS)
     logit_shift_ = static_cast<float>(std::log(job.data().negative_rate()));
 }
 
+float Evaluator::PredictionOf(float score) const { return std::clamp(score + logit_shift_, min_, max_); }
+
 void Evaluator::Add(const Work& work, std::span<const float> scores) {
   const Minibatch& minibatch = work.minibatch;
   bad_rows_ += work.bad_rows;
-  rows_ += predict_ ? 0 : minibatch.rows + work.bad_rows;
+  rows_ += predict_ ? 0 : scores.size() + work.bad_rows;
   if (predict_) {
     AddPredictions(minibatch, scores);
   } else if (!minibatch.list_offsets.empty()) {
@@ -73,7 +83,7 @@ void Evaluator::AddPredictions(const Minibatch& minibatch, std::span<const float
   rows_ = scores_.size();
   for (std::size_t row = 0; row < scores.size(); ++row) {
     CHECK_LT(minibatch.source_rows[row], scores_.size());
-    scores_[minibatch.source_rows[row]] = scores[row] + logit_shift_;
+    scores_[minibatch.source_rows[row]] = PredictionOf(scores[row]);
   }
 }
 
@@ -86,7 +96,7 @@ void Evaluator::AddLists(const Minibatch& minibatch, std::span<const float> scor
 }
 
 void Evaluator::AddRows(const Minibatch& minibatch, std::span<const float> scores) {
-  for (float score : scores) scores_.push_back(score + logit_shift_);
+  for (float score : scores) scores_.push_back(PredictionOf(score));
   labels_.insert(labels_.end(), minibatch.labels.begin(), minibatch.labels.end());
   weights_.insert(weights_.end(), minibatch.weights.begin(), minibatch.weights.end());
   groups_.insert(groups_.end(), minibatch.groups.begin(), minibatch.groups.end());

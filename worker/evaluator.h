@@ -37,13 +37,14 @@ class ListRanker {
 };
 
 // Gathers the predictions of an EVALUATE task's chunk into its EVAL_RESULT: logits (values with squared error),
-// corrected for down-sampled negatives, with labels, weights and groups; sums alone where the rows stand in candidate
-// lists. To predict: one score for each input row of the chunk, NaN for a bad one. Confined to one thread.
+// corrected for down-sampled negatives or clipped to data.label_range, with labels, weights and groups; sums alone
+// where the rows stand in candidate lists. To predict: one score for each input row of the chunk, NaN for a bad one.
+// Confined to one thread.
 class Evaluator {
  public:
   Evaluator(const proto::Job& job, bool predict);
 
-  // The works of a chunk in order; `scores` has one a row.
+  // The works of a chunk in order; `scores` has one an example.
   void Add(const Work& work, std::span<const float> scores);
   // The message, when `last` ends its chunk. `kinds`: the bad rows read so far, first of each kind. Begins anew.
   Message Finish(const Work& last, std::span<const proto::BadRow> kinds);
@@ -53,8 +54,12 @@ class Evaluator {
   void AddPredictions(const Minibatch& minibatch, std::span<const float> scores);
   void AddRows(const Minibatch& minibatch, std::span<const float> scores);
 
+  // What is told of a model's output.
+  float PredictionOf(float score) const;
+
   const bool predict_;
   float logit_shift_ = 0;
+  float min_, max_;  // of squared error's predictions
   ListRanker ranker_;
   std::vector<float> scores_, labels_, weights_;
   std::vector<std::uint64_t> groups_;

@@ -116,7 +116,7 @@ void Pipeline::LeaveOutIfApplied(Work* work) const {
   for (std::uint32_t shard = 0; shard < options_.layout->shards; ++shard) {
     if (!work->has_rows() || !work->applied_by(shard)) return;
   }
-  work->applied_rows = work->minibatch.rows;
+  work->applied_rows = work->minibatch.examples();
   work->minibatch.ClearRows();
 }
 
@@ -169,7 +169,7 @@ Status Pipeline::ComputeOn(Work* work, Trainer* trainer) {
 }
 
 void Pipeline::Evaluated(const Work& work) {
-  evaluator_.Add(work, std::span(work.scores).first(work.minibatch.rows));
+  evaluator_.Add(work, std::span(work.scores).first(work.minibatch.examples()));
   if (work.ends_chunk) state_.Post(evaluator_.Finish(work, options_.dataset->counts().kinds));
 }
 

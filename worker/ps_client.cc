@@ -142,7 +142,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
       Send(std::move(message), work);
       continue;
     }
-    message.header.set_rows(work->minibatch.rows);
+    message.header.set_rows(work->minibatch.examples());
     message.header.set_learning_rate_scale(work->learning_rate_scale);
     message.header.set_job_seconds(job_seconds);
     AddSections(work, shard, Parts::kAll, &message);

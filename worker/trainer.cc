@@ -84,12 +84,22 @@ void Trainer::TakeDenseGradients(Work* work) {
   }
 }
 
+void Trainer::SumErrors(std::span<const float> predictions, Work* work) const {
+  work->absolute_error_sum = 0;
+  const Minibatch& minibatch = work->minibatch;
+  for (std::uint32_t row = 0; row < minibatch.examples(); ++row) {
+    const double weight = minibatch.weights.empty() ? 1 : minibatch.weights[row];
+    work->absolute_error_sum += weight * std::fabs(predictions[row] - minibatch.labels[row]);
+  }
+}
+
 void Trainer::CountLogits(std::span<const float> logits, Work* work) const {
   work->positive.fill(0);
   work->negative.fill(0);
+  if (job_->model().loss() == proto::Model::SQUARED_ERROR) SumErrors(logits, work);
   if (job_->model().loss() != proto::Model::LOG_LOSS) return;
   constexpr float kBinsAUnit = kLogitBins / 16.0f;
-  for (std::uint32_t row = 0; row < work->minibatch.rows; ++row) {
+  for (std::uint32_t row = 0; row < work->minibatch.examples(); ++row) {
     const float place = (std::clamp(logits[row], -8.0f, 8.0f) + 8) * kBinsAUnit;
     const std::size_t bin = std::min<std::size_t>(static_cast<std::size_t>(place), kLogitBins - 1);
     ++(work->minibatch.labels[row] > 0.5f ? work->positive : work->negative)[bin];
@@ -111,7 +121,7 @@ Status Trainer::Train(Work* work) {
 Status Trainer::Predict(Work* work) {
   RETURN_IF_ERROR(Bind(work));
   const std::span<const float> logits = model_->Forward(batch_, Model<float>::Mode::kEvaluate);
-  work->scores.assign(logits.begin(), logits.begin() + work->minibatch.rows);
+  work->scores.assign(logits.begin(), logits.begin() + work->minibatch.examples());
   for (float logit : work->scores) {
     if (!std::isfinite(logit)) return NotFinite("a prediction is " + std::to_string(logit), *work);
   }

@@ -46,6 +46,7 @@ class Trainer {
   void BindTable(std::uint32_t table, Work* work);
   void CopyDenseBlocks(const Work& work);
   void TakeDenseGradients(Work* work);
+  void SumErrors(std::span<const float> predictions, Work* work) const;
   void CountLogits(std::span<const float> logits, Work* work) const;
   Status NotFinite(const std::string& what, const Work& work) const;
 

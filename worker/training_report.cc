@@ -31,11 +31,11 @@ void TrainingReport::Lease(const proto::Task& task) {
 void TrainingReport::Advance(const Work& work, proto::ChunkPosition* position) {
   position->set_minibatches(work.next_minibatch);
   if (work.ends_chunk) position->set_done(true);
-  position->set_rows(position->rows() + work.minibatch.rows + work.applied_rows);
+  position->set_rows(position->rows() + work.minibatch.examples() + work.applied_rows);
   position->set_read_rows(position->read_rows() + work.read_rows);
   position->set_bad_rows(position->bad_rows() + work.bad_rows);
   if (work.has_rows() && work.applied_by_any()) {
-    position->set_repeated_rows(position->repeated_rows() + work.minibatch.rows);
+    position->set_repeated_rows(position->repeated_rows() + work.minibatch.examples());
   }
 }
 
@@ -60,8 +60,11 @@ void TrainingReport::Acknowledged(const Work& work) {
   place->second.moved = true;
   if (!work.has_rows()) return;
   stand_.acknowledged = work.clock + 1;
-  progress_.set_rows(progress_.rows() + work.minibatch.rows);
+  progress_.set_rows(progress_.rows() + work.minibatch.examples());
   progress_.set_loss_sum(progress_.loss_sum() + work.loss_sum);
+  if (work.absolute_error_sum > 0) {
+    progress_.set_absolute_error_sum(progress_.absolute_error_sum() + work.absolute_error_sum);
+  }
   progress_.set_staleness(std::max(progress_.staleness(), work.staleness));
   has_logits_ = true;
   for (std::size_t bin = 0; bin < kLogitBins; ++bin) {

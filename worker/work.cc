@@ -72,7 +72,7 @@ WorkPtr WorkPool::Take() {
   work->unanswered = 0;
   work->pulls.clear();
   work->staleness = 0;
-  work->loss_sum = 0;
+  work->loss_sum = work->absolute_error_sum = 0;
   return {work, [](Work* done) { done->LetGoOfValues(); }, Allocator<Work>(free_, node)};
 }
 

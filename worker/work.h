@@ -44,6 +44,7 @@ struct Work {
   std::vector<AlignedBuffer<float>> dense_gradients;  // by shard: its blocks in ascending number, no padding
   std::vector<AlignedBuffer<std::byte>> encoded;      // by table, then by shard: gradients as they travel, if not FP32
   double loss_sum = 0;
+  double absolute_error_sum = 0;                             // squared error alone
   std::array<std::uint32_t, kLogitBins> positive, negative;  // logits of the rows by label; empty with squared error
   std::vector<float> scores;                                 // evaluation: one a row
   bool computed = false;                                     // the communicator's note: it has it back

@@ -8,7 +8,9 @@ namespace {
 // Takes rows' weights in ascending order of score; Close() ends a run of equal scores.
 class PairSweep {
  public:
-  void Add(const ScoredRow& row) { (row.positive() ? tied_positive_ : tied_negative_) += row.weight(); }
+  void Add(const ScoredRow& row, double times = 1) {
+    (row.positive() ? tied_positive_ : tied_negative_) += row.weight() * times;
+  }
 
   void Close() {
     area_ += tied_positive_ * (negative_ + 0.5 * tied_negative_);
@@ -36,22 +38,51 @@ PairSums ExactAuc(std::span<ScoredRow> rows) {
   return sweep.sums();
 }
 
-PairSums GroupAuc(std::span<GroupedRow> rows) {
+void VisitGroups(std::span<GroupedRow> rows, const std::function<void(std::uint64_t, PairSums, double)>& visit) {
   std::sort(rows.begin(), rows.end(), [](const GroupedRow& a, const GroupedRow& b) {
     return a.group != b.group ? a.group < b.group : a.row.score < b.row.score;
   });
-  PairSums total;
   PairSweep sweep;
+  double weight = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     sweep.Add(rows[i].row);
+    weight += rows[i].row.weight();
     const bool group_ends = i + 1 == rows.size() || rows[i + 1].group != rows[i].group;
     if (group_ends || rows[i + 1].row.score != rows[i].row.score) sweep.Close();
     if (!group_ends) continue;
-    total.area += sweep.sums().area;
-    total.pairs += sweep.sums().pairs;
+    visit(rows[i].group, sweep.sums(), weight);
     sweep = {};
+    weight = 0;
   }
+}
+
+PairSums GroupAuc(std::span<GroupedRow> rows) {
+  PairSums total;
+  VisitGroups(rows, [&](std::uint64_t, PairSums sums, double) {
+    total.area += sums.area;
+    total.pairs += sums.pairs;
+  });
   return total;
+}
+
+std::optional<double> MeanGroupAuc(std::span<GroupedRow> rows) {
+  double sum = 0, total = 0;
+  VisitGroups(rows, [&](std::uint64_t, PairSums sums, double weight) {
+    if (sums.pairs <= 0) return;
+    sum += weight * (sums.area / sums.pairs);
+    total += weight;
+  });
+  return total > 0 ? std::optional(sum / total) : std::nullopt;
+}
+
+PairSums SampledAuc(std::span<const ScoredRow> sorted, std::span<const std::uint32_t> group,
+                    std::span<const std::uint32_t> multiplicity) {
+  PairSweep sweep;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    sweep.Add(sorted[i], multiplicity[group[i]]);
+    if (i + 1 == sorted.size() || sorted[i + 1].score != sorted[i].score) sweep.Close();
+  }
+  return sweep.sums();
 }
 
 BoundedAuc HistogramAuc(std::span<const double> positive, std::span<const double> negative) {

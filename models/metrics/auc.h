@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -42,6 +43,15 @@ PairSums ExactAuc(std::span<ScoredRow> rows);
 // Of all groups together, only pairs within a group compared: sum of area over sum of pairs is the mean of the groups'
 // AUCs weighted by positives x negatives. Sorts `rows`.
 PairSums GroupAuc(std::span<GroupedRow> rows);
+// GAUC (Zhu et al. 2017): the mean of the groups' AUCs weighted by the weight of their rows, over the groups that have
+// a pair. Nothing when none has. Sorts `rows`.
+std::optional<double> MeanGroupAuc(std::span<GroupedRow> rows);
+// Calls visit(group, its AUC's sums, the weight of its rows) for each group, ascending. Sorts `rows`.
+void VisitGroups(std::span<GroupedRow> rows, const std::function<void(std::uint64_t, PairSums, double)>& visit);
+
+// AUC with each row counted as often as its group: multiplicity[group[i]] times row i. `sorted` ascends by score.
+PairSums SampledAuc(std::span<const ScoredRow> sorted, std::span<const std::uint32_t> group,
+                    std::span<const std::uint32_t> multiplicity);
 
 struct BoundedAuc {
   std::optional<double> auc;

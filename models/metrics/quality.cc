@@ -68,6 +68,7 @@ void Quality::AddRow(float score, float label, float weight) {
   }
   predicted_ += w * prediction;
   squared_error_ += w * (prediction - y) * (prediction - y);
+  absolute_error_ += w * std::fabs(prediction - y);
 }
 
 void Quality::KeepForAuc(ScoredRow row) {
@@ -94,12 +95,14 @@ void Quality::ClassFigures(std::map<std::string, double>* figures) {
     (*figures)["auc_error"] = bounded.error;
   }
   if (const auto auc = GroupAuc(grouped_).Auc()) (*figures)["group_auc"] = *auc;
+  if (const auto auc = MeanGroupAuc(grouped_)) (*figures)["gauc"] = *auc;
 }
 
 std::map<std::string, double> Quality::Figures() {
   std::map<std::string, double> figures;
   if (weight_ > 0) {
     figures["rmse"] = std::sqrt(squared_error_ / weight_);
+    if (options_.loss == proto::Model::SQUARED_ERROR) figures["mae"] = absolute_error_ / weight_;
     if (options_.loss == proto::Model::LOG_LOSS) {
       figures["log_loss"] = log_loss_ / weight_;
       figures["accuracy"] = correct_ / weight_;

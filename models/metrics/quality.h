@@ -47,9 +47,10 @@ class Quality {
   // Rows that were left out.
   std::uint64_t not_finite() const { return not_finite_; }
 
-  // By name: "auc" or, by histogram, "auc" and "auc_error"; "group_auc", "log_loss", "accuracy", "calibration" (log
-  // loss); "rmse"; with lists "hr@K", "ndcg@K", "mrr". What is not defined for these rows (AUC of a single class,
-  // calibration without positives) is absent. May be called more than once; sorts what it keeps.
+  // By name: "auc" or, by histogram, "auc" and "auc_error"; "group_auc", "gauc", "log_loss", "accuracy", "calibration"
+  // (log loss); "rmse"; "mae" (squared error); with lists "hr@K", "ndcg@K", "mrr". What is not defined for these rows
+  // (AUC of a single class, calibration without positives) is absent. May be called more than once; sorts what it
+  // keeps.
   std::map<std::string, double> Figures();
 
  private:
@@ -60,7 +61,8 @@ class Quality {
 
   const QualityOptions options_;
   std::uint64_t rows_ = 0, not_finite_ = 0;
-  double weight_ = 0, log_loss_ = 0, correct_ = 0, predicted_ = 0, observed_ = 0, squared_error_ = 0;
+  double weight_ = 0, log_loss_ = 0, correct_ = 0, predicted_ = 0, observed_ = 0, squared_error_ = 0,
+         absolute_error_ = 0;
   bool binary_ = true;  // all labels so far are 0 or 1
   std::vector<ScoredRow> scored_;
   std::vector<GroupedRow> grouped_;

@@ -124,6 +124,39 @@ TEST(ProgressDisplay, ShowsWhatAPersonWantsToKnow) {
   EXPECT_THAT(ProgressLine(unknown), Not(HasSubstr("left")));
 }
 
+TEST(ProgressDisplay, SquaredErrorHasItsOwnFigures) {
+  ProgressReport ratings = kReport;
+  ratings.auc = kNan;
+  ratings.rmse = 0.9402;
+  ratings.mae = 0.7311;
+  EXPECT_THAT(ProgressLine(ratings), HasSubstr("loss 0.3121  rmse 0.9402  mae 0.7311  stale"));
+}
+
+TEST(MetricsWriter, UncertaintyAndComparisonsStandThereToo) {
+  const auto dir = TemporaryDir::Make().value();
+  const std::string path = JoinPath(dir->path(), "m.jsonl");
+  auto writer = MetricsWriter::Create(path).value();
+  writer->OnEvaluation({.set = proto::Chunk::TEST,
+                        .metrics = {{"auc", 0.75}},
+                        .intervals = {{"auc", {0.7, 0.8}}},
+                        .calibration = {{.weight = 20, .predicted = 0.25, .observed = 0.5}}});
+  writer->OnComparison({.set = proto::Chunk::TEST,
+                        .against = "b",
+                        .metrics = {{"auc", 0.74}},
+                        .groups = 12,
+                        .differences = {{"auc", {.difference = 0.01, .interval = {-0.01, 0.03}, .p = 0.25}}}});
+  const auto lines = Lines(ReadFile(path).value());
+  ASSERT_EQ(lines.size(), 2u);
+  const auto evaluation = Parse(lines[0]).fields(), comparison = Parse(lines[1]).fields();
+  EXPECT_EQ(evaluation.at("intervals").struct_value().fields().at("auc").list_value().values(1).number_value(), 0.8);
+  EXPECT_EQ(evaluation.at("calibration").list_value().values(0).struct_value().fields().at("observed").number_value(),
+            0.5);
+  const auto& auc = comparison.at("differences").struct_value().fields().at("auc").struct_value().fields();
+  EXPECT_EQ(auc.at("difference").number_value(), 0.01);
+  EXPECT_EQ(auc.at("low").number_value(), -0.01);
+  EXPECT_EQ(auc.at("p").number_value(), 0.25);
+}
+
 TEST(ProgressDisplay, MissingCheckpointsStandOnTheLineUntilOneIsThere) {
   ProgressReport failing = kReport;
   failing.failed_checkpoints = 2;

@@ -53,6 +53,19 @@ TEST(FindContradictions, AllWeightsOfBspAreOfOneClock) {
               testing::ElementsAre(HasSubstr("train.dense_staleness: in BSP")));
 }
 
+TEST(FindContradictions, RangesAndMeanErrorsAreOfNumbers) {
+  proto::Job job = Job();
+  job.mutable_data()->mutable_label_range()->set_min(5);
+  job.mutable_data()->mutable_label_range()->set_max(1);
+  job.mutable_evaluation()->set_metric(proto::Evaluation::MAE);
+  EXPECT_THAT(FindContradictions(job, Command::kTrain),
+              testing::ElementsAre(HasSubstr("data.label_range: is for labels that are numbers"),
+                                   HasSubstr("min must be less than max"), HasSubstr("MAE needs")));
+  job.mutable_model()->set_loss(proto::Model::SQUARED_ERROR);
+  job.mutable_data()->mutable_label_range()->set_max(5.5);
+  EXPECT_THAT(FindContradictions(job, Command::kTrain), IsEmpty());
+}
+
 std::vector<std::string> StorageProblemsOf(const std::string& storage, Command command) {
   return FindContradictions(ParseJob(std::string(kJob) + storage, "j").value(), command);
 }
@@ -218,6 +231,33 @@ TEST_F(LoadJobTest, TheSeedIsTheCheckpoints) {
   const auto loaded = LoadJob(request, 0);
   ASSERT_TRUE(loaded.ok()) << loaded.status().text();
   EXPECT_EQ(loaded->job.train().seed(), 7u);
+}
+
+TEST_F(LoadJobTest, CheckpointsOfOtherModelsOrStatisticsCanNotBeComparedWith) {
+  const auto write = [&](const std::string& name, const proto::Job& job, std::uint64_t rows) {
+    proto::Manifest manifest;
+    manifest.set_version(1);
+    manifest.set_job(ModelFingerprint(job));
+    manifest.mutable_statistics()->add_column()->set_count(rows);
+    const std::string folder = JoinPath(dir_->path(), name);
+    CHECK(MakeDirectory(folder).ok() && WriteManifest(folder, manifest).ok());
+    return folder;
+  };
+  proto::Job other = Job();
+  other.mutable_model()->set_name("fm");
+  JobRequest request = Request(kJob);
+  request.command = Command::kEvaluate;
+  request.flags = {{"test", "a.tsv"}};
+  request.checkpoint = write("checkpoint-000001", Job(), 10);
+  request.against = write("checkpoint-000002", other, 10);
+  EXPECT_EQ(LoadJob(request, 0).status().code(), ErrorCode::kInvalid);
+  EXPECT_THAT(LoadJob(request, 0).status().text(), HasSubstr("--against"));
+  request.against = write("checkpoint-000003", Job(), 11);
+  EXPECT_THAT(LoadJob(request, 0).status().text(), HasSubstr("other statistics of the training rows"));
+  request.against = write("checkpoint-000004", Job(), 10);
+  const auto loaded = LoadJob(request, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().text();
+  EXPECT_EQ(loaded->against, request.against);
 }
 
 TEST_F(LoadJobTest, MoreServersThanRanksAreRefused) {

@@ -186,6 +186,24 @@ TEST(ProgressMeter, ShowsTheLastSecondsOfAllWorkers) {
   EXPECT_DOUBLE_EQ(report.auc, 1 - 0.5 * 100 / 400);  // only the tied bin is wrong: half of its pairs, a quarter of all
 }
 
+TEST(ProgressMeter, TellsErrorsOfSquaredErrorAlone) {
+  ProgressMeter meter;
+  const Deadline start = Clock::now();
+  meter.Start(start);
+  proto::Progress progress;
+  progress.set_rows(4);
+  progress.set_loss_sum(9);
+  ASSERT_TRUE(meter.Add(progress, start).ok());
+  ProgressReport report;
+  meter.Report(start, &report);
+  EXPECT_TRUE(std::isnan(report.rmse) && std::isnan(report.mae));
+  progress.set_absolute_error_sum(5);
+  ASSERT_TRUE(meter.Add(progress, start).ok());
+  meter.Report(start, &report);
+  EXPECT_DOUBLE_EQ(report.rmse, std::sqrt(18.0 / 8));
+  EXPECT_DOUBLE_EQ(report.mae, 5.0 / 8);
+}
+
 TEST(ProgressMeter, AStandstillHasNoPaceButKeepsItsLoss) {
   ProgressMeter meter;
   meter.Start({});

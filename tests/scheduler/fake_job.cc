@@ -178,14 +178,14 @@ void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
       record.Add(name, "start " + std::to_string(start.epoch()) + " at " + std::to_string(start.clock()));
       version_ = static_cast<int>(start.epoch()) + 1;
     } else if (header.kind() == proto::OPEN_CUT && ParseBody(envelope->message, &cut).ok()) {
-      version_of_[cut.dir()] = version_;
+      version_of[cut.dir()] = version_;
       cuts_[shard] = cut;
       record.Add(name, "cut");
     } else if (header.kind() == proto::AWAIT_CUT) {
       const Result<proto::ShardFile> file = WriteFile(shard);
       reply = file.ok() ? MakeReply(header, *file) : MakeReply(header, proto::FAILED, file.status().text());
     } else if (header.kind() == proto::LOAD && ParseBody(envelope->message, &load).ok()) {
-      if (version_of_.contains(load.dir())) version_ = version_of_[load.dir()];
+      if (version_of.contains(load.dir())) version_ = version_of[load.dir()];
       record.Add(name, "load " + load.dir());
       for (const proto::LoadPart& part : load.part()) record.Add(name, "load " + part.name() + " from " + part.from());
       written_.clear();

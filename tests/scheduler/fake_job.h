@@ -70,10 +70,11 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::uint32_t train_files = 1;  // chunk i is of file i mod so many
   // Chunks of the files that come: one number each time that the scheduler looks.
   std::deque<std::uint64_t> coming_chunks;
-  std::map<int, int> accuracy;         // tenths by version; others: 5
-  std::atomic<int> failing_writes{0};  // so many shard files can not be written
-  bool deltas = false;                 // do the shards write them, when they are asked to?
-  std::set<std::string> damaged;       // folders that no shard can load
+  std::map<int, int> accuracy;            // tenths by version; others: 5
+  std::map<std::string, int> version_of;  // a checkpoint's folder: those of this job, and what a test says
+  std::atomic<int> failing_writes{0};     // so many shard files can not be written
+  bool deltas = false;                    // do the shards write them, when they are asked to?
+  std::set<std::string> damaged;          // folders that no shard can load
 
   proto::ShardStatus shard_status;  // of every shard
   // What a server says of itself from now on; may be called while the job runs.
@@ -90,6 +91,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::vector<float> predictions;
   Status finish;  // what the end of the predictions comes to
   std::vector<EvaluationReport> evaluations;
+  std::vector<ComparisonReport> comparisons;
 
   // ChunkSource, Observer, PredictionSink
   bool Has(proto::Chunk::Set set) override { return Count(set) > 0; }
@@ -99,6 +101,7 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   void OnPeriod(const PeriodReport& report) override { record.Add("period", std::to_string(report.rows)); }
   void OnEpochEnd(const EpochReport& report) override;
   void OnEvaluation(const EvaluationReport& report) override;
+  void OnComparison(const ComparisonReport& report) override { comparisons.push_back(report); }
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override {
     OnMessage("no checkpoint: " + reason + ", " + std::to_string(failures) + " in a row");
@@ -132,7 +135,6 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   std::mutex mutex_;
   std::map<std::uint32_t, proto::Heartbeat> beats_;  // by server
   int version_ = 0;                                  // of the weights
-  std::map<std::string, int> version_of_;            // a checkpoint's folder
   std::map<std::uint32_t, proto::OpenCut> cuts_;     // by shard: the one that is open …
   std::map<std::uint32_t, std::uint32_t> written_;   // … and the number of the last one that is on disk
 };

@@ -34,6 +34,11 @@ TEST(EpochJudge, SmallerErrorsAreBetter) {
   EXPECT_TRUE(judge.Judge(1, {{"rmse", 0.9}}).best);
   EXPECT_FALSE(judge.Judge(2, {{"rmse", 0.95}}).best);
   EXPECT_TRUE(judge.Judge(3, {{"rmse", 0.8}}).best);
+  job.mutable_evaluation()->set_metric(proto::Evaluation::MAE);
+  EpochJudge by_mae(job, {});
+  EXPECT_TRUE(by_mae.Judge(1, {{"mae", 0.7}, {"rmse", 0.9}}).best);
+  EXPECT_FALSE(by_mae.Judge(2, {{"mae", 0.75}, {"rmse", 0.8}}).best);
+  EXPECT_TRUE(by_mae.Judge(3, {{"mae", 0.6}, {"rmse", 0.9}}).best);
 }
 
 TEST(EpochJudge, DefaultMetricFollowsLossAndLists) {

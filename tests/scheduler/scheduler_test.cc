@@ -212,6 +212,45 @@ TEST(Scheduler, EvaluatesACheckpointOnTheTestSet) {
   EXPECT_EQ(job.done.rows, 30u);
 }
 
+TEST(Scheduler, ComparesTwoCheckpointsOnTheSameRows) {
+  FakeJob job(1, 2);
+  job.eval_chunks = 40;
+  job.test_chunks = 30;
+  job.version_of = {{"/some/good", 1}, {"/some/bad", 2}};
+  job.accuracy = {{1, 9}, {2, 6}};
+  job.options.mode = SchedulerOptions::Mode::kEvaluate;
+  job.options.from_checkpoint = "/some/good";
+  job.options.against = "/some/bad";
+  job.options.job.mutable_evaluation()->set_bootstrap(200);
+  ASSERT_TRUE(job.Run().ok());
+  EXPECT_THAT(job.record.Of("shard 0"), ElementsAre("load /some/good", "load /some/bad", "stop"));
+  ASSERT_THAT(job.evaluations, SizeIs(2));
+  EXPECT_LT(job.evaluations[1].intervals.at("accuracy").low, 0.9);
+  EXPECT_GT(job.evaluations[1].intervals.at("accuracy").high, 0.9);
+  ASSERT_THAT(job.comparisons, SizeIs(2));
+  EXPECT_EQ(job.comparisons[1].set, proto::Chunk::TEST);
+  EXPECT_EQ(job.comparisons[1].groups, 300u);
+  EXPECT_DOUBLE_EQ(job.comparisons[1].metrics.at("accuracy"), 0.6);
+  const PairedDifference accuracy = job.comparisons[1].differences.at("accuracy");
+  EXPECT_NEAR(accuracy.difference, 0.3, 1e-12);
+  EXPECT_GT(accuracy.interval.low, 0.2);
+  EXPECT_LT(accuracy.p, 0.02);
+  EXPECT_DOUBLE_EQ(job.done.test.at("accuracy"), 0.9) << "what was asked about, not what it is compared with";
+}
+
+TEST(Scheduler, CalibrationTablesAreToldWhereAskedFor) {
+  FakeJob job;
+  job.test_chunks = 3;
+  job.options.mode = SchedulerOptions::Mode::kEvaluate;
+  job.options.from_checkpoint = "/some/checkpoint";
+  job.options.job.mutable_evaluation()->set_calibration_buckets(2);
+  ASSERT_TRUE(job.Run().ok());
+  ASSERT_THAT(job.evaluations, SizeIs(1));
+  EXPECT_THAT(job.evaluations[0].intervals, IsEmpty());
+  ASSERT_THAT(job.evaluations[0].calibration, SizeIs(2));
+  EXPECT_NEAR(job.evaluations[0].calibration[1].predicted, 1 / (1 + std::exp(-1.0)), 1e-6);
+}
+
 TEST(Scheduler, EvaluatesBothSetsWhereThereAreBoth) {
   FakeJob job;
   job.eval_chunks = 2;

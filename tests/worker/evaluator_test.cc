@@ -130,6 +130,23 @@ TEST(EvaluatorTest, SquaredErrorValuesStayAsTheyAre) {
 }
 
 // Rows 1, 3, 4 and 6 of seven are bad, the last of them after the last good one; one minibatch has no good row at all.
+TEST(EvaluatorTest, SquaredErrorValuesAreClippedToTheRangeOfLabels) {
+  proto::Job job;
+  job.mutable_model()->set_loss(proto::Model::SQUARED_ERROR);
+  job.mutable_data()->mutable_label_range()->set_min(1);
+  job.mutable_data()->mutable_label_range()->set_max(5);
+  const WorkPtr work = MakeWork(1);
+  work->minibatch.rows = 3;
+  work->minibatch.labels = {1, 5, 3};
+  for (const bool predict : {false, true}) {
+    Evaluator evaluator(job, predict);
+    work->minibatch.source_rows = {0, 1, 2};
+    work->minibatch.source_rows_read = 3;
+    evaluator.Add(*work, std::vector<float>{0.5f, 5.25f, 3.75f});
+    EXPECT_THAT(Values<float>(evaluator.Finish(*work, {}).frames[1]), ElementsAre(1, 5, 3.75f)) << predict;
+  }
+}
+
 TEST(EvaluatorTest, PredictionsStandInTheOrderOfTheInputWithNaNForBadRows) {
   proto::Job job;
   Evaluator evaluator(job, true);

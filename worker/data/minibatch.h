@@ -22,7 +22,7 @@ struct Minibatch {
   std::uint32_t index = 0;  // within the chunk
   bool last_of_chunk = false;
   std::uint32_t rows = 0;
-  std::vector<float> labels;                // [rows]
+  std::vector<float> labels;                // [rows]; of bags one a target, as weights and groups are
   std::vector<float> weights;               // [rows] or empty
   std::vector<float> numbers;               // [rows, numbers]
   std::vector<std::uint64_t> row_ids;       // [rows]
@@ -39,6 +39,8 @@ struct Minibatch {
   std::uint32_t file = 0;
   std::uint64_t first_source = 0, last_source = 0;
 
+  // What is predicted, and counts as a row of the input: the rows, or the targets of all rows' bags.
+  std::uint32_t examples() const { return labels.empty() ? rows : static_cast<std::uint32_t>(labels.size()); }
   // No rows; the vectors keep their memory. What stands under numbers and tables is the encoder's to begin anew.
   void ClearRows();
 };

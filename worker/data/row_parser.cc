@@ -132,7 +132,10 @@ bool RowParser::ReadLabel(Row* row, RowError* error) const {
   }
   row->label = static_cast<float>(number);
   if (!std::isfinite(row->label)) return Refuse(error, "label within the range of floats expected", text, column);
-  return true;
+  const proto::Data& data = job_.data();
+  const bool within =
+      !data.has_label_range() || (number >= data.label_range().min() && number <= data.label_range().max());
+  return within || Refuse(error, "label within data.label_range expected", text, column);
 }
 
 bool RowParser::ReadValue(const Schema::Column& column, Value* value, RowError* error) const {

@@ -81,11 +81,19 @@ TEST(GroupAuc, ComparesWithinGroupsOnly) {
       by_group[group].push_back(rows[i]);
     }
     PairSums expected;
+    double sum = 0, total = 0;
     for (const auto& [group, members] : by_group) {
-      expected.area += BruteForce(members).area;
-      expected.pairs += BruteForce(members).pairs;
+      const PairSums pairs = BruteForce(members);
+      expected.area += pairs.area;
+      expected.pairs += pairs.pairs;
+      if (pairs.pairs == 0) continue;
+      for (const ScoredRow& row : members) {
+        sum += row.weight() * pairs.area / pairs.pairs;
+        total += row.weight();
+      }
     }
     EXPECT_NEAR(*GroupAuc(grouped).Auc(), *expected.Auc(), 1e-9) << seed;
+    EXPECT_NEAR(*MeanGroupAuc(grouped), sum / total, 1e-9) << seed;
   }
 }
 
@@ -95,6 +103,26 @@ TEST(GroupAuc, EqualScoresOfNeighbouringGroupsAreNoTie) {
                                   {2, ScoredRow::Of(2, false, 1)},
                                   {2, ScoredRow::Of(3, true, 1)}};
   EXPECT_DOUBLE_EQ(*GroupAuc(rows).Auc(), 1);
+}
+
+TEST(GroupAuc, GroupsOfOneClassHaveNone) {
+  std::vector<GroupedRow> rows = {{1, ScoredRow::Of(2, true, 1)}, {2, ScoredRow::Of(1, false, 1)}};
+  EXPECT_FALSE(MeanGroupAuc(rows));
+  rows.push_back({2, ScoredRow::Of(0, true, 1)});
+  EXPECT_EQ(MeanGroupAuc(rows), 0);
+}
+
+TEST(SampledAuc, IsThatOfTheRowsRepeated) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    std::vector<ScoredRow> rows = RandomRows(seed, 200, 15, true), repeated;
+    ExactAuc(rows);  // sorts
+    std::vector<std::uint32_t> group, multiplicity = {0, 1, 3, 2};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      group.push_back(static_cast<std::uint32_t>(Below(Mix(seed, i, 4), 4)));
+      repeated.insert(repeated.end(), multiplicity[group.back()], rows[i]);
+    }
+    EXPECT_NEAR(*SampledAuc(rows, group, multiplicity).Auc(), *BruteForce(repeated).Auc(), 1e-9) << seed;
+  }
 }
 
 TEST(LogitHistogram, ExactValueLiesWithinItsBound) {

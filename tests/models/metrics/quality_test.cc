@@ -43,7 +43,8 @@ TEST(Quality, SquaredErrorTakesScoresAsPredictions) {
   quality.Add(std::vector<float>{1, 2, 3}, std::vector<float>{1, 4, 2.5}, {}, {});
   auto figures = quality.Figures();
   EXPECT_NEAR(figures["rmse"], std::sqrt((0 + 4 + 0.25) / 3), 1e-12);
-  EXPECT_EQ(figures.size(), 1u);  // ratings have no AUC, no accuracy
+  EXPECT_NEAR(figures["mae"], (0 + 2 + 0.5) / 3, 1e-12);
+  EXPECT_EQ(figures.size(), 2u);  // ratings have no AUC, no accuracy
 }
 
 TEST(Quality, UndefinedFiguresAreAbsent) {

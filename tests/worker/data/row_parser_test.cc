@@ -83,6 +83,19 @@ TEST(DelimitedTest, BadRowsSayWhatWasExpectedAndWhere) {
   EXPECT_EQ(parse(std::string("x,\x01\xff,s,1", 8)), (Fields{"bad: integer expected", "??", "n"}));
 }
 
+TEST(DelimitedTest, LabelsOutsideTheirRangeAreBadRows) {
+  Parsed parse(R"(data { format: DELIMITED label_range { min: 0.5 max: 5 } delimited {
+                  label: "rating" column { name: "a" } column { name: "rating" } } }
+                  feature { column: "a" } model { loss: SQUARED_ERROR })");
+  EXPECT_EQ(parse("x,5"), (Fields{"5", "x", "5"}));
+  EXPECT_EQ(parse("x,0.5")[1], "x");
+  EXPECT_EQ(parse("x,1")[0], "1");
+  EXPECT_EQ(parse("x,0.4999999"), (Fields{"bad: label within data.label_range expected", "0.4999999", "rating"}));
+  EXPECT_EQ(parse("x,50"), (Fields{"bad: label within data.label_range expected", "50", "rating"}));
+  EXPECT_EQ(parse("x,0"), (Fields{"bad: label within data.label_range expected", "0", "rating"}));
+  EXPECT_EQ(parse("x,-inf")[0], "bad: number expected as label");
+}
+
 TEST(DelimitedTest, TrimAndLabelTexts) {
   Parsed parse(Delimited(R"(trim: true positive: ">50K" positive: ">50K." negative: "<=50K" missing: "?")"));
   EXPECT_EQ(parse(" x , 5\t, s , >50K."), (Fields{"1", "x", "5", ">50K."}));
