@@ -19,12 +19,13 @@ struct TableBatch {
   std::span<T* const> gradients;     // [unique rows]; Backward writes the sum over the minibatch's rows, all segments
 };
 
-// What a model sees of a minibatch. Labels and weights are empty when only predictions are wanted.
+// What a model sees of a minibatch. Labels and weights are empty when only predictions are wanted. They are [rows], or
+// where a row has a list of targets, one for each of them.
 template <typename T>
 struct Batch {
   std::uint32_t rows = 0;
-  std::span<const float> labels;   // [rows]
-  std::span<const float> weights;  // [rows]; empty: all 1
+  std::span<const float> labels;   // [rows], or [targets]
+  std::span<const float> weights;  // the same; empty: all 1
   std::span<const float> numbers;  // [rows, numbers], row-major
   std::span<const std::uint64_t>
       row_ids;  // [rows]: names of the rows in the data, for masks that must not depend on the run

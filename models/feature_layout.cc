@@ -57,7 +57,10 @@ Result<Columns> ColumnsOf(const proto::Data& data) {
       if (columns.empty()) columns["features"] = ColumnKind::kMultiValued;
       return columns;
     case proto::Data::USER_ITEM:
-      return Columns{{"user", ColumnKind::kToken}, {"item", ColumnKind::kToken}};
+      if (!data.user_item().has_bags()) return Columns{{"user", ColumnKind::kToken}, {"item", ColumnKind::kToken}};
+      columns[data.user_item().bags().of() == proto::Bags::USER ? "user" : "item"] = ColumnKind::kToken;
+      columns["history"] = columns["targets"] = ColumnKind::kMultiValued;
+      return columns;
     case proto::Data::ROW_FILE:
       return columns;
   }

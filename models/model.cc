@@ -54,6 +54,12 @@ Result<nn::Activation<T>*> Declare(const proto::Job& job, const FeatureLayout& l
   ASSIGN_OR_RETURN(const BuildFunction<T> build, FindModel<T>(job.model().name()));
   ModelBuilder<T> builder(job, layout, graph);
   ASSIGN_OR_RETURN(nn::Activation<T>* const logits, build(&builder));
+  RETURN_IF_ERROR(builder.RefuseUnused());
+  if (job.data().user_item().has_bags() && logits->domain == nullptr) {
+    return Status::Invalid("model.name: " + job.model().name() +
+                           " predicts one value a row, and with data.user_item.bags each row has a list of targets; " +
+                           "autorec predicts them");
+  }
   std::uint64_t parameters = 0;
   for (const auto& tensor : graph->spec().tensor()) parameters += std::uint64_t{tensor.rows()} * tensor.cols();
   if (parameters > kMaxParameters) {
@@ -83,12 +89,14 @@ class GraphModel : public Model<T> {
     rows_ = batch.rows;
     loss_ = 0;
     graph_->Forward(StepOf(batch, mode));
-    return {logits_->data, rows_};
+    return {logits_->data, graph_->RowsOf(*logits_)};
   }
 
   double Loss(const Batch<T>& batch) override {
     CHECK_EQ(batch.rows, rows_) << "of another batch than the last Forward's";
-    return loss_ = nn::Loss(loss_kind_, StepOf(batch, Mode::kTrain), *logits_);
+    nn::Step<T> step = StepOf(batch, Mode::kTrain);
+    step.rows = graph_->RowsOf(*logits_);
+    return loss_ = nn::Loss(loss_kind_, step, *logits_);
   }
 
   void Backward(const Batch<T>& batch) override {
@@ -97,7 +105,7 @@ class GraphModel : public Model<T> {
   }
 
   std::string FindNonFinite() const override {
-    std::string layer = graph_->FindNonFinite(rows_);
+    std::string layer = graph_->FindNonFinite();
     return layer.empty() && !std::isfinite(loss_) ? "loss" : layer;
   }
 

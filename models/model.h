@@ -27,7 +27,7 @@ class Model {
   virtual std::span<T> gradients() = 0;
 
   enum class Mode { kTrain, kEvaluate };  // dropout and batch statistics, or running statistics
-  // Logits (or values, with squared error), one a row; valid until the next call.
+  // Logits (or values, with squared error), one a row, or one a target; valid until the next call.
   virtual std::span<const T> Forward(const Batch<T>& batch, Mode mode) = 0;
   // The sum of the rows' losses of the batch of the last Forward, times their weights.
   virtual double Loss(const Batch<T>& batch) = 0;

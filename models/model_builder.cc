@@ -4,28 +4,14 @@
 
 #include "models/nn/activation.h"
 #include "models/nn/batch_norm.h"
+#include "models/nn/cross.h"
 #include "models/nn/dropout.h"
 #include "models/nn/elementwise.h"
 #include "models/nn/embedding.h"
 #include "models/nn/gemm.h"
-#include "models/nn/linear.h"
 
 namespace sherd {
 namespace {
-
-nn::Nonlinearity NonlinearityOf(proto::Tower::Activation activation) {
-  switch (activation) {
-    case proto::Tower::RELU:
-      return nn::Nonlinearity::kRelu;
-    case proto::Tower::TANH:
-      return nn::Nonlinearity::kTanh;
-    case proto::Tower::SIGMOID:
-      return nn::Nonlinearity::kSigmoid;
-    case proto::Tower::IDENTITY:
-      break;
-  }
-  return nn::Nonlinearity::kIdentity;
-}
 
 // Each field as the table has it, else as all tables have it, else by default; all written out, so that the same
 // storage is the same message however it came about.
@@ -77,6 +63,14 @@ proto::Optimizer ModelBuilder<T>::EmbeddingOptimizer(int table) const {
 }
 
 template <typename T>
+proto::Optimizer ModelBuilder<T>::LinearOptimizer(int table, const proto::Optimizer* fallback) const {
+  if (model().linear_optimizer().kind_case() != proto::Optimizer::KIND_NOT_SET) return model().linear_optimizer();
+  const proto::Table* config = TableConfig(table);
+  const bool own = config != nullptr && config->optimizer().kind_case() != proto::Optimizer::KIND_NOT_SET;
+  return own || fallback == nullptr ? EmbeddingOptimizer(table) : *fallback;
+}
+
+template <typename T>
 proto::Optimizer ModelBuilder<T>::DenseOptimizer() const {
   proto::Optimizer optimizer = model().dense_optimizer();
   if (optimizer.kind_case() == proto::Optimizer::KIND_NOT_SET) optimizer.mutable_adam();
@@ -116,7 +110,7 @@ nn::Segment ModelBuilder<T>::AddSegment(int table, const proto::SegmentSpec& seg
 }
 
 template <typename T>
-nn::Activation<T>* ModelBuilder<T>::Embedding(int table, const std::string& segment, std::uint32_t dim) {
+nn::Segment ModelBuilder<T>::AddEmbeddingSegment(int table, const std::string& segment, std::uint32_t dim) {
   const proto::Table* config = TableConfig(table);
   proto::SegmentSpec spec;
   spec.set_name(segment);
@@ -127,18 +121,30 @@ nn::Activation<T>* ModelBuilder<T>::Embedding(int table, const std::string& segm
   *initializer = own ? config->initializer() : model().embedding_initializer();
   initializer->set_kind(initializer->kind());  // the defaults are written out
   initializer->set_scale(initializer->scale());
-  return nn::Embedding(graph_, layout_.tables[table].name + "." + segment, AddSegment(table, spec));
+  return AddSegment(table, spec);
 }
 
 template <typename T>
-nn::Activation<T>* ModelBuilder<T>::FirstOrder(int table, const std::string& segment,
-                                               const proto::Optimizer& optimizer) {
+nn::Segment ModelBuilder<T>::AddFirstOrderSegment(int table, const std::string& segment,
+                                                  const proto::Optimizer& optimizer) {
   proto::SegmentSpec spec;
   spec.set_name(segment);
   spec.set_dim(1);
   *spec.mutable_optimizer() = optimizer;
   spec.mutable_initializer()->set_kind(proto::Initializer::ZERO);
-  return nn::FirstOrderSum(graph_, layout_.tables[table].name + "." + segment, AddSegment(table, spec));
+  return AddSegment(table, spec);
+}
+
+template <typename T>
+nn::Activation<T>* ModelBuilder<T>::Embedding(int table, const std::string& segment, std::uint32_t dim) {
+  return nn::Embedding(graph_, layout_.tables[table].name + "." + segment, AddEmbeddingSegment(table, segment, dim));
+}
+
+template <typename T>
+nn::Activation<T>* ModelBuilder<T>::FirstOrder(int table, const std::string& segment,
+                                               const proto::Optimizer& optimizer) {
+  return nn::FirstOrderSum(graph_, layout_.tables[table].name + "." + segment,
+                           AddFirstOrderSegment(table, segment, optimizer));
 }
 
 // ---- pieces --------------------------------------------------------------------------------------------------------
@@ -148,13 +154,7 @@ std::vector<nn::Activation<T>*> ModelBuilder<T>::FirstOrderTerms(const std::stri
                                                                  const proto::Optimizer* fallback) {
   std::vector<Activation*> terms;
   for (int table = 0; table < static_cast<int>(layout_.tables.size()); ++table) {
-    const bool linear = model().linear_optimizer().kind_case() != proto::Optimizer::KIND_NOT_SET;
-    const proto::Table* config = TableConfig(table);
-    const bool own = config != nullptr && config->optimizer().kind_case() != proto::Optimizer::KIND_NOT_SET;
-    const proto::Optimizer optimizer = linear                       ? model().linear_optimizer()
-                                       : own || fallback == nullptr ? EmbeddingOptimizer(table)
-                                                                    : *fallback;
-    terms.push_back(FirstOrder(table, segment, optimizer));
+    terms.push_back(FirstOrder(table, segment, LinearOptimizer(table, fallback)));
   }
   if (Numbers() != nullptr) terms.push_back(Project("numbers." + segment, Numbers(), DenseOptimizer()));
   return terms;
@@ -197,28 +197,65 @@ Result<std::uint32_t> ModelBuilder<T>::CommonDim() const {
 template <typename T>
 Result<std::uint32_t> ModelBuilder<T>::PairableDim() const {
   ASSIGN_OR_RETURN(const std::uint32_t dim, CommonDim());
-  std::size_t fields = 0;
-  for (int table = 0; table < static_cast<int>(layout_.tables.size()); ++table) {
-    if (!IsCrossTable(table)) fields += layout_.tables[table].features.size();
-  }
-  if (fields >= 2) return dim;
+  if (EmbeddedFields() >= 2) return dim;
   return Status::Invalid("feature: " + model().name() +
                          " needs two fields or more; with LIBSVM name them by libsvm.column");
 }
 
 template <typename T>
+std::uint32_t ModelBuilder<T>::EmbeddedFields() const {
+  std::size_t fields = 0;
+  for (int table = 0; table < static_cast<int>(layout_.tables.size()); ++table) {
+    if (!IsCrossTable(table)) fields += layout_.tables[table].features.size();
+  }
+  return static_cast<std::uint32_t>(fields);
+}
+
+template <typename T>
+nn::Nonlinearity ModelBuilder<T>::TowerNonlinearity() const {
+  switch (model().tower().activation()) {
+    case proto::Tower::RELU:
+      return nn::Nonlinearity::kRelu;
+    case proto::Tower::TANH:
+      return nn::Nonlinearity::kTanh;
+    case proto::Tower::SIGMOID:
+      return nn::Nonlinearity::kSigmoid;
+    case proto::Tower::IDENTITY:
+      break;
+  }
+  return nn::Nonlinearity::kIdentity;
+}
+
+template <typename T>
+nn::Precision ModelBuilder<T>::TowerPrecision() const {
+  return model().dense_precision() == proto::Model::BF16 && nn::HasBf16Gemm() ? nn::Precision::kBf16
+                                                                              : nn::Precision::kFloat;
+}
+
+template <typename T>
+nn::Activation<T>* ModelBuilder<T>::CrossNetwork(Activation* x) {
+  has_cross_network_ = true;
+  Activation* const x0 = x;
+  for (std::uint32_t i = 0; i < model().cross().layers(); ++i) {
+    x = nn::Cross(graph_, "cross." + std::to_string(i), x0, x,
+                  {.kind = model().cross().kind(),
+                   .precision = TowerPrecision(),
+                   .weight_optimizer = TowerOptimizer(),
+                   .bias_optimizer = DenseOptimizer()});
+  }
+  return x;
+}
+
+template <typename T>
 nn::Activation<T>* ModelBuilder<T>::Tower(Activation* x, std::span<const std::uint32_t> hidden) {
   const proto::Tower& tower = model().tower();
-  const nn::Nonlinearity f = NonlinearityOf(tower.activation());
-  const nn::Precision precision = model().dense_precision() == proto::Model::BF16 && nn::HasBf16Gemm()
-                                      ? nn::Precision::kBf16
-                                      : nn::Precision::kFloat;
+  const nn::Nonlinearity f = TowerNonlinearity();
   for (std::size_t i = 0; i < hidden.size(); ++i) {
     const std::string name = "tower." + std::to_string(i);
     x = nn::Linear(graph_, name, x,
                    {.units = hidden[i],
                     .bias = true,
-                    .precision = precision,
+                    .precision = TowerPrecision(),
                     .nonlinearity = tower.batch_norm() ? nn::Nonlinearity::kIdentity : f,
                     .weight_optimizer = TowerOptimizer(),
                     .bias_optimizer = DenseOptimizer()});
@@ -255,13 +292,19 @@ Status ModelBuilder<T>::RefuseTower() const {
 }
 
 template <typename T>
+Status ModelBuilder<T>::RefuseUnused() const {
+  if (!model().has_cross() || has_cross_network_) return {};
+  return Status::Invalid("model.cross: " + model().name() + " has no cross network");
+}
+
+template <typename T>
 Status ModelBuilder<T>::RequireTower() const {
   if (!model().tower().hidden().empty()) return {};
   return Status::Invalid("model.tower.hidden: " + model().name() + " needs at least one layer");
 }
 
 template <typename T>
-Result<typename ModelBuilder<T>::UserItemTables> ModelBuilder<T>::RequireUserAndItem() const {
+Result<typename ModelBuilder<T>::UserItemTables> ModelBuilder<T>::RequireUserAndItem(FirstOrderWeights weights) const {
   const UserItemTables ids = {.user = layout_.TableId("user"), .item = layout_.TableId("item")};
   for (const auto& feature : layout_.features) {
     const bool fits = feature.table >= 0 && (feature.table == ids.user || feature.table == ids.item) &&
@@ -275,10 +318,34 @@ Result<typename ModelBuilder<T>::UserItemTables> ModelBuilder<T>::RequireUserAnd
     return Status::Invalid("feature: " + model().name() +
                            " needs one with table: \"user\" and one with table: \"item\"");
   }
-  if (model().has_linear_optimizer()) {
+  if (weights == FirstOrderWeights::kNone && model().has_linear_optimizer()) {
     return Status::Invalid("model.linear_optimizer: " + model().name() + " has no first-order weights");
   }
   return ids;
+}
+
+template <typename T>
+Result<typename ModelBuilder<T>::BagTables> ModelBuilder<T>::RequireBags() const {
+  if (!job_.data().user_item().has_bags()) {
+    return Status::Invalid("data.user_item.bags: " + model().name() + " needs them, with format USER_ITEM");
+  }
+  BagTables bags = {.history = -1, .targets = -1};
+  for (const auto& feature : layout_.features) {
+    int* const table = feature.column == "history"   ? &bags.history
+                       : feature.column == "targets" ? &bags.targets
+                                                     : nullptr;
+    if (table == nullptr || *table >= 0 || layout_.tables[feature.table].features.size() != 1) {
+      return Status::Invalid(
+          "feature " + Quote(feature.name) + ": " + model().name() +
+          " takes one feature of column history, one of column targets, each in a table of its own, " +
+          "and no others");
+    }
+    *table = feature.table;
+  }
+  if (bags.history < 0 || bags.targets < 0) {
+    return Status::Invalid("feature: " + model().name() + " needs one of column history and one of column targets");
+  }
+  return bags;
 }
 
 template <typename T>

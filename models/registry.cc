@@ -6,6 +6,11 @@
   MODEL("fm", BuildFm)              \
   MODEL("wide_deep", BuildWideDeep) \
   MODEL("deepfm", BuildDeepFm)      \
+  MODEL("nfm", BuildNfm)            \
+  MODEL("ffm", BuildFfm)            \
+  MODEL("dcn", BuildDcn)            \
+  MODEL("mf", BuildMf)              \
+  MODEL("autorec", BuildAutoRec)    \
   MODEL("gmf", BuildGmf)            \
   MODEL("mlp", BuildMlp)            \
   MODEL("neumf", BuildNeuMf)

@@ -66,8 +66,17 @@ Activation<T>* Graph<T>::NewActivation(const std::string& name, std::uint32_t co
 }
 
 template <typename T>
-Activation<T>* Graph<T>::NewScratch(std::uint32_t cols) {
+const Domain* Graph<T>::NewDomain(std::uint32_t table, std::uint32_t field, std::uint32_t fields) {
+  CHECK_LT(field, fields);
+  domains_.push_back(std::make_unique<CountedDomain>());
+  domains_.back()->domain = {.table = table, .field = field, .fields = fields, .begin = {}, .first = {}};
+  return &domains_.back()->domain;
+}
+
+template <typename T>
+Activation<T>* Graph<T>::NewScratch(std::uint32_t cols, const Domain* domain) {
   Activation<T>* scratch = NewActivation("", cols);
+  scratch->domain = domain;
   scratch->needs_gradient = false;
   return scratch;
 }
@@ -85,6 +94,13 @@ Parameter<T>* Graph<T>::NewParameter(const proto::TensorSpec& tensor) {
 
 template <typename T>
 Activation<T>* Graph<T>::Add(std::unique_ptr<Layer<T>> layer) {
+  const Domain* const domain = layer->inputs_.empty() ? nullptr : layer->inputs_[0]->domain;
+  return AddIn(domain, std::move(layer));
+}
+
+template <typename T>
+Activation<T>* Graph<T>::AddIn(const Domain* domain, std::unique_ptr<Layer<T>> layer) {
+  layer->output_->domain = domain;
   layers_.push_back(std::move(layer));
   return layers_.back()->output_;
 }
@@ -94,7 +110,9 @@ Activation<T>* Graph<T>::Concat(const std::string& name, const std::vector<Activ
   if (inputs.size() == 1) return inputs[0];
   Activation<T>* whole = NewActivation(name, 0);
   whole->needs_gradient = false;
+  whole->domain = inputs[0]->domain;
   for (Activation<T>* input : inputs) {
+    CHECK_EQ(input->domain, whole->domain) << "rows of different things side by side";
     Activation<T>* part = input;
     if (input->whole != nullptr) {
       part = NewActivation(name + ".copy", input->cols);
@@ -121,10 +139,33 @@ std::uint64_t Graph<T>::ArenaBytes(std::uint32_t max_rows) const {
 }
 
 template <typename T>
+std::uint32_t Graph<T>::Capacity(const Activation<T>& activation) const {
+  for (const auto& counted : domains_) {
+    if (&counted->domain == activation.domain) return counted->capacity;
+  }
+  return max_rows_;
+}
+
+template <typename T>
+std::uint64_t Graph<T>::ArenaFloats() const {
+  std::uint64_t floats = 0;
+  for (const auto& a : activations_) {
+    if (a->whole == nullptr)
+      floats += RoundUp(StrideOf(a->cols) * std::size_t{Capacity(*a)}) * (a->needs_gradient ? 2 : 1);
+  }
+  return floats;
+}
+
+template <typename T>
 void Graph<T>::Build(Activation<T>* output, std::uint32_t max_rows) {
   CHECK_EQ(max_rows_, 0u) << "built twice";
   CHECK_GT(max_rows, 0u);
   max_rows_ = max_rows;
+  for (auto& counted : domains_) {
+    counted->capacity = max_rows;
+    counted->domain.begin.resize(std::size_t{max_rows} + 1);
+    counted->domain.first.resize(max_rows);
+  }
   PlaceActivations();
   PlaceParameters();
   PlanGradients(output);
@@ -132,14 +173,15 @@ void Graph<T>::Build(Activation<T>* output, std::uint32_t max_rows) {
 
 template <typename T>
 void Graph<T>::PlaceActivations() {
-  arena_.Resize(ArenaBytes(max_rows_) / sizeof(T));
+  arena_.Resize(ArenaFloats());
   std::fill(arena_.begin(), arena_.end(), T{0});
   T* next = arena_.data();
   for (auto& a : activations_) {
     if (a->whole != nullptr) continue;
     a->stride = StrideOf(a->cols);
-    a->data = std::exchange(next, next + RoundUp(a->stride * max_rows_));
-    if (a->needs_gradient) a->gradient = std::exchange(next, next + RoundUp(a->stride * max_rows_));
+    const std::size_t size = RoundUp(a->stride * Capacity(*a));
+    a->data = std::exchange(next, next + size);
+    if (a->needs_gradient) a->gradient = std::exchange(next, next + size);
   }
   for (auto& a : activations_) {
     if (a->whole == nullptr) continue;
@@ -211,27 +253,58 @@ void Graph<T>::PlanLayer(Layer<T>* layer, std::vector<std::vector<bool>>* writte
 // ---- running -------------------------------------------------------------------------------------------------------
 
 template <typename T>
-void Graph<T>::Forward(const Step<T>& step) {
-  CHECK_LE(step.rows, max_rows_);
-  for (auto& layer : layers_) layer->Forward(step);
+void Graph<T>::CountRows(const Batch<T>& batch) {
+  bool grown = false;
+  for (auto& counted : domains_) {
+    Domain& domain = counted->domain;
+    const TableBatch<T>& table = batch.tables[domain.table];
+    std::uint32_t rows = 0;
+    for (std::uint32_t r = 0; r < rows_; ++r) {
+      const std::size_t cell = std::size_t{r} * domain.fields + domain.field;
+      domain.begin[r] = rows;
+      domain.first[r] = table.offset.empty() ? static_cast<std::uint32_t>(cell) : table.offset[cell];
+      rows += table.offset.empty() ? 1 : table.offset[cell + 1] - table.offset[cell];
+    }
+    domain.begin[rows_] = domain.rows = rows;
+    if (rows <= counted->capacity) continue;
+    counted->capacity = std::max(rows, counted->capacity + counted->capacity / 2);
+    grown = true;
+  }
+  if (grown) PlaceActivations();
 }
 
 template <typename T>
-void Graph<T>::Backward(const Step<T>& step) {
-  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
-    for (const auto& [activation, first, count] : (*layer)->clear_) {
-      for (std::uint32_t r = 0; r < step.rows; ++r) {
-        std::fill_n(activation->gradient + r * activation->stride + first, count, T{0});
-      }
-    }
-    (*layer)->Backward(step);
+void Graph<T>::Forward(const Step<T>& step) {
+  CHECK_LE(step.rows, max_rows_);
+  rows_ = step.rows;
+  if (!domains_.empty()) CountRows(*step.batch);
+  Step<T> of_layer = step;
+  for (auto& layer : layers_) {
+    of_layer.rows = RowsOf(*layer->output_);
+    layer->Forward(of_layer);
   }
 }
 
 template <typename T>
-std::string Graph<T>::FindNonFinite(std::uint32_t rows) const {
+void Graph<T>::Backward(const Step<T>& step) {
+  Step<T> of_layer = step;
+  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
+    for (const auto& [activation, first, count] : (*layer)->clear_) {
+      const std::uint32_t rows = RowsOf(*activation);
+      for (std::uint32_t r = 0; r < rows; ++r) {
+        std::fill_n(activation->gradient + r * activation->stride + first, count, T{0});
+      }
+    }
+    of_layer.rows = RowsOf(*(*layer)->output_);
+    (*layer)->Backward(of_layer);
+  }
+}
+
+template <typename T>
+std::string Graph<T>::FindNonFinite() const {
   for (const auto& layer : layers_) {
     const Activation<T>& output = *layer->output_;
+    const std::uint32_t rows = RowsOf(output);
     for (std::uint32_t r = 0; r < rows; ++r) {
       if (AllFinite(output.data + r * output.stride, output.cols)) continue;
       return output.name + (HasNonFiniteParameters(output.name) ? " (its parameters)" : "");

@@ -13,15 +13,34 @@
 
 namespace sherd::nn {
 
-// A matrix that layers hand on, [batch rows, cols], with the gradient of the loss by it in the same shape. Memory
-// belongs to the graph and is there once it is built. An activation may be a range of another one's columns: so
-// concatenation copies nothing, its parts' producers write into it.
+// What the rows of an activation stand for where they are not the batch's: the occurrences of one field of a table,
+// those of the batch's row 0 first; the events of a history, the targets of a bag. Nothing is padded.
+struct Domain {
+  std::uint32_t table = 0, field = 0;
+  std::uint32_t fields = 1;  // of the table
+
+  // Of the batch at hand:
+  std::uint32_t rows = 0;
+  std::vector<std::uint32_t> begin;  // CSR, [batch rows + 1]: row r has [begin[r], begin[r + 1])
+  std::vector<std::uint32_t> first;  // [batch rows]: the place of row r's first one among the table's occurrences
+
+  // Which unique row of the table the k-th occurrence of batch row r is.
+  template <typename T>
+  std::uint32_t Unique(const Batch<T>& batch, std::uint32_t r, std::uint32_t k) const {
+    return batch.tables[table].unique[first[r] + (k - begin[r])];
+  }
+};
+
+// A matrix that layers hand on, [rows of the batch or of a domain, cols], with the gradient of the loss by it in the
+// same shape. Memory belongs to the graph and is there once it is built. An activation may be a range of another one's
+// columns: so concatenation copies nothing, its parts' producers write into it.
 template <typename T>
 struct Activation {
   std::string name;
   std::uint32_t cols = 0;
   bool needs_gradient = true;
-  Activation* whole = nullptr;  // set: these are columns [first, first + cols) of it
+  const Domain* domain = nullptr;  // null: the batch's rows
+  Activation* whole = nullptr;     // set: these are columns [first, first + cols) of it
   std::uint32_t first = 0;
 
   T* data = nullptr;
@@ -43,7 +62,7 @@ struct Parameter {
   std::size_t size() const { return std::size_t{rows} * cols; }
 };
 
-// What layers compute on at one time.
+// What layers compute on at one time. A layer sees the rows of its output.
 template <typename T>
 struct Step {
   const Batch<T>* batch;
@@ -100,34 +119,47 @@ class Graph {
 
   // ---- declaring: before Build. What these return stays the graph's.
   Activation<T>* NewActivation(const std::string& name, std::uint32_t cols);
-  // Memory of a layer's own, without a gradient.
-  Activation<T>* NewScratch(std::uint32_t cols);
+  // The occurrences of a field as rows.
+  const Domain* NewDomain(std::uint32_t table, std::uint32_t field, std::uint32_t fields);
+  // Memory of a layer's own, without a gradient, for the rows of a domain, or of the batch.
+  Activation<T>* NewScratch(std::uint32_t cols, const Domain* domain = nullptr);
   // In the flat array in the order of these calls. One layer owns a parameter.
   Parameter<T>* NewParameter(const proto::TensorSpec& tensor);
-  // Layers run in the order they are added, each after those that make its inputs. Returns its output.
+  // Layers run in the order they are added, each after those that make its inputs. Returns its output, which has the
+  // rows of the first input, or of the batch …
   Activation<T>* Add(std::unique_ptr<Layer<T>> layer);
+  // … or of a domain.
+  Activation<T>* AddIn(const Domain* domain, std::unique_ptr<Layer<T>> layer);
   // The inputs side by side, [rows, sum of their cols].
   Activation<T>* Concat(const std::string& name, const std::vector<Activation<T>*>& inputs);
 
   // Tables are the model's to fill in; tensors come by NewParameter.
   proto::ModelSpec& spec() { return spec_; }
   const proto::ModelSpec& spec() const { return spec_; }
-  // Bytes that Build takes for so many rows.
+  // Bytes that Build takes for so many rows, of the batch and of each domain.
   std::uint64_t ArenaBytes(std::uint32_t max_rows) const;
   void Build(Activation<T>* output, std::uint32_t max_rows);
 
   // ---- running: after Build
   std::uint32_t max_rows() const { return max_rows_; }
+  // Of the last Forward.
+  std::uint32_t RowsOf(const Activation<T>& activation) const {
+    return activation.domain == nullptr ? rows_ : activation.domain->rows;
+  }
   std::span<T> parameters() { return parameters_.span(); }
   std::span<T> gradients() { return gradients_.span(); }
+  // Takes memory only when a domain has more rows than ever.
   void Forward(const Step<T>& step);
   // After the gradient of the output was written. Fills gradients() and those of the batch's tables.
   void Backward(const Step<T>& step);
-  // The name of the first layer whose output in the first `rows` rows holds a NaN or Inf, with the mark "(its
-  // parameters)" when they do; empty: none.
-  std::string FindNonFinite(std::uint32_t rows) const;
+  // The name of the first layer whose output of the last Forward holds a NaN or Inf, with the mark "(its parameters)"
+  // when they do; empty: none.
+  std::string FindNonFinite() const;
 
  private:
+  std::uint64_t ArenaFloats() const;
+  std::uint32_t Capacity(const Activation<T>& activation) const;
+  void CountRows(const Batch<T>& batch);
   void PlaceActivations();
   void PlaceParameters();
   void PlanGradients(const Activation<T>* output);
@@ -138,7 +170,12 @@ class Graph {
   std::vector<std::unique_ptr<Activation<T>>> activations_;
   std::vector<std::unique_ptr<Parameter<T>>> tensors_;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
-  std::uint32_t max_rows_ = 0;
+  struct CountedDomain {
+    Domain domain;
+    std::uint32_t capacity = 0;
+  };
+  std::vector<std::unique_ptr<CountedDomain>> domains_;
+  std::uint32_t max_rows_ = 0, rows_ = 0;
   AlignedBuffer<T> parameters_, gradients_, arena_;
 };
 

@@ -89,7 +89,7 @@ std::unique_ptr<Layer<T>> MakeLayer(Graph<T>* graph, Activation<T>* x, Activatio
                                     Parameter<T>* bias, const LinearOptions& options) {
   if constexpr (std::is_same_v<T, float>) {
     if (options.precision == Precision::kBf16) {
-      return std::make_unique<Bf16LinearLayer>(x, y, graph->NewScratch((x->cols + 1) / 2), weight, bias,
+      return std::make_unique<Bf16LinearLayer>(x, y, graph->NewScratch((x->cols + 1) / 2, x->domain), weight, bias,
                                                options.nonlinearity);
     }
   }

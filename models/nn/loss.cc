@@ -6,9 +6,10 @@ namespace sherd::nn {
 namespace {
 
 template <typename T>
-double SquaredError(const Batch<T>& batch, const Activation<T>& logits) {
+double SquaredError(const Step<T>& step, const Activation<T>& logits) {
+  const Batch<T>& batch = *step.batch;
   double total = 0;
-  for (std::uint32_t r = 0; r < batch.rows; ++r) {
+  for (std::uint32_t r = 0; r < step.rows; ++r) {
     const T error = logits.data[r] - static_cast<T>(batch.labels[r]);
     const T weight = batch.weights.empty() ? T{1} : static_cast<T>(batch.weights[r]);
     total += static_cast<double>(weight * error * error);
@@ -22,11 +23,11 @@ double SquaredError(const Batch<T>& batch, const Activation<T>& logits) {
 template <typename T>
 double Loss(proto::Model::Loss kind, const Step<T>& step, const Activation<T>& logits) {
   const Batch<T>& batch = *step.batch;
-  CHECK_EQ(batch.labels.size(), batch.rows) << "a loss needs labels";
-  CHECK(batch.weights.empty() || batch.weights.size() == batch.rows);
+  CHECK_EQ(batch.labels.size(), step.rows) << "a loss needs labels";
+  CHECK(batch.weights.empty() || batch.weights.size() == step.rows);
   CHECK_EQ(logits.stride, 1u);
-  if (kind == proto::Model::SQUARED_ERROR) return SquaredError(batch, logits);
-  return step.kernels->log_loss(batch.rows, logits.data, batch.labels.data(),
+  if (kind == proto::Model::SQUARED_ERROR) return SquaredError(step, logits);
+  return step.kernels->log_loss(step.rows, logits.data, batch.labels.data(),
                                 batch.weights.empty() ? nullptr : batch.weights.data(), logits.gradient);
 }
 

@@ -6,9 +6,9 @@
 
 namespace sherd::nn {
 
-// The sum over the batch's rows of weight * loss(logit, label), and its gradient, written to that of `logits` [rows,
-// 1]. LOG_LOSS: log(1 + e^z) - label * z, which is -log of the label's probability under sigmoid(z), computed without
-// overflow. SQUARED_ERROR: (z - label)^2.
+// The sum over the logits' rows (step.rows: those of the batch, or of a domain) of weight * loss(logit, label), and its
+// gradient, written to that of `logits` [rows, 1]. LOG_LOSS: log(1 + e^z) - label * z, which is -log of the label's
+// probability under sigmoid(z), computed without overflow. SQUARED_ERROR: (z - label)^2.
 template <typename T>
 double Loss(proto::Model::Loss kind, const Step<T>& step, const Activation<T>& logits);
 

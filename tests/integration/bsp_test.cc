@@ -48,6 +48,29 @@ TEST_P(BspIntegrationTest, GivesTheSameBitsForAnyNumberOfServersUnderMpirunOrInO
   EXPECT_FALSE(CheckpointOf(&test, "seed", 1, false, {"--seed=2"}) == one) << "another seed must show";
 }
 
+// In place of the model of a shipped job: on adult_deepfm's data, or movielens_neumf's for models of users and items.
+struct ModelCase {
+  const char* name;
+  const char* job;
+  bool tower;
+};
+
+class BspModelTest : public ::testing::TestWithParam<ModelCase> {};
+
+TEST_P(BspModelTest, GivesTheSameBitsOnOneAndThreeServers) {
+  TestJob test(GetParam().job);
+  MakeBsp(&test);
+  test.Shorten(1500);
+  proto::Model* model = test.job().mutable_model();
+  model->set_name(GetParam().name);
+  if (!GetParam().tower) model->clear_tower();
+  if (std::string(GetParam().name) == "mf") model->set_loss(proto::Model::SQUARED_ERROR);
+  test.job().mutable_evaluation()->clear_metric();
+  const std::string one = CheckpointOf(&test, "one", 1, false);
+  ASSERT_GT(Lines(one).size(), 100);
+  EXPECT_TRUE(CheckpointOf(&test, "three", 3, false) == one);
+}
+
 class BspWireValuesTest : public ::testing::TestWithParam<proto::Train::Values> {};
 
 TEST_P(BspWireValuesTest, GiveTheSameBitsForAnyNumberOfServers) {
@@ -63,6 +86,14 @@ TEST_P(BspWireValuesTest, GiveTheSameBitsForAnyNumberOfServers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Encodings, BspWireValuesTest, ::testing::Values(proto::Train::BF16, proto::Train::INT8));
+INSTANTIATE_TEST_SUITE_P(
+    Models, BspModelTest,
+    ::testing::Values(ModelCase{"lr", "adult_deepfm", false}, ModelCase{"fm", "adult_deepfm", false},
+                      ModelCase{"ffm", "adult_deepfm", false}, ModelCase{"nfm", "adult_deepfm", true},
+                      ModelCase{"dcn", "adult_deepfm", true}, ModelCase{"mf", "movielens_neumf", false},
+                      ModelCase{"autorec", "movielens_autorec", true}, ModelCase{"gmf", "movielens_neumf", false},
+                      ModelCase{"mlp", "movielens_neumf", true}),
+    [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
                          ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));
 

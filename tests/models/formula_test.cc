@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,10 +16,11 @@ namespace {
 // What the models compute, written out on single rows with one occurrence a field.
 class FormulaTest : public testing::Test {
  public:
-  void Run(const std::string& text) {
+  using Lookups = TestData<double>::Lookups;
+
+  void Run(const std::string& text, Lookups lookups = Lookups::kOne) {
     job_ = JobOf(text);
-    data_ =
-        std::make_unique<TestData<double>>(job_, std::vector<std::uint64_t>{4, 5, 6}, TestData<double>::Lookups::kOne);
+    data_ = std::make_unique<TestData<double>>(job_, std::vector<std::uint64_t>{4, 5, 6}, lookups);
     batch_ = data_->batch();
     model_ = MakeTestModel<double>(job_, 3);
     const auto logits = model_->Forward(batch_, Model<double>::Mode::kEvaluate);
@@ -81,6 +83,70 @@ TEST_F(FormulaTest, Fm) {
   }
 }
 
+TEST_F(FormulaTest, Nfm) {
+  Run(std::string(kClicks) + R"(model { name: "nfm" embedding_dim: 4 tower { hidden: 6 } })");
+  for (int r = 0; r < 3; ++r) {
+    double z = Weight("output.bias") + *Row(1, r, 1);
+    for (int n = 0; n < 2; ++n) z += batch_.numbers[r * 2 + n] * Weight("numbers.linear.weight", n);
+    std::vector<double> x(4);
+    for (int f = 0; f < 3; ++f) {
+      z += *Row(0, r, 3, f);
+      for (int g = f + 1; g < 3; ++g) {
+        for (int d = 0; d < 4; ++d) x[d] += Row(0, r, 3, f)[1 + d] * Row(0, r, 3, g)[1 + d];
+      }
+    }
+    x = Layer(0, x, 6);
+    for (int i = 0; i < 6; ++i) z += x[i] * Weight("deep_output.weight", i);
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+TEST_F(FormulaTest, Ffm) {
+  Run(std::string(kClicks) + R"(model { name: "ffm" embedding_dim: 4 })");
+  for (int r = 0; r < 3; ++r) {
+    double z = Weight("output.bias") + *Row(1, r, 1);
+    for (int n = 0; n < 2; ++n) z += batch_.numbers[r * 2 + n] * Weight("numbers.linear.weight", n);
+    for (int f = 0; f < 3; ++f) {
+      z += *Row(0, r, 3, f);
+      for (int g = f + 1; g < 3; ++g) {
+        for (int d = 0; d < 4; ++d) z += Row(0, r, 3, f)[1 + 4 * g + d] * Row(0, r, 3, g)[1 + 4 * f + d];
+      }
+    }
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+// Two layers over the three embeddings and two numbers, and a tower of one.
+class CrossFormulaTest : public FormulaTest, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, CrossFormulaTest, testing::Values("VECTOR", "MATRIX"));
+
+TEST_P(CrossFormulaTest, Dcn) {
+  const std::string kind = GetParam();
+  Run(std::string(kClicks) + R"(model { name: "dcn" embedding_dim: 4 tower { hidden: 6 }
+                                        cross { layers: 2 kind: )" +
+      kind + " } }");
+  for (int r = 0; r < 3; ++r) {
+    std::vector<double> x0;
+    for (int f = 0; f < 3; ++f) x0.insert(x0.end(), Row(0, r, 3, f), Row(0, r, 3, f) + 4);
+    for (int n = 0; n < 2; ++n) x0.push_back(batch_.numbers[r * 2 + n]);
+    std::vector<double> x = x0;
+    for (const std::string name : {"cross.0", "cross.1"}) {
+      std::vector<double> y(14);
+      for (int c = 0; c < 14; ++c) {
+        double product = kind == "MATRIX" ? Weight(name + ".bias", 0, c) : 0;
+        for (int k = 0; k < 14; ++k) product += x[k] * Weight(name + ".weight", k, kind == "MATRIX" ? c : 0);
+        y[c] = x0[c] * product + (kind == "VECTOR" ? Weight(name + ".bias", 0, c) : 0) + x[c];
+      }
+      x = y;
+    }
+    double z = Weight("output.bias") + *Row(1, r, 1);
+    for (int c = 0; c < 14; ++c) z += x[c] * Weight("cross_output.weight", c);
+    x = Layer(0, x0, 6);
+    for (int i = 0; i < 6; ++i) z += x[i] * Weight("deep_output.weight", i);
+    EXPECT_NEAR(logits_[r], z, 1e-12);
+  }
+}
+
 TEST_F(FormulaTest, WideDeep) {
   Run(std::string(kClicks) + R"(model { name: "wide_deep" embedding_dim: 4 tower { hidden: 6 hidden: 3 } })");
   for (int r = 0; r < 3; ++r) {
@@ -97,6 +163,39 @@ TEST_F(FormulaTest, WideDeep) {
     x = Layer(1, Layer(0, x, 6), 3);
     for (int i = 0; i < 3; ++i) z += x[i] * Weight("deep_output.weight", i);
     EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+TEST_F(FormulaTest, Mf) {
+  Run(std::string(kPairs) + R"(model { name: "mf" embedding_dim: 4 })");
+  for (int r = 0; r < 3; ++r) {
+    const double *user = Row(0, r, 1), *item = Row(1, r, 1);
+    double z = Weight("output.bias") + user[0] + item[0];
+    for (int d = 1; d <= 4; ++d) z += user[d] * item[d];
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
+TEST_F(FormulaTest, AutoRec) {
+  Run(std::string(kBags) + R"(model { name: "autorec" loss: SQUARED_ERROR tower { hidden: 4 activation: TANH } })",
+      Lookups::kMany);
+  const TableBatch<double>&history = batch_.tables[0], &targets = batch_.tables[1];
+  ASSERT_EQ(logits_.size(), targets.unique.size());
+  ASSERT_GT(logits_.size(), 2u);
+  for (int r = 0; r < 3; ++r) {
+    std::vector<double> h(4);
+    for (int d = 0; d < 4; ++d) {
+      double sum = Weight("encoded.bias", 0, d);
+      for (std::uint32_t i = history.offset[r]; i < history.offset[r + 1]; ++i)
+        sum += history.weight[i] * history.values[history.unique[i]][d];
+      h[d] = std::tanh(sum);
+    }
+    for (std::uint32_t k = targets.offset[r]; k < targets.offset[r + 1]; ++k) {
+      const double* row = targets.values[targets.unique[k]];
+      double z = Weight("output.bias") + row[4];
+      for (int d = 0; d < 4; ++d) z += h[d] * row[d];
+      EXPECT_NEAR(logits_[k], z, 1e-13);
+    }
   }
 }
 

@@ -8,9 +8,11 @@
 
 #include "models/nn/activation.h"
 #include "models/nn/batch_norm.h"
+#include "models/nn/cross.h"
 #include "models/nn/dropout.h"
 #include "models/nn/elementwise.h"
 #include "models/nn/embedding.h"
+#include "models/nn/field_interaction.h"
 #include "models/nn/interaction.h"
 #include "models/nn/linear.h"
 #include "models/nn/loss.h"
@@ -155,6 +157,60 @@ TEST(GraphTest, LayersThatLeadNowhereGetNoGradient) {
   Linear(&graph, "dead", a, {.units = 5});
   GraphCheck check(&graph, Linear(&graph, "y", a, {.units = 2}), 3);
   for (double& g : graph.gradients()) g = 1e9;  // of an earlier minibatch
+  check.Check();
+}
+
+// ---- fields --------------------------------------------------------------------------------------------------------
+
+TEST(BiInteractionTest, WorkedByHand) {
+  Graph<double> graph;
+  Activation<double>* x = Leaf(&graph, "x", 1, 6);
+  GraphCheck check(&graph, BiInteraction(&graph, "y", x, 2), 1);
+  const std::array<double, 6> values = {1, 2, 3, 4, -5, 6};  // three fields of two
+  std::copy(values.begin(), values.end(), graph.parameters().begin());
+  check.Forward();
+  EXPECT_EQ(check.output(0, 0), 1 * 3 + 1 * -5 + 3 * -5);
+  EXPECT_EQ(check.output(0, 1), 2 * 4 + 2 * 6 + 4 * 6);
+}
+
+TEST(BiInteractionTest, GradientAlsoWhereItIsNotTheOnlyOne) {
+  for (const std::uint32_t dim : {1u, 5u, 17u}) {
+    Graph<double> graph;
+    Activation<double>* x = Leaf(&graph, "x", 3, 4 * dim);
+    Activation<double>* y = BiInteraction(&graph, "y", x, dim);
+    GraphCheck check(&graph, graph.Concat("both", {y, BiInteraction(&graph, "z", x, 2 * dim)}), 3);
+    check.Check();
+  }
+}
+
+TEST(FieldAwareTest, WorkedByHand) {
+  Graph<double> graph;
+  Activation<double>* x = Leaf(&graph, "x", 1, 8);
+  GraphCheck check(&graph, FieldAwareInteraction(&graph, "y", x, 2), 1);
+  const std::array<double, 8> values = {9, 9, 1, 2, 3, 4, 9, 9};  // x[0,0], x[0,1], x[1,0], x[1,1] of two
+  std::copy(values.begin(), values.end(), graph.parameters().begin());
+  check.Forward();
+  EXPECT_EQ(check.output(0, 0), 1 * 3 + 2 * 4);
+}
+
+TEST(FieldAwareTest, GradientAlsoWhereItIsNotTheOnlyOne) {
+  for (const std::uint32_t dim : {1u, 5u, 18u}) {
+    Graph<double> graph;
+    Activation<double>* x = Leaf(&graph, "x", 3, 9 * dim);
+    Activation<double>* y = FieldAwareInteraction(&graph, "y", x, 3);
+    GraphCheck check(&graph, graph.Concat("both", {y, Product(&graph, "z", x, x)}), 3);
+    check.Check();
+  }
+}
+
+class CrossTest : public testing::TestWithParam<proto::CrossNetwork::Kind> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, CrossTest, testing::Values(proto::CrossNetwork::VECTOR, proto::CrossNetwork::MATRIX));
+
+TEST_P(CrossTest, GradientOfALayerUponALayer) {
+  Graph<double> graph;
+  Activation<double>* x0 = Leaf(&graph, "x0", 4, 19);
+  Activation<double>* x = Cross(&graph, "a", x0, x0, {.kind = GetParam()});
+  GraphCheck check(&graph, Cross(&graph, "b", x0, x, {.kind = GetParam()}), 4);
   check.Check();
 }
 

@@ -26,6 +26,11 @@ inline constexpr char kPairs[] = R"(
   feature { column: "user" table: "user" }
   feature { column: "item" table: "item" })";
 
+inline constexpr char kBags[] = R"(
+  data { format: USER_ITEM user_item { rating_column: 2 bags { of: USER } } }
+  feature { column: "history" table: "read" }
+  feature { column: "targets" table: "told" })";
+
 inline proto::Job JobOf(const std::string& text) {
   proto::Job job;
   CHECK(google::protobuf::TextFormat::ParseFromString(text, &job)) << text;
@@ -47,9 +52,16 @@ class TestData {
       FillRows(spec.table(t), t);
       FillOccurrences(static_cast<std::uint32_t>(layout.tables[t].features.size()), t, lookups);
     }
-    for (const std::uint64_t id : ids_) {
-      labels_.push_back(id % 3 == 0 ? 1 : 0);
-      weights_.push_back(static_cast<float>(id % 4) * 0.5f + 0.25f);
+    const int targets = layout.TableId("told");
+    std::uint64_t examples = 0;
+    for (std::size_t r = 0; r < ids_.size(); ++r) {
+      const std::uint64_t id = ids_[r];
+      const bool bag = targets >= 0 && lookups == Lookups::kMany;
+      examples += bag ? tables_[targets].offset[r + 1] - tables_[targets].offset[r] : 1;
+      while (labels_.size() < examples) {
+        labels_.push_back((id + labels_.size() - r) % 3 == 0 ? 1 : 0);
+        weights_.push_back(static_cast<float>(id % 4) * 0.5f + 0.25f);
+      }
       for (std::size_t n = 0; n < layout.numbers.size(); ++n) numbers_.push_back(static_cast<float>(nn::Value(id, n)));
     }
   }

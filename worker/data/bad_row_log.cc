@@ -1,5 +1,7 @@
 #include "worker/data/bad_row_log.h"
 
+#include <algorithm>
+
 namespace sherd {
 
 proto::BadRow DescribeBadRow(const RowError& error, const std::string& place) {
@@ -30,6 +32,15 @@ void BadRowLog::AddBad(const RowError& error, const std::function<std::string()>
 ReadCounts BadRowLog::counts() const {
   std::lock_guard lock(mutex_);
   return counts_;
+}
+
+Status BadRowLog::Check(double max_bad_fraction) const {
+  const ReadCounts counts = this->counts();
+  const double allowed = std::max(1.0, max_bad_fraction * static_cast<double>(counts.rows));
+  if (static_cast<double>(counts.bad_rows) <= allowed) return {};
+  return Status::BadData(std::to_string(counts.bad_rows) + " of " + std::to_string(counts.rows) +
+                         " rows are malformed; the first: " + counts.kinds[0].where() + ": " +
+                         counts.kinds[0].reason());
 }
 
 }  // namespace sherd

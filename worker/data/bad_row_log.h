@@ -19,6 +19,8 @@ class BadRowLog {
   // `place`, "file:line", may be slow: it is asked only for the first row of a kind.
   void AddBad(const RowError& error, const std::function<std::string()>& place);
   ReadCounts counts() const;
+  // BadData when more than this share of the rows read, and more than one, is bad.
+  Status Check(double max_bad_fraction) const;
 
  private:
   mutable std::mutex mutex_;

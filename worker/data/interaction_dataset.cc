@@ -122,13 +122,4 @@ Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk
       touched_ ? &*touched_ : nullptr, job_.data().user_item().candidates()));
 }
 
-Status InteractionDataset::CheckFirstRows(std::uint32_t) {
-  const ReadCounts counts = log_.counts();
-  const double allowed = std::max(1.0, job_.data().max_bad_fraction() * static_cast<double>(counts.rows));
-  if (static_cast<double>(counts.bad_rows) <= allowed) return {};
-  return Status::BadData(std::to_string(counts.bad_rows) + " of " + std::to_string(counts.rows) +
-                         " rows are malformed; the first: " + counts.kinds[0].where() + ": " +
-                         counts.kinds[0].reason());
-}
-
 }  // namespace sherd

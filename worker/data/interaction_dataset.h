@@ -28,7 +28,7 @@ class InteractionDataset : public Dataset {
                                             std::uint32_t first_minibatch) override;
   std::uint32_t max_rows() const override { return max_rows_; }
   ReadCounts counts() const override { return log_.counts(); }
-  Status CheckFirstRows(std::uint32_t rows) override;
+  Status CheckFirstRows(std::uint32_t rows) override { return log_.Check(job_.data().max_bad_fraction()); }
   std::string FileName(proto::Chunk::Set set, std::uint32_t file) const override;
 
  private:

@@ -1,6 +1,7 @@
 #include "worker/data/interactions.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -14,23 +15,32 @@ namespace {
 
 constexpr std::uint64_t kSplitLane = 0x6576616c;
 
+// Are the tokens of a column users? Else they are items.
+bool HasUsers(const proto::UserItem& format, std::string_view column) {
+  if (column == "history" || column == "targets") return format.bags().of() == proto::Bags::ITEM;
+  return column == "user";
+}
+
 // Takes the lines of user-item files apart.
 class InteractionParser {
  public:
-  InteractionParser(const proto::UserItem& format, const Schema& schema) : format_(format) {
+  InteractionParser(const proto::Data& data, const Schema& schema) : data_(data), format_(data.user_item()) {
     for (const Schema::Column& column : schema.columns) {
-      (column.name == "user" ? user_is_key_ : item_is_key_) |= column.key;
+      (HasUsers(format_, column.name) ? user_is_key_ : item_is_key_) |= column.key;
     }
   }
 
   struct Fields {
     std::string_view user, item;
     std::int64_t time = 0;
+    float rating = 0;
   };
 
-  bool Parse(const Line& line, Fields* fields, RowError* error) const {
+  enum class Ratings { kNeeded, kIgnored };
+
+  bool Parse(const Line& line, Ratings ratings, Fields* fields, RowError* error) const {
     if (line.too_long) return Refuse(error, "line of at most 1 MiB expected", "");
-    std::string_view user, item, time;
+    std::string_view user, item, time, rating;
     std::uint32_t column = 0;
     for (std::string_view rest = line.text;; ++column) {
       const std::size_t end = rest.find(format_.delimiter());
@@ -38,6 +48,7 @@ class InteractionParser {
       if (column == format_.user_column()) user = field;
       if (column == format_.item_column()) item = field;
       if (static_cast<std::int64_t>(column) == format_.time_column()) time = field;
+      if (static_cast<std::int64_t>(column) == format_.rating_column()) rating = field;
       if (end == std::string_view::npos) break;
       rest.remove_prefix(end + format_.delimiter().size());
     }
@@ -46,12 +57,25 @@ class InteractionParser {
     std::uint64_t key;
     if (user_is_key_ && !ParseKey(user, &key)) return Refuse(error, "unsigned integer expected as key", user, "user");
     if (item_is_key_ && !ParseKey(item, &key)) return Refuse(error, "unsigned integer expected as key", item, "item");
-    *fields = {user, item, 0};
-    if (format_.time_column() < 0 || ParseInteger(time, &fields->time)) return true;
-    return Refuse(error, "integer expected", time, "time");
+    *fields = {user, item, 0, 0};
+    if (format_.time_column() >= 0 && !ParseInteger(time, &fields->time))
+      return Refuse(error, "integer expected", time, "time");
+    const bool rated = format_.rating_column() >= 0 && ratings == Ratings::kNeeded;
+    return !rated || ParseRating(rating, &fields->rating, error);
   }
 
  private:
+  bool ParseRating(std::string_view text, float* rating, RowError* error) const {
+    double number;
+    if (!ParseFloat(text, &number) || !std::isfinite(static_cast<float>(number)))
+      return Refuse(error, "number expected as rating", text, "rating");
+    *rating = static_cast<float>(number);
+    const proto::LabelRange& range = data_.label_range();
+    if (!data_.has_label_range() || (number >= range.min() && number <= range.max())) return true;
+    return Refuse(error, "rating within data.label_range expected", text, "rating");
+  }
+
+  const proto::Data& data_;
   const proto::UserItem& format_;
   bool user_is_key_ = false, item_is_key_ = false;
 };
@@ -62,7 +86,7 @@ class Loader {
   Loader(const proto::Job& job, const Schema& schema, bool predict, BadRowLog* log)
       : data_(job.data()),
         wants_eval_(job.has_evaluation() && !job.evaluation().test_each_epoch()),
-        parser_(data_.user_item(), schema),
+        parser_(data_, schema),
         predict_(predict),
         log_(log) {}
 
@@ -86,7 +110,7 @@ class Loader {
       if (!feature.config->categorical().separator().empty()) {
         return Status::Invalid("feature " + feature.name + ": user and item are one token each, without a separator");
       }
-      Vocabulary& vocabulary = feature.column == "user" ? out_.users : out_.items;
+      Vocabulary& vocabulary = HasUsers(data_.user_item(), feature.column) ? out_.users : out_.items;
       vocabulary.AddFeature({HashBytes(feature.name), feature.config->categorical().token_is_key()});
     }
     return {};
@@ -106,6 +130,9 @@ class Loader {
     Interactions::File& file = out_.sets[set].emplace_back();
     file.path = text.path();
     ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, text.Lines());
+    // What is to be predicted has none yet.
+    const bool told = predict_ && set == proto::Chunk::TEST;
+    const auto ratings = told ? InteractionParser::Ratings::kIgnored : InteractionParser::Ratings::kNeeded;
     std::uint64_t rows = 0, good = 0;
     RowError error;
     for (Line line;;) {
@@ -114,7 +141,7 @@ class Loader {
       if (!text.IsRow(line)) continue;
       ++rows;
       InteractionParser::Fields fields;
-      if (parser_.Parse(line, &fields, &error)) {
+      if (parser_.Parse(line, ratings, &fields, &error)) {
         RETURN_IF_ERROR(AddRow(fields, lines->line_number(), set, &file));
         ++good;
         continue;
@@ -144,7 +171,7 @@ class Loader {
     if (user == Vocabulary::kNone || item == Vocabulary::kNone || file->rows.size() == Vocabulary::kNone) {
       return Status::Invalid(file->path + ": more users, items or rows than Sherd can number");
     }
-    file->rows.push_back({user, item, Saturated(line)});
+    file->rows.push_back({user, item, Saturated(line), fields.rating});
     if (set == proto::Chunk::TRAIN && LeavesOneOut()) times_.push_back(fields.time);
     return {};
   }
@@ -267,7 +294,15 @@ class Loader {
 
 Result<Interactions> Interactions::Load(const proto::Job& job, const FeatureLayout& layout, const Schema& schema,
                                         bool predict, BadRowLog* log) {
-  if (job.data().user_item().delimiter().empty()) return Status::Invalid("data.user_item.delimiter: is empty");
+  const proto::UserItem& format = job.data().user_item();
+  if (format.delimiter().empty()) return Status::Invalid("data.user_item.delimiter: is empty");
+  if (format.has_bags() && format.rating_column() < 0) {
+    return Status::Invalid("data.user_item.rating_column: is required with bags");
+  }
+  if (!format.has_bags() && format.rating_column() >= 0) {
+    return Status::Invalid(
+        "data.user_item.rating_column: goes with bags; ratings of single rows are the label of format DELIMITED");
+  }
   return Loader(job, schema, predict, log).Load(layout);
 }
 

@@ -18,7 +18,7 @@
 
 namespace sherd {
 
-// All interactions of a job, as numbers of users and items, in memory: 12 bytes each whatever data.in_memory_bytes
+// All interactions of a job, as numbers of users and items, in memory: 16 bytes each whatever data.in_memory_bytes
 // says, since negatives need to know them all. Immutable once loaded.
 struct Interactions {
   struct File {

@@ -78,6 +78,9 @@ class SchemaMaker {
       case proto::Data::USER_ITEM:
         Offer("user", proto::Column::TOKEN);
         Offer("item", proto::Column::TOKEN);
+        if (!data.user_item().has_bags()) break;
+        Offer("history", proto::Column::TOKEN);
+        Offer("targets", proto::Column::TOKEN);
         break;
       case proto::Data::ROW_FILE:
         for (const proto::RowFileColumn& column : CHECK_NOTNULL(row_file_)->column()) {

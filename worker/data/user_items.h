@@ -10,6 +10,7 @@ struct Interaction {
   std::uint32_t user;  // Vocabulary::kNone: a bad row, kept for its place (predict)
   std::uint32_t item;
   std::uint32_t line;  // in its file
+  float rating = 0;    // where data.user_item.rating_column is set
 };
 
 // Which items each user has, out of items 0..items-1, and so which ones not. Immutable.
