@@ -9,6 +9,7 @@
   MODEL("nfm", BuildNfm)            \
   MODEL("ffm", BuildFfm)            \
   MODEL("dcn", BuildDcn)            \
+  MODEL("din", BuildDin)            \
   MODEL("mf", BuildMf)              \
   MODEL("autorec", BuildAutoRec)    \
   MODEL("gmf", BuildGmf)            \

@@ -53,6 +53,12 @@ const NamedJob kJobs[] = {
      R"(model { name: "dcn" embedding_dim: 5 cross { layers: 2 } tower { hidden: 7 activation: TANH } })"},
     {"DcnOfVectors", kClicks,
      R"(model { name: "dcn" embedding_dim: 5 cross { layers: 3 kind: VECTOR } tower { hidden: 7 activation: TANH } })"},
+    {"Din", kHistories, R"(model { name: "din" embedding_dim: 5 tower { hidden: 7 activation: TANH } })"},
+    {"DinAndOtherFeatures",
+     R"(data { format: CRITEO_TSV } feature { column: "C3" } feature { column: "C1" table: "item" }
+        feature { column: "C2" table: "item" } feature { column: "I1" number { } }
+        feature { cross { feature: "C1" feature: "C3" } })",
+     R"(model { name: "din" embedding_dim: 17 tower { hidden: 7 activation: TANH dropout: 0.2 } })"},
     {"Mf", kPairs, R"(model { name: "mf" embedding_dim: 5 loss: SQUARED_ERROR })"},
     {"AutoRec", kBags, R"(model { name: "autorec" loss: SQUARED_ERROR tower { hidden: 5 activation: SIGMOID } })"},
     {"AutoRecOfTwoLayersAndDropout", kBags,
@@ -331,6 +337,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(model { name: "dcn" tower { hidden: 3 } })", "dcn needs a categorical or bucket feature"},
         Refusal{R"(data { format: LIBSVM } feature { column: "features" })", R"(model { name: "ffm" })",
                 "ffm needs two fields or more; with LIBSVM name them by libsvm.column"},
+        Refusal{kPairs, R"(model { name: "din" tower { hidden: 3 } })", "din needs two with table: \"item\""},
         Refusal{kPairs, R"(model { name: "autorec" tower { hidden: 3 } })", "data.user_item.bags: autorec needs them"},
         Refusal{kBags, R"(model { name: "autorec" })", "model.tower.hidden: autorec needs at least one layer"},
         Refusal{R"(data { format: USER_ITEM user_item { bags { of: ITEM } } } feature { column: "history" })",

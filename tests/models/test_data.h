@@ -26,6 +26,9 @@ inline constexpr char kPairs[] = R"(
   feature { column: "user" table: "user" }
   feature { column: "item" table: "item" })";
 
+inline constexpr char kHistories[] = R"(
+  data { format: CRITEO_TSV }
+  feature { column: "C1..C2" table: "item" })";
 inline constexpr char kBags[] = R"(
   data { format: USER_ITEM user_item { rating_column: 2 bags { of: USER } } }
   feature { column: "history" table: "read" }

@@ -108,7 +108,8 @@ TEST(ComparePairedTest, ABetterModelIsFoundAndAModelIsNotBetterThanItself) {
   EXPECT_LT(compared.at("log_loss").interval.high, 0);
   const auto reversed = ComparePaired(bad, good, 400).value();
   EXPECT_DOUBLE_EQ(reversed.at("auc").difference, -compared.at("auc").difference);
-  for (const auto& [name, same] : ComparePaired(good, good, 400).value()) {
+  const auto with_itself = ComparePaired(good, good, 400).value();
+  for (const auto& [name, same] : with_itself) {
     EXPECT_EQ(same.difference, 0) << name;
     EXPECT_EQ(same.interval, Interval{}) << name;
     EXPECT_EQ(same.p, 1) << name;
