@@ -185,6 +185,7 @@ Status RunOther(const JobRequest& request, std::unique_ptr<RankGroup> group, Sig
   plan.worker_cores = WorkerCores(beside(proto::WORKER));
   SetLogRole(RoleName(role) + " (rank " + std::to_string(rank) + ")");
   ASSIGN_OR_RETURN(const auto network, MakeNetwork(*launch, std::move(keys)));
+  keys.reset();  // the one copy that lives is the network's
   const auto drill = ChaosDrill::Make(request, plan.roles, role, network.get());
   drill->Begin();
   const Status status = RunRole(drill->network(), plan, role, BindingOf(*launch, ranks.at(rank).address()));

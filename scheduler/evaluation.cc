@@ -6,7 +6,7 @@ namespace sherd {
 namespace {
 
 Status CheckFrame(const Frame& frame, const char* name, std::size_t element, std::size_t count) {
-  if (frame.size() == count * element) return {};
+  if (frame.size() % element == 0 && frame.size() / element == count) return {};
   return Status::Invalid("eval result: " + std::to_string(frame.size()) + " bytes of " + name + " for " +
                          std::to_string(count) + " rows");
 }

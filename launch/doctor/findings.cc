@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <set>
 
 #include "base/byte_count.h"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kLeastFiles = 4096;
 constexpr std::uint64_t kLeastMemory = std::uint64_t{512} << 20, kLeastDisk = std::uint64_t{1} << 30;
-constexpr double kMostSkew = 1;                                         // seconds
+constexpr double kMostSkew = 1, kTellingSkew = 1e-3;                    // seconds
 constexpr double kSlowCopy = 1e9, kSlowDisk = 30e6, kSlowLink = 100e6;  // bytes a second
 
 std::string Rate(double bytes) {
@@ -34,6 +35,7 @@ class Judge {
 
   std::vector<std::string> Judgement() {
     for (std::size_t rank = 0; rank < examination_.hosts.size(); ++rank) JudgeHost(rank);
+    JudgeRates();
     for (std::size_t rank = 0; rank < examination_.reach.size(); ++rank) JudgeReach(rank);
     JudgeMemory();
     return std::move(problems_);
@@ -72,9 +74,6 @@ class Judge {
           "huge pages are switched off, look-ups in large tables take longer: echo madvise > "
           "/sys/kernel/mm/transparent_hugepage/enabled");
     }
-    if (host.has_copy_rate() && host.copy_rate() < kSlowCopy) {
-      Add(on + "memory is copied at " + Rate(host.copy_rate()) + ": is the host overloaded, or does it swap?");
-    }
     for (const proto::DiskReport& disk : host.disk()) JudgeDisk(on, disk);
   }
 
@@ -83,14 +82,33 @@ class Judge {
     if (disk.has_problem()) return Add(what + disk.problem());
     if (disk.free() < kLeastDisk)
       return Add(what + "only " + BytesText(disk.free()) + " are free: make room, or name another folder");
-    if (disk.write_rate() < kSlowDisk) {
-      Add(what + "is written at " + Rate(disk.write_rate()) +
-          ", so checkpoints will take long: name a folder on a faster disk");
-    }
     const bool shared = disk.purpose() == "checkpoint.dir" && examination_.job.checkpoint().server_dir().empty();
     if (shared && !disk.sees_mark()) {
       Add(what + "is not the folder that host " + first().host() +
           " has there: name one that all hosts share, or set checkpoint.server_dir");
+    }
+  }
+
+  // The slowest of the ranks of a host speaks for all of them.
+  void JudgeRates() {
+    std::map<std::string, double> copies, disks;  // the slow ones
+    const auto note = [](std::map<std::string, double>* slowest, const std::string& what, double rate) {
+      const auto [found, first] = slowest->emplace(what, rate);
+      found->second = std::min(found->second, rate);
+    };
+    for (const proto::HostReport& host : examination_.hosts) {
+      const std::string on = "host " + host.host() + ": ";
+      if (host.has_copy_rate() && host.copy_rate() < kSlowCopy) note(&copies, on, host.copy_rate());
+      for (const proto::DiskReport& disk : host.disk()) {
+        const bool slow = disk.has_write_rate() && disk.write_rate() < kSlowDisk;
+        if (slow) note(&disks, on + disk.purpose() + " " + disk.path(), disk.write_rate());
+      }
+    }
+    for (const auto& [host, rate] : copies) {
+      Add(host + "memory is copied at " + Rate(rate) + ": is the host overloaded, or does it swap?");
+    }
+    for (const auto& [disk, rate] : disks) {
+      Add(disk + ": is written at " + Rate(rate) + ", so checkpoints will take long: name a folder on a faster disk");
     }
   }
 
@@ -169,6 +187,16 @@ void PrintMatrix(const Examination& examination, const char* title, CellOf cell,
   }
 }
 
+// Between ranks of one host they never do.
+bool ClocksDiffer(const Examination& examination) {
+  for (const proto::ReachReport& reach : examination.reach) {
+    for (const proto::LinkReport& link : reach.link()) {
+      if (std::abs(link.clock_offset()) >= kTellingSkew) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<std::string> Problems(const Examination& examination) { return Judge(examination).Judgement(); }
@@ -201,6 +229,7 @@ void PrintExamination(const Examination& examination, std::ostream& out) {
       [](const proto::LinkReport& link) { return Fixed("%.0f", 1e6 * link.round_trip()); }, out);
   PrintMatrix(
       examination, "rate, MB/s", [](const proto::LinkReport& link) { return Fixed("%.0f", link.rate() / 1e6); }, out);
+  if (!ClocksDiffer(examination)) return;
   PrintMatrix(
       examination, "clock ahead, milliseconds",
       [](const proto::LinkReport& link) { return Fixed("%+.1f", 1e3 * link.clock_offset()); }, out);

@@ -129,15 +129,22 @@ void ProbeDisks(const proto::Job& job, std::uint64_t mark, proto::HostReport* re
 }  // namespace
 
 SharedFolderMark::SharedFolderMark(const proto::Job& job, std::uint64_t number) {
-  if (job.checkpoint().dir().empty() || !MakeDirectory(job.checkpoint().dir()).ok()) return;
-  const std::string path = MarkName(job.checkpoint().dir(), number);
+  const std::string& folder = job.checkpoint().dir();
+  std::error_code error;
+  const bool there = std::filesystem::exists(folder, error);
+  if (folder.empty() || !MakeDirectory(folder).ok()) return;
+  if (!there) made_folder_ = folder;
+  const std::string path = MarkName(folder, number);
   if (WriteFileAtomically(path, "").ok()) path_ = path;
 }
 
 SharedFolderMark::~SharedFolderMark() {
-  if (path_.empty()) return;
-  const Status removed = RemoveTree(path_);
-  LOG_IF(WARNING, !removed.ok()) << removed.text();
+  if (!path_.empty()) {
+    const Status removed = RemoveTree(path_);
+    LOG_IF(WARNING, !removed.ok()) << removed.text();
+  }
+  std::error_code error;
+  if (!made_folder_.empty()) std::filesystem::remove(made_folder_, error);  // if nothing has come into it
 }
 
 proto::HostReport ProbeHost(const proto::Job& job, const std::string& job_file, std::uint64_t mark) {

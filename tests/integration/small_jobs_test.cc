@@ -119,6 +119,22 @@ void KillMany(int jobs, int runs, std::uint64_t seed) {
 
 TEST(SmallJobsTest, ThirtyThatAreKilledAtRandomEndAndLeaveNothing) { KillMany(6, 5, 1); }
 
+// The others would wait for it in MPI_Init, which has no deadline.
+TEST(SmallJobsTest, ARankThatIsLostBeforeItIsInMpiEndsTheOthers) {
+  CountingJob counting({.files = 1, .rows = 64});
+  const std::string program = counting.test().Path("program");
+  WriteOrDie(program, "#!/bin/bash\n((OMPI_COMM_WORLD_RANK == 1)) && kill -9 $$\nexec " SHERD_BINARY " \"$@\"\n");
+  std::filesystem::permissions(program, std::filesystem::perms(0755));
+  std::vector<std::string> command = UnderMpirun(kRanks, {"train", counting.test().Write(), "--servers=1"});
+  for (std::string& word : command) {
+    if (word.starts_with("SHERD=")) word = "SHERD=" + program;
+  }
+  const ProcessResult run = RunProcess(command, 50);  // less than the deadlines that a rank has without looking
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  EXPECT_THAT(run.err, ::testing::HasSubstr("a rank on this host was lost while the job started"));
+  EXPECT_THAT(run.left, IsEmpty());
+}
+
 // Ctrl-C asks the job for a last checkpoint; so does the loss of whoever could have asked.
 TEST(SmallJobsTest, AJobWhoseStartScriptIsKilledWritesACheckpointAndEnds) {
   CountingJob counting({.files = 20, .rows = 6400});

@@ -252,6 +252,39 @@ std::string Contents(const std::filesystem::path& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+// How often a text stands in the memory of a process.
+int CopiesIn(pid_t pid, const std::string& text) {
+  const std::string proc = "/proc/" + std::to_string(pid);
+  std::ifstream maps(proc + "/maps"), memory(proc + "/mem", std::ios::binary);
+  int copies = 0;
+  for (std::string line; std::getline(maps, line);) {
+    std::istringstream words(line);
+    std::string range, mode;
+    words >> range >> mode;
+    if (mode.substr(0, 2) != "rw") continue;
+    const std::uint64_t begin = std::stoull(range, nullptr, 16);
+    const std::uint64_t end = std::stoull(range.substr(range.find('-') + 1), nullptr, 16);
+    std::string bytes(end - begin, '\0');
+    memory.clear();
+    memory.seekg(static_cast<std::streamoff>(begin));
+    memory.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    bytes.resize(static_cast<std::size_t>(memory.gcount()));
+    for (std::size_t at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at + 1)) ++copies;
+  }
+  return copies;
+}
+
+TEST(StrangersTest, OneCopyOfAKeyLivesInAServer) {
+  CountingJob folder({.files = 1, .rows = 64});
+  const std::string key_file = folder.test().Path("job.keys");
+  ASSERT_TRUE(MakeKeyFile(key_file).ok());
+  TcpJob job({.files = 20, .rows = 6400}, {"--key_file=" + key_file});
+  ASSERT_TRUE(job.good());
+  EXPECT_GT(CopiesIn(job.server(), key_file), 0) << "the test cannot read the server's memory";
+  EXPECT_EQ(CopiesIn(job.server(), ReadKeyFile(key_file)->client_secret), 1);
+  job.ExpectGoodEnd();
+}
+
 TEST(StrangersTest, KeysStandInNoCommandLineEnvironmentLogOrCheckpoint) {
   CountingJob folder({.files = 1, .rows = 64});
   const std::string key_file = folder.test().Path("job.keys"), logs = folder.test().Path("logs");

@@ -106,6 +106,16 @@ TEST(DoctorFindings, EachSaysOnceWhichHostAndWhatToDo) {
   }
 }
 
+TEST(DoctorFindings, TheSlowestRankOfAHostSpeaksForAll) {
+  Examination examination = Good();
+  examination.hosts[2].set_copy_rate(3e8);
+  examination.hosts[3].set_copy_rate(2e8);
+  examination.hosts[2].mutable_disk(0)->set_write_rate(4e6);
+  examination.hosts[3].mutable_disk(0)->set_write_rate(5e6);
+  EXPECT_THAT(Problems(examination),
+              ElementsAre(HasSubstr("host b: memory is copied at 200 MB/s"), HasSubstr("is written at 4 MB/s")));
+}
+
 TEST(DoctorFindings, AFolderOfItsOwnIsWhatServerDirAllows) {
   Examination examination = Good();
   examination.hosts[3].mutable_disk(0)->set_sees_mark(false);
@@ -175,6 +185,9 @@ TEST(DoctorProbes, AHostIsMeasuredAndNothingIsLeftInItsFolders) {
     EXPECT_FALSE(ProbeHost(job, job_file, 12).disk(0).sees_mark());
     EXPECT_THAT(ProbeHost(job, job_file + "x", 11).job_problem(), HasSubstr("job.pbtxtx"));
   }
+  EXPECT_FALSE(std::filesystem::exists(checkpoints));
+  std::filesystem::create_directory(checkpoints);
+  { const SharedFolderMark mark(job, 11); }
   EXPECT_TRUE(std::filesystem::is_empty(checkpoints));
 }
 
