@@ -138,6 +138,9 @@ Result<std::unique_ptr<Model<T>>> MakeModel(const proto::Job& job, std::uint32_t
     LOG_FIRST_N(WARNING, 1) << "model.dense_precision: no AVX512_BF16 by this processor and the job's SIMD target "
                             << CurrentSimd() << ", so BF16 products are FP32 here";
   }
+  if (job.model().dense_precision() == proto::Model::BF16 && nn::HasBf16Gemm() && !nn::Bf16GemmPays()) {
+    LOG_FIRST_N(WARNING, 1) << "model.dense_precision: BF16 is no faster than FP32 by this processor, or slower";
+  }
   if (graph->ArenaBytes(max_rows) > kMaxArenaBytes) {
     return Status::Invalid("train.batch_size: the activations of " + std::to_string(max_rows) + " rows take " +
                            std::to_string(graph->ArenaBytes(max_rows) >> 30) + " GB, more than " +

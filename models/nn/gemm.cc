@@ -69,6 +69,8 @@ bool HasBf16Gemm() {
   return dnnl_gemm_bf16bf16f32 != nullptr && CurrentSimd() == "avx512" && __builtin_cpu_supports("avx512bf16") != 0;
 }
 
+bool Bf16GemmPays() { return HasBf16Gemm() && __builtin_cpu_is("intel") == 0; }
+
 std::string GemmInstructions() {
   Limited();
   return dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa());
