@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "base/hash.h"
 
@@ -144,8 +145,37 @@ inline T Weight(const TableBatch<T>& batch, std::size_t occurrence) {
   return batch.weight.empty() ? T{1} : static_cast<T>(batch.weight[occurrence]);
 }
 
+// Calls f with the dim as a constant, where it is one that many use, or else with 0.
+template <class F>
+void WithDim(std::size_t dim, F f) {
+  if (dim == 8) return f(std::integral_constant<std::size_t, 8>());
+  if (dim == 16) return f(std::integral_constant<std::size_t, 16>());
+  if (dim == 32) return f(std::integral_constant<std::size_t, 32>());
+  f(std::integral_constant<std::size_t, 0>());
+}
+
+// What most minibatches are: one occurrence of weight 1 a field.
+template <std::size_t kDim, typename T>
+void PoolOneAField(const TableBatch<T>& batch, Segment segment, Matrix<T> out) {
+  const std::size_t dim = kDim == 0 ? segment.dim : kDim, occurrences = batch.unique.size();
+  const std::uint32_t* const unique = batch.unique.data();
+  const T* const* const values = batch.values.data();
+  std::size_t i = 0;
+  for (std::size_t r = 0; r < out.rows; ++r) {
+    T* __restrict to = out.data + r * out.stride;
+    for (const std::size_t end = i + segment.fields; i < end; ++i, to += dim) {
+      __builtin_prefetch(values[unique[std::min(i + kAhead, occurrences - 1)]] + segment.first);
+      const T* __restrict row = values[unique[i]] + segment.first;
+      for (std::size_t d = 0; d < dim; ++d) to[d] = row[d];
+    }
+  }
+}
+
 template <typename T>
 void Pool(const TableBatch<T>& batch, Segment segment, Matrix<T> out) {
+  if (batch.offset.empty() && batch.weight.empty()) {
+    return WithDim(segment.dim, [&](auto dim) { PoolOneAField<dim()>(batch, segment, out); });
+  }
   const std::size_t occurrences = batch.unique.size();
   for (std::size_t r = 0; r < out.rows; ++r) {
     for (std::size_t f = 0; f < segment.fields; ++f) {
@@ -169,7 +199,10 @@ void Pool(const TableBatch<T>& batch, Segment segment, Matrix<T> out) {
 
 template <typename T>
 void PoolGradient(const TableBatch<T>& batch, Segment segment, Matrix<T> dout) {
-  for (T* row : batch.gradients) std::fill_n(row + segment.first, segment.dim, T{0});
+  WithDim(segment.dim, [&](auto known) {
+    const std::size_t dim = known() == 0 ? segment.dim : known();
+    for (T* row : batch.gradients) std::fill_n(row + segment.first, dim, T{0});
+  });
   const std::size_t occurrences = batch.unique.size();
   for (std::size_t r = 0; r < dout.rows; ++r) {
     for (std::size_t f = 0; f < segment.fields; ++f) {
