@@ -14,11 +14,15 @@ class Ring {
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
   T& front() { return slots_[begin_]; }
+  T& back() { return (*this)[size_ - 1]; }
+  // The i-th from the front.
+  T& operator[](std::size_t i) { return slots_[(begin_ + i) & (slots_.size() - 1)]; }
+  const T& operator[](std::size_t i) const { return slots_[(begin_ + i) & (slots_.size() - 1)]; }
 
   void push_back(T value) {
     if (size_ == slots_.size()) Grow();
-    slots_[(begin_ + size_) & (slots_.size() - 1)] = std::move(value);
     ++size_;
+    back() = std::move(value);
   }
   T pop_front() {
     T value = std::exchange(slots_[begin_], T());
@@ -30,7 +34,7 @@ class Ring {
  private:
   void Grow() {
     std::vector<T> larger(slots_.empty() ? 8 : 2 * slots_.size());
-    for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move(slots_[(begin_ + i) & (slots_.size() - 1)]);
+    for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move((*this)[i]);
     slots_ = std::move(larger);
     begin_ = 0;
   }

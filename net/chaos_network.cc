@@ -29,7 +29,8 @@ class ChaosMailbox : public Mailbox {
   const std::string& endpoint() const override { return inner_->endpoint(); }
   Result<Peer> Connect(const std::string& endpoint) override { return inner_->Connect(endpoint); }
 
-  Status Send(const Peer& to, Message message) override {
+  Status Send(const Peer& to, const Message& sent) override {
+    Message message = sent;
     ++sent_;
     const Deadline now = Clock::now();
     Release(now);

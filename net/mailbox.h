@@ -36,17 +36,24 @@ class Mailbox {
   virtual Result<Peer> Connect(const std::string& endpoint) = 0;
 
   // Queues the message; never blocks. Unavailable: the peer is gone, or its queue is full.
-  virtual Status Send(const Peer& to, Message message) = 0;
+  virtual Status Send(const Peer& to, const Message& message) = 0;
   // The next message whose header is well-formed and of this job, or nothing at the deadline or when woken. Malformed
   // ones are answered with INVALID where they have an answerable header, counted and dropped.
   virtual std::optional<Envelope> Receive(Deadline deadline) = 0;
   // Makes a Receive that is waiting, or the next one, return at once. Thread-safe.
   virtual void Wake() = 0;
 
+  // Messages to be filled again, so that sending and receiving them takes no memory: who is done with one gives it
+  // back.
+  MessagePool& pool() { return pool_; }
+
   virtual std::uint64_t malformed() const = 0;
   // Bytes of all frames sent and received so far.
   virtual std::uint64_t bytes_sent() const = 0;
   virtual std::uint64_t bytes_received() const = 0;
+
+ private:
+  MessagePool pool_;
 };
 
 // A kind of transport. Thread-safe; outlives its mailboxes.

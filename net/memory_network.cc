@@ -1,13 +1,14 @@
 #include "net/memory_network.h"
 
 #include <condition_variable>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/ring.h"
 #include "net/seal.h"
 
 namespace sherd {
@@ -23,7 +24,7 @@ struct Parcel {
 };
 
 struct Inbox {
-  std::deque<Parcel> parcels;
+  Ring<Parcel> parcels;
   std::condition_variable arrived;
   bool woken = false;
 };
@@ -39,9 +40,7 @@ class MemoryNetwork::Hub {
     const std::lock_guard lock(mutex_);
     Place& place = places_[endpoint];
     if (place.inbox) return Status::Invalid("listen at " + endpoint + ": address already in use");
-    inbox->parcels.insert(inbox->parcels.end(), std::make_move_iterator(place.early.begin()),
-                          std::make_move_iterator(place.early.end()));
-    place.early.clear();
+    while (!place.early.empty()) inbox->parcels.push_back(place.early.pop_front());
     place.inbox = std::move(inbox);
     return {};
   }
@@ -87,9 +86,21 @@ class MemoryNetwork::Hub {
       inbox->arrived.wait_until(lock, deadline, done);
     }
     if (std::exchange(inbox->woken, false) || inbox->parcels.empty()) return std::nullopt;
-    Parcel parcel = std::move(inbox->parcels.front());
-    inbox->parcels.pop_front();
+    return inbox->parcels.pop_front();
+  }
+
+  // An empty parcel, with the memory of one that was given back.
+  Parcel Take() {
+    const std::lock_guard lock(mutex_);
+    if (spare_.empty()) return {};
+    Parcel parcel = std::move(spare_.back());
+    spare_.pop_back();
     return parcel;
+  }
+  void GiveBack(Parcel parcel) {
+    parcel.frames.clear();
+    const std::lock_guard lock(mutex_);
+    if (spare_.size() < kMostSpare) spare_.push_back(std::move(parcel));
   }
 
   void Wake(Inbox* inbox) {
@@ -104,7 +115,7 @@ class MemoryNetwork::Hub {
  private:
   struct Place {
     std::shared_ptr<Inbox> inbox;  // null: nobody is bound here
-    std::deque<Parcel> early;      // sent before somebody was
+    Ring<Parcel> early;            // sent before somebody was
   };
   struct Link {
     std::string endpoint;
@@ -119,7 +130,10 @@ class MemoryNetwork::Hub {
     return true;
   }
 
+  static constexpr std::size_t kMostSpare = 256;
+
   std::mutex mutex_;
+  std::vector<Parcel> spare_;
   std::map<std::string, Place> places_;
   std::map<std::uint64_t, Link> links_;
   std::uint64_t last_link_ = 0;
@@ -146,17 +160,20 @@ class MemoryNetwork::MemoryMailbox : public Mailbox {
     return "c" + std::to_string(links_.size() - 1);
   }
 
-  Status Send(const Peer& to, Message message) override {
+  Status Send(const Peer& to, const Message& message) override {
     CHECK(!to.empty()) << "no such peer";
-    const std::string kind = KindName(message.header.kind());
-    ASSIGN_OR_RETURN(std::string header, Seal(hub_->rules, Checksums::kNone, &message));
+    ASSIGN_OR_RETURN(const std::string_view header, sealer_.Seal(hub_->rules, Checksums::kNone, message));
     std::uint64_t bytes = header.size();
     for (const Frame& frame : message.frames) bytes += frame.size();
     const std::uint64_t number = std::stoull(to.substr(1));
-    Parcel parcel{"", std::move(header), std::move(message.frames)};
+    Parcel parcel = hub_->Take();
+    parcel.header = header;
+    parcel.frames.assign(message.frames.begin(), message.frames.end());
     const bool sent = to[0] == 'c' ? hub_->SendForth(links_.at(number), std::move(parcel))
                                    : hub_->SendBack(number, std::move(parcel));
-    if (!sent) return Status::Unavailable("send " + kind + " to " + to + ": its queue is full, or it is gone");
+    if (!sent)
+      return Status::Unavailable("send " + KindName(message.header.kind()) + " to " + to +
+                                 ": its queue is full, or it is gone");
     bytes_sent_ += bytes;
     return {};
   }
@@ -165,12 +182,16 @@ class MemoryNetwork::MemoryMailbox : public Mailbox {
     while (std::optional<Parcel> parcel = hub_->Receive(inbox_.get(), deadline)) {
       bytes_received_ += parcel->header.size();
       for (const Frame& frame : parcel->frames) bytes_received_ += frame.size();
-      Opened opened = sherd::Open(hub_->rules, Checksums::kNone, std::as_bytes(std::span(parcel->header)),
-                                  std::move(parcel->frames));
-      if (opened.message) return Envelope{std::move(parcel->from), std::move(*opened.message)};
+      Message message = pool().Take();
+      std::swap(message.frames, parcel->frames);
+      const Opened opened =
+          sherd::Open(hub_->rules, Checksums::kNone, std::as_bytes(std::span(parcel->header)), &message);
+      Peer from = parcel->from;
+      hub_->GiveBack(std::move(*parcel));
+      if (opened.good) return Envelope{std::move(from), std::move(message)};
       ++malformed_;
       if (opened.refusal) {
-        const Status status = Send(parcel->from, std::move(*opened.refusal));
+        const Status status = Send(from, *opened.refusal);
         LOG_IF_EVERY_N(WARNING, !status.ok(), 100) << "refuse a malformed message: " << status.text();
       }
     }
@@ -191,6 +212,7 @@ class MemoryNetwork::MemoryMailbox : public Mailbox {
 
   Hub* const hub_;
   const std::shared_ptr<Inbox> inbox_;
+  Sealer sealer_;
   std::string endpoint_;
   std::vector<std::uint64_t> links_;
   std::uint64_t malformed_ = 0, bytes_sent_ = 0, bytes_received_ = 0;

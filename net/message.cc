@@ -31,14 +31,31 @@ Status ParseBody(const Message& message, google::protobuf::MessageLite* body) {
   return {};
 }
 
+Message MessagePool::Take() {
+  if (free_.empty()) return {};
+  Message message = std::move(free_.back());
+  free_.pop_back();
+  return message;
+}
+
+void MessagePool::Put(Message message) {
+  message.header.Clear();
+  message.frames.clear();
+  if (free_.size() < kMost) free_.push_back(std::move(message));
+}
+
+void FillReply(const proto::Header& request, proto::StatusCode code, Message* reply) {
+  reply->header.set_kind(request.kind());
+  reply->header.set_reply(true);
+  reply->header.set_job(request.job());
+  reply->header.set_request(request.request());
+  reply->header.set_shard(request.shard());
+  reply->header.set_code(code);
+}
+
 Message MakeReply(const proto::Header& request, proto::StatusCode code, std::string text) {
   Message reply;
-  reply.header.set_kind(request.kind());
-  reply.header.set_reply(true);
-  reply.header.set_job(request.job());
-  reply.header.set_request(request.request());
-  reply.header.set_shard(request.shard());
-  reply.header.set_code(code);
+  FillReply(request, code, &reply);
   if (!text.empty()) reply.header.set_text(std::move(text));
   return reply;
 }

@@ -27,6 +27,8 @@ class Frame {
   static Frame Of(std::string bytes);
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  // False: the bytes are there for no longer than their maker says.
+  bool owned() const { return owner_ != nullptr; }
   std::size_t size() const { return bytes_.size(); }
   // The frame as an array of T, of count size() / sizeof(T). Received frames may begin at any address where the
   // transport gives no alignment; the mailbox copies those, so that this is always aligned for 8-byte elements.
@@ -45,12 +47,26 @@ struct Message {
   std::vector<Frame> frames;  // after the header
 };
 
+// Messages whose memory, that of sections and of the list of frames, is used again. Thread-compatible.
+class MessagePool {
+ public:
+  // An empty one.
+  Message Take();
+  void Put(Message message);
+
+ private:
+  static constexpr std::size_t kMost = 256;  // that are kept
+
+  std::vector<Message> free_;
+};
+
 // A control message: its body is its only frame.
 Message MakeControl(proto::Kind kind, const google::protobuf::MessageLite& body);
 // The body of a control message, or what is wrong with it.
 Status ParseBody(const Message& message, google::protobuf::MessageLite* body);
 
-// The reply to `request`: repeats its kind, request number, job and shard.
+// Makes an empty message the reply to `request`: repeats its kind, request number, job and shard.
+void FillReply(const proto::Header& request, proto::StatusCode code, Message* reply);
 Message MakeReply(const proto::Header& request, proto::StatusCode code = proto::OK, std::string text = {});
 Message MakeReply(const proto::Header& request, const google::protobuf::MessageLite& body);
 

@@ -1,26 +1,31 @@
 #include "net/pulled_keys.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace sherd {
 
+// From the back, so that each gradients' frame is moved once, into a place that is free by then.
 void GiveKeys(std::span<const Frame> keys, Message* push) {
-  std::vector<Frame> frames;
-  frames.reserve(keys.size() + push->frames.size());
-  for (int i = 0; i < push->header.section_size(); ++i) {
-    if (!push->header.section(i).dense()) {
-      frames.push_back(keys.front());
-      keys = keys.subspan(1);
-    }
-    frames.push_back(std::move(push->frames[static_cast<std::size_t>(i)]));
+  std::vector<Frame>& frames = push->frames;
+  std::size_t from = frames.size(), key = keys.size(), to = from + key;
+  frames.resize(to);
+  for (int i = push->header.section_size() - 1; i >= 0 && from < to; --i) {
+    frames[--to] = std::move(frames[--from]);
+    if (!push->header.section(i).dense()) frames[--to] = keys[--key];
   }
-  push->frames = std::move(frames);
 }
 
 void PulledKeys::Note(const Message& pull) {
   const std::uint64_t request = pull.header.request();
   if (!pulls_.empty() && request <= pulls_.back().request) return;  // repeated, or nothing that can be named
-  Pull noted{.request = request, .sections = {}, .keys = pull.frames, .bytes = 0};
+  Pull noted;
+  if (!spare_.empty()) {
+    noted = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  noted.request = request;
+  noted.keys.assign(pull.frames.begin(), pull.frames.end());
+  noted.bytes = 0;
   for (const proto::Section& section : pull.header.section()) {
     if (!section.dense()) noted.sections.emplace_back(section.table(), section.count());
   }
@@ -30,9 +35,22 @@ void PulledKeys::Note(const Message& pull) {
   while (pulls_.size() > kMostPulls || bytes_ > kMostBytes) DropFirst();
 }
 
+const PulledKeys::Pull* PulledKeys::Find(std::uint64_t request) const {
+  std::size_t first = 0, end = pulls_.size();
+  while (first < end) {
+    const std::size_t middle = (first + end) / 2;
+    if (pulls_[middle].request < request) {
+      first = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return first < pulls_.size() && pulls_[first].request == request ? &pulls_[first] : nullptr;
+}
+
 PulledKeys::Given PulledKeys::GiveTo(Message* push) const {
-  const auto found = std::ranges::lower_bound(pulls_, push->header.keys_of(), {}, &Pull::request);
-  if (found == pulls_.end() || found->request != push->header.keys_of()) return Given::kUnknown;
+  const Pull* const found = Find(push->header.keys_of());
+  if (found == nullptr) return Given::kUnknown;
   if (push->frames.size() != static_cast<std::size_t>(push->header.section_size())) return Given::kMisfit;
   std::size_t next = 0;
   for (const proto::Section& section : push->header.section()) {
@@ -53,8 +71,11 @@ void PulledKeys::ForgetUpTo(std::uint64_t request) {
 }
 
 void PulledKeys::DropFirst() {
-  bytes_ -= pulls_.front().bytes;
-  pulls_.pop_front();
+  Pull dropped = pulls_.pop_front();
+  bytes_ -= dropped.bytes;
+  dropped.sections.clear();
+  dropped.keys.clear();
+  spare_.push_back(std::move(dropped));
 }
 
 }  // namespace sherd

@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "base/ring.h"
 #include "net/message.h"
 
 namespace sherd {
@@ -42,8 +42,10 @@ class PulledKeys {
   };
 
   void DropFirst();
+  const Pull* Find(std::uint64_t request) const;
 
-  std::deque<Pull> pulls_;  // by ascending request
+  Ring<Pull> pulls_;         // by ascending request
+  std::vector<Pull> spare_;  // whose memory is used again
   std::size_t bytes_ = 0;
 };
 

@@ -17,11 +17,31 @@ std::uint64_t Requester::Send(const Peer& to, Message message, std::string what)
   const std::uint64_t request = ++last_request_;
   message.header.set_request(request);
   const Deadline now = Clock::now();
-  Waiting& waiting =
-      waiting_.emplace(request, Waiting{to, std::move(message), std::move(what), now, now, Status(), false})
-          .first->second;
+  Waiting& waiting = Add(request);
+  waiting.to = to;
+  waiting.message = std::move(message);
+  waiting.what = std::move(what);
+  waiting.first_sent = waiting.due = now;
+  waiting.trouble = {};
   SendNow(&waiting);
   return request;
+}
+
+Requester::Waiting& Requester::Add(std::uint64_t request) {
+  if (spare_.empty()) return waiting_[request];
+  Requests::node_type node = std::move(spare_.back());
+  spare_.pop_back();
+  node.key() = request;
+  return waiting_.insert(std::move(node)).position->second;
+}
+
+void Requester::Drop(Requests::iterator waiting) {
+  mailbox_->pool().Put(std::move(waiting->second.message));
+  spare_.push_back(waiting_.extract(waiting));
+}
+
+std::string Requester::What(const Waiting& waiting) const {
+  return waiting.what.empty() && describe_ ? describe_(waiting.message.header) : waiting.what;
 }
 
 void Requester::SendNow(Waiting* waiting) {
@@ -45,7 +65,7 @@ std::optional<Requester::Reply> Requester::Match(Envelope envelope) {
     return std::nullopt;
   }
   HastenBehind(waiting);
-  waiting_.erase(found);
+  Drop(found);
   const std::uint64_t request = header.request();
   return Reply{request, std::move(envelope.from), std::move(envelope.message)};
 }
@@ -94,8 +114,8 @@ Status Requester::Tick() {
     Waiting& waiting = it->second;
     const bool hopeless = !waiting.trouble.ok() && waiting.trouble.code() == ErrorCode::kInvalid;
     if (hopeless || now >= waiting.first_sent + options_.give_up_after) {
-      const Status status = hopeless ? waiting.trouble.Annotate(waiting.what) : GivenUp(waiting);
-      waiting_.erase(it);
+      const Status status = hopeless ? waiting.trouble.Annotate(What(waiting)) : GivenUp(waiting);
+      Drop(it);
       return status;
     }
     if (now >= waiting.due) SendNow(&waiting);
@@ -104,7 +124,7 @@ Status Requester::Tick() {
 }
 
 Status Requester::GivenUp(const Waiting& waiting) const {
-  std::string text = waiting.what + ": no answer within " + Seconds(options_.give_up_after);
+  std::string text = What(waiting) + ": no answer within " + Seconds(options_.give_up_after);
   if (!waiting.trouble.ok()) text += " (" + waiting.trouble.text() + ")";
   return Status::Unavailable(std::move(text));
 }
@@ -144,6 +164,7 @@ Result<Message> Requester::Call(const Peer& to, Message message, std::string wha
 }
 
 Status StatusOf(const proto::Header& reply) {
+  if (reply.code() == proto::OK) return {};
   const std::string text = reply.text().empty() ? KindName(reply.kind()) + " was refused" : reply.text();
   switch (reply.code()) {
     case proto::OK:

@@ -2,9 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "net/mailbox.h"
 
@@ -26,11 +29,15 @@ class Requester {
     Message message;
   };
 
-  Requester(Mailbox* mailbox, RequesterOptions options) : mailbox_(mailbox), options_(options) {}
+  // What was waited for and from whom, for an error: "pull of clock 17 from shard 2 (server 1 at tcp://…)".
+  using Describe = std::function<std::string(const proto::Header& request)>;
 
-  // Sends `message` (its header's request number is filled in and returned). `what` says in an error what was waited
-  // for and from whom: "pull of clock 17 from shard 2 (server 1 at tcp://…)".
-  std::uint64_t Send(const Peer& to, Message message, std::string what);
+  Requester(Mailbox* mailbox, RequesterOptions options, Describe describe = nullptr)
+      : mailbox_(mailbox), options_(options), describe_(std::move(describe)) {}
+
+  // Sends `message` (its header's request number is filled in and returned). `what` is its description; where it is
+  // empty, describe makes one if it is needed. The message goes back to the mailbox's pool when it is answered.
+  std::uint64_t Send(const Peer& to, Message message, std::string what = {});
   // Is this the answer to a request that still waits? Then it is taken off the list; an answer that asks to try again
   // (UNAVAILABLE, OUT_OF_ORDER) leaves it there, to be sent again soon, and returns nothing.
   std::optional<Reply> Match(Envelope envelope);
@@ -60,6 +67,12 @@ class Requester {
     bool refused = false;      // since it was last sent
   };
 
+  using Requests = std::map<std::uint64_t, Waiting>;  // by request number, that is by age
+
+  // A waiting request, in memory that is used again.
+  Waiting& Add(std::uint64_t request);
+  void Drop(Requests::iterator waiting);
+  std::string What(const Waiting& waiting) const;
   void SendNow(Waiting* waiting);
   void Hasten(const Waiting& refused, const proto::Header& reply);
   void HastenBehind(const Waiting& taken);
@@ -67,8 +80,10 @@ class Requester {
 
   Mailbox* const mailbox_;
   const RequesterOptions options_;
+  const Describe describe_;
   std::uint64_t last_request_ = 0;
-  std::map<std::uint64_t, Waiting> waiting_;  // by request number, that is by age
+  Requests waiting_;
+  std::vector<Requests::node_type> spare_;  // of requests that have been answered
 };
 
 // The error that an answer's code and text stand for; success for OK.

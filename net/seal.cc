@@ -42,43 +42,39 @@ void FillChecksums(Message* message) {
   for (const Frame& frame : message->frames) message->header.add_crc(Crc32c(frame.bytes()));
 }
 
-Result<std::string> Seal(const WireRules& rules, Checksums checksums, Message* message) {
-  proto::Header& header = message->header;
-  const std::string kind = KindName(header.kind());
-  if (!header.has_version()) header.set_version(kWireVersion);
-  if (!header.has_job()) header.set_job(rules.job);
-  if (message->frames.size() > kMaxFrames) {
-    return Status::Invalid(kind + ": " + std::to_string(message->frames.size()) + " frames, at most " +
-                           std::to_string(kMaxFrames) + " are taken");
+// The fields of two headers, one after the other, are those of one.
+Result<std::string_view> Sealer::Seal(const WireRules& rules, Checksums checksums, const Message& message) {
+  const proto::Header& header = message.header;
+  if (message.frames.size() > kMaxFrames) {
+    return Status::Invalid(KindName(header.kind()) + ": " + std::to_string(message.frames.size()) +
+                           " frames, at most " + std::to_string(kMaxFrames) + " are taken");
   }
-  for (const Frame& frame : message->frames) {
+  for (const Frame& frame : message.frames) {
     if (frame.size() > rules.max_frame_bytes) {
-      return Status::Invalid(kind + ": a frame of " + std::to_string(frame.size()) + " bytes, at most " +
-                             std::to_string(rules.max_frame_bytes) + " are taken");
+      return Status::Invalid(KindName(header.kind()) + ": a frame of " + std::to_string(frame.size()) +
+                             " bytes, at most " + std::to_string(rules.max_frame_bytes) + " are taken");
     }
   }
-  if (checksums == Checksums::kRequired && header.crc().empty()) FillChecksums(message);
-  std::string bytes = header.SerializeAsString();
-  if (bytes.size() > kMaxHeaderBytes) return Status::Invalid(kind + ": the header is over a megabyte");
-  return bytes;
+  added_.Clear();
+  if (!header.has_version()) added_.set_version(kWireVersion);
+  if (!header.has_job()) added_.set_job(rules.job);
+  if (checksums == Checksums::kRequired && header.crc().empty()) {
+    for (const Frame& frame : message.frames) added_.add_crc(Crc32c(frame.bytes()));
+  }
+  bytes_.clear();
+  if (!header.AppendToString(&bytes_) || !added_.AppendToString(&bytes_) || bytes_.size() > kMaxHeaderBytes) {
+    return Status::Invalid(KindName(header.kind()) + ": the header is over a megabyte");
+  }
+  return std::string_view(bytes_);
 }
 
-Opened Open(const WireRules& rules, Checksums checksums, std::span<const std::byte> bytes, std::vector<Frame> frames) {
-  Opened opened;
-  Message message;
-  proto::Header& header = message.header;
-  if (bytes.size() > kMaxHeaderBytes || !header.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return opened;
-  }
-  if (std::optional<Fault> fault = FindFault(rules, checksums, header, frames)) {
-    if (header.has_version() && header.has_request() && !header.reply()) {
-      opened.refusal = MakeReply(header, fault->code, std::move(fault->text));
-    }
-    return opened;
-  }
-  message.frames = std::move(frames);
-  opened.message = std::move(message);
-  return opened;
+Opened Open(const WireRules& rules, Checksums checksums, std::span<const std::byte> bytes, Message* message) {
+  proto::Header& header = message->header;
+  if (bytes.size() > kMaxHeaderBytes || !header.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return {};
+  std::optional<Fault> fault = FindFault(rules, checksums, header, message->frames);
+  if (!fault) return {.good = true};
+  if (!header.has_version() || !header.has_request() || header.reply()) return {};
+  return {.good = false, .refusal = MakeReply(header, fault->code, std::move(fault->text))};
 }
 
 }  // namespace sherd

@@ -4,7 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "net/message.h"
 
@@ -27,19 +27,27 @@ struct WireRules {
   std::size_t max_frame_bytes = kMaxFrameBytes;
 };
 
-// Fills in version and job, where they are not set, and checksums, and returns frame 0. Invalid: a frame, the header or
-// their number is over the limits, so that no receiver would take the message.
-Result<std::string> Seal(const WireRules& rules, Checksums checksums, Message* message);
-
-// A received message: either one that may be handed on, or what is wrong with it; then `refusal` is the answer to give,
-// if the header can be answered at all.
-struct Opened {
-  std::optional<Message> message;
-  std::optional<Message> refusal;
-};
-Opened Open(const WireRules& rules, Checksums checksums, std::span<const std::byte> header, std::vector<Frame> frames);
-
-// The checksum of each frame, as the header carries them.
+// The checksum of each frame, as the header carries them: by Seal, where they are not there yet.
 void FillChecksums(Message* message);
+
+// Makes frame 0 of messages, in memory that it uses again. Thread-compatible.
+class Sealer {
+ public:
+  // The message's header, with version, job and checksums where it has none; valid until the next call. Invalid: a
+  // frame, the header or their number is over the limits, so that no receiver would take the message.
+  Result<std::string_view> Seal(const WireRules& rules, Checksums checksums, const Message& message);
+
+ private:
+  std::string bytes_;
+  proto::Header added_;
+};
+
+// A received message, of which the frames are there and the header is in bytes: either it may be handed on, or
+// `refusal` is the answer to give, if the header can be answered at all.
+struct Opened {
+  bool good = false;
+  std::optional<Message> refusal = {};
+};
+Opened Open(const WireRules& rules, Checksums checksums, std::span<const std::byte> header, Message* message);
 
 }  // namespace sherd

@@ -11,12 +11,16 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/block_shelf.h"
+#include "net/lent_frame.h"
 #include "net/seal.h"
+#include "net/transport.h"
 
 #ifndef ZMQ_ZERO_COPY_RECV
 #define ZMQ_ZERO_COPY_RECV 10  // zmq.h hides it among the drafts; the library has it since 4.3.0
@@ -34,19 +38,6 @@ constexpr std::size_t kCopyBelow = 512;  // bytes of a frame that are cheaper to
 constexpr int kBurst = 16;               // messages taken from one socket before the others are looked at
 
 Status ZmqError(std::string doing) { return {ErrorCode::kIo, std::move(doing) + ": " + zmq_strerror(errno)}; }
-
-enum class Transport { kMemory, kLocal, kTcp };
-
-Result<Transport> TransportOf(const std::string& endpoint) {
-  if (endpoint.starts_with("inproc://")) return Transport::kMemory;
-  if (endpoint.starts_with("ipc://")) return Transport::kLocal;
-  if (endpoint.starts_with("tcp://")) return Transport::kTcp;
-  return Status::Invalid("endpoint '" + endpoint + "' is none of inproc://, ipc://, tcp://");
-}
-
-Checksums ChecksumsOf(Transport transport) {
-  return transport == Transport::kTcp ? Checksums::kRequired : Checksums::kNone;
-}
 
 // That each is a key, whether it fits the others or not.
 Status CheckForm(const CurveKeys& keys) {
@@ -95,26 +86,28 @@ Frame FrameOf(std::shared_ptr<Part> part) {
   return Frame(copy->span(), copy);
 }
 
-void ReleaseFrame(void*, void* frame) { delete static_cast<Frame*>(frame); }
+// For SendParts, which copies it: the bytes are someone's who does not wait for libzmq.
+Frame Passing(std::string_view bytes) { return Frame(std::as_bytes(std::span(bytes)), nullptr); }
 
 // A large frame's memory goes to libzmq as it is; its I/O thread, or the receiver over inproc, lets go of it.
-void FillPart(const Frame& frame, zmq_msg_t* part) {
+void FillPart(const Frame& frame, const std::shared_ptr<BlockShelf>& lent, zmq_msg_t* part) {
   const auto bytes = frame.bytes();
-  if (bytes.size() < kCopyBelow) {
+  if (bytes.size() < kCopyBelow || !frame.owned()) {
     CHECK_EQ(zmq_msg_init_size(part, bytes.size()), 0) << zmq_strerror(errno);
     if (!bytes.empty()) std::memcpy(zmq_msg_data(part), bytes.data(), bytes.size());
     return;
   }
   auto* data = const_cast<std::byte*>(bytes.data());  // libzmq only reads it
-  CHECK_EQ(zmq_msg_init_data(part, data, bytes.size(), ReleaseFrame, new Frame(frame)), 0) << zmq_strerror(errno);
+  CHECK_EQ(zmq_msg_init_data(part, data, bytes.size(), GiveBackFrame, LendFrame(frame, lent)), 0)
+      << zmq_strerror(errno);
 }
 
 // All parts or none; 0 or an errno.
-int SendParts(void* socket, std::span<const Frame> parts) {
+int SendParts(void* socket, const std::shared_ptr<BlockShelf>& lent, std::span<const Frame> parts) {
   int error = 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     zmq_msg_t part;
-    FillPart(parts[i], &part);
+    FillPart(parts[i], lent, &part);
     const int flags = ZMQ_DONTWAIT | (i + 1 < parts.size() ? ZMQ_SNDMORE : 0);
     int result;
     do {
@@ -179,6 +172,8 @@ class ZmqContext {
   const ZmqOptions options;
   const WireRules rules;
   std::atomic<std::uint64_t> refused_connections{0}, malformed{0};
+  const std::shared_ptr<BlockShelf> lent_frames = std::make_shared<BlockShelf>();
+  const std::shared_ptr<BlockShelf> received_parts = std::make_shared<BlockShelf>();
 
  private:
   void SetKeys(void* socket, bool server) const {
@@ -231,7 +226,7 @@ class ZmqContext {
       const std::array<Frame, 6> reply = {
           Frame::Of("1.0"), Frame::Of(id), Frame::Of(admit ? "200" : "400"), Frame::Of(admit ? "OK" : "refused"),
           Frame(),          Frame()};
-      SendParts(socket, reply);
+      SendParts(socket, lent_frames, reply);
     }
     zmq_close(socket);
   }
@@ -293,21 +288,22 @@ class ZmqMailbox : public Mailbox {
     return "c" + std::to_string(links_.size() - 1);
   }
 
-  Status Send(const Peer& to, Message message) override {
+  Status Send(const Peer& to, const Message& message) override {
     const Link& link = LinkOf(to);
-    const std::string kind = KindName(message.header.kind());
-    ASSIGN_OR_RETURN(std::string header, Seal(context_->rules, ChecksumsOf(link.transport), &message));
+    ASSIGN_OR_RETURN(const std::string_view header,
+                     sealer_.Seal(context_->rules, ChecksumsOf(link.transport), message));
     parts_.clear();
-    if (to[0] == 'r') parts_.push_back(Frame::Of(to.substr(1)));
+    if (to[0] == 'r') parts_.push_back(Passing(std::string_view(to).substr(1)));
     const std::size_t first = parts_.size();
-    parts_.push_back(Frame::Of(std::move(header)));
-    for (Frame& frame : message.frames) parts_.push_back(std::move(frame));
-    const int error = SendParts(link.socket, parts_);
+    parts_.push_back(Passing(header));
+    for (const Frame& frame : message.frames) parts_.push_back(frame);
+    const int error = SendParts(link.socket, context_->lent_frames, parts_);
     if (error == 0) {
       for (std::size_t i = first; i < parts_.size(); ++i) bytes_sent_ += parts_[i].size();
     }
     parts_.clear();
     if (error == 0) return {};
+    const std::string kind = KindName(message.header.kind());
     const std::string peer = to[0] == 'r' ? "a peer of " + endpoint_ : link.endpoint;
     if (error == EAGAIN)
       return Status::Unavailable("send " + kind + " to " + peer + ": its queue is full, or it is gone");
@@ -404,10 +400,11 @@ class ZmqMailbox : public Mailbox {
   Taken Take(std::size_t index) {
     void* socket = links_[index].socket;
     const std::size_t addresses = static_cast<int>(index) == bound_ ? 1 : 0;
-    std::vector<std::shared_ptr<Part>> parts;
+    std::vector<std::shared_ptr<Part>>& parts = received_;
+    parts.clear();
     bool too_many = false, more = true;
     while (more) {
-      auto part = std::make_shared<Part>();
+      auto part = std::allocate_shared<Part>(ShelfAllocator<Part>(context_->received_parts));
       if (!part->Receive(socket, ZMQ_DONTWAIT)) {
         if (errno != EAGAIN) LOG(ERROR) << "receive at " << links_[index].endpoint << ": " << zmq_strerror(errno);
         if (parts.empty()) return {};
@@ -427,15 +424,14 @@ class ZmqMailbox : public Mailbox {
   }
 
   Taken Unpack(std::size_t index, Peer from, std::span<std::shared_ptr<Part>> parts) {
-    std::vector<Frame> frames;
-    frames.reserve(parts.size() - 1);
-    for (auto& part : parts.subspan(1)) frames.push_back(FrameOf(std::move(part)));
-    Opened opened =
-        sherd::Open(context_->rules, ChecksumsOf(links_[index].transport), parts[0]->bytes(), std::move(frames));
-    if (opened.message) return {.any = true, .envelope = Envelope{std::move(from), std::move(*opened.message)}};
+    Message message = pool().Take();
+    for (auto& part : parts.subspan(1)) message.frames.push_back(FrameOf(std::move(part)));
+    Opened opened = sherd::Open(context_->rules, ChecksumsOf(links_[index].transport), parts[0]->bytes(), &message);
+    if (opened.good) return {.any = true, .envelope = Envelope{std::move(from), std::move(message)}};
+    pool().Put(std::move(message));
     CountMalformed();
     if (opened.refusal) {
-      const Status status = Send(from, std::move(*opened.refusal));
+      const Status status = Send(from, *opened.refusal);
       LOG_IF_EVERY_N(WARNING, !status.ok(), 100) << "refuse a malformed message: " << status.text();
     }
     return {.any = true, .envelope = std::nullopt};
@@ -453,7 +449,9 @@ class ZmqMailbox : public Mailbox {
   int bound_ = -1;                     // the link that listens
   std::string endpoint_;
   std::deque<Ready> ready_;
-  std::vector<Frame> parts_;  // of the message being sent
+  Sealer sealer_;
+  std::vector<Frame> parts_;                     // of the message being sent
+  std::vector<std::shared_ptr<Part>> received_;  // of the message being received
   std::uint64_t malformed_ = 0, bytes_sent_ = 0, bytes_received_ = 0;
 };
 

@@ -29,7 +29,7 @@ BufferPool::Lent BufferPool::Take(std::size_t size) {
     AlignedBuffer<float> buffer;
     const std::shared_ptr<Shelf> shelf;
   };
-  auto loan = std::make_shared<Loan>(std::move(buffer), shelf_);
+  auto loan = std::allocate_shared<Loan>(ShelfAllocator<Loan>(loans_), std::move(buffer), shelf_);
   const std::span<float> floats = loan->buffer.span();
   return {.owner = std::move(loan), .floats = floats};
 }

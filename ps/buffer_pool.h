@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/block_shelf.h"
 
 namespace sherd {
 
@@ -29,6 +30,7 @@ class BufferPool {
   };
 
   std::shared_ptr<Shelf> shelf_ = std::make_shared<Shelf>();
+  std::shared_ptr<BlockShelf> loans_ = std::make_shared<BlockShelf>();
 };
 
 }  // namespace sherd

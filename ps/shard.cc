@@ -79,6 +79,11 @@ std::vector<Envelope> Shard::Handle(Envelope request) {
   return std::exchange(replies_, {});
 }
 
+void Shard::Reuse(std::vector<Envelope> sent) {
+  sent.clear();
+  if (replies_.empty()) std::swap(replies_, sent);
+}
+
 // ---- workers -------------------------------------------------------------------------------------------------------
 
 void Shard::HandleWorker(Envelope request) {
@@ -133,7 +138,10 @@ void Shard::HandlePull(Envelope request, Stream* stream) {
   }
   const proto::Header& header = request.message.header;
   if (!header.evaluation()) stream->pulled.Note(request.message);
-  if (Ready(header)) return AnswerPull(request);
+  if (Ready(header)) {
+    AnswerPull(request);
+    return messages_.Put(std::move(request.message));
+  }
   for (Envelope& held : pulls_) {
     const proto::Header& other = held.message.header;
     if (other.index() != header.index() || other.request() != header.request()) continue;
@@ -172,7 +180,8 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
   }
   ++stream->next;
   stream->pulled.ForgetUpTo(header.keys_of());
-  Reply(request, MakeReply(header));
+  Reply(request, NewReply(header));
+  messages_.Put(std::move(request.message));
   Advance();
 }
 
@@ -297,9 +306,10 @@ void Shard::Advance() {
 }
 
 void Shard::AnswerPulls() {
-  std::erase_if(pulls_, [&](const Envelope& pull) {
+  std::erase_if(pulls_, [&](Envelope& pull) {
     if (!Ready(pull.message.header)) return false;
     AnswerPull(pull);
+    messages_.Put(std::move(pull.message));
     return true;
   });
 }
@@ -332,7 +342,7 @@ Result<Message> Shard::GatherValues(const proto::Header& request, const RequestV
   std::size_t total = 0;
   for (const SectionView& section : view.sections) total += lines(section.bytes);
 
-  Message reply = MakeReply(request);
+  Message reply = NewReply(request);
   const std::uint64_t smallest = clocks_.smallest();
   reply.header.set_clock(smallest == ClockTable::kRetired ? request.clock() : smallest);
   const BufferPool::Lent buffer = pool_.Take(total);
@@ -410,6 +420,12 @@ void Shard::HandleStatus(const Envelope& request) {
 }
 
 // ---- replies -------------------------------------------------------------------------------------------------------
+
+Message Shard::NewReply(const proto::Header& request) {
+  Message reply = messages_.Take();
+  FillReply(request, proto::OK, &reply);
+  return reply;
+}
 
 void Shard::Reply(const Envelope& request, Message reply) {
   replies_.push_back({.from = request.from, .message = std::move(reply)});

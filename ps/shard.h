@@ -47,6 +47,8 @@ class Shard {
   // requests that were held until now. `from` of each is where it goes. Whatever the request holds, the shard stays
   // whole.
   std::vector<Envelope> Handle(Envelope request);
+  // What Handle returned, once it is sent: its memory is used again. Who takes a message out puts one in elsewhere.
+  void Reuse(std::vector<Envelope> sent);
 
   // Is there a cut to be written? Then Work goes on with that for about so long, and returns what is to be sent. It can
   // do nothing (ready() is false) while the disk has enough to do: `wake` is called when that has changed.
@@ -120,6 +122,7 @@ class Shard {
   void GatherDense(const SectionView& section, std::byte* out);
   Result<Message> GatherValues(const proto::Header& request, const RequestView& view);
 
+  Message NewReply(const proto::Header& request);
   void Reply(const Envelope& request, Message reply);
   void Refuse(const Envelope& request, proto::StatusCode code, const std::string& text);
 
@@ -160,6 +163,7 @@ class Shard {
   std::optional<Answered> last_load_;
 
   std::vector<Envelope> replies_;
+  MessagePool messages_;  // of requests that are done, for replies
   std::uint64_t pushes_ = 0;
   std::uint64_t refused_ = 0;
   bool stopped_ = false;

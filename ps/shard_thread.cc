@@ -1,6 +1,7 @@
 #include "ps/shard_thread.h"
 
 #include <glog/logging.h>
+#include <pthread.h>
 #include <time.h>
 
 #include <algorithm>
@@ -33,6 +34,7 @@ double ShareOf(double pressure, std::uint32_t shards) {
 
 void ShardThread::Start(Mailbox* server) {
   thread_ = std::thread([this, server] {
+    pthread_setname_np(pthread_self(), "shard");
     Run(server);
     done_ = true;
     server->Wake();
@@ -51,7 +53,12 @@ void ShardThread::Run(Mailbox* server) {
     const bool writes = shard_->writing() && shard_->ready();
     std::optional<Envelope> request = mailbox_->Receive(writes ? next_slice_ : Clock::now() + kLook);
     if (request.has_value() && !request->message.header.reply()) {
-      for (Envelope& reply : shard_->Handle(std::move(*request))) Send(std::move(reply));
+      std::vector<Envelope> replies = shard_->Handle(std::move(*request));
+      for (Envelope& reply : replies) {
+        Send(reply);
+        mailbox_->pool().Put(std::move(reply.message));  // for the next request
+      }
+      shard_->Reuse(std::move(replies));
       NoteTroubles(server);
       last_request_ = Clock::now();
     }
@@ -65,7 +72,7 @@ void ShardThread::Run(Mailbox* server) {
 void ShardThread::WriteCut() {
   const Deadline begin = Clock::now();
   const Clock::duration before = ThreadTime();
-  for (Envelope& reply : shard_->Work(begin + kSlice)) Send(std::move(reply));
+  for (const Envelope& reply : shard_->Work(begin + kSlice)) Send(reply);
   if (begin - last_request_ > kQuiet) {
     next_slice_ = begin;
     return;
@@ -86,16 +93,14 @@ void ShardThread::NoteTroubles(Mailbox* server) {
   server->Wake();
 }
 
-void ShardThread::Send(Envelope reply) {
-  Message failure = MakeReply(reply.message.header, proto::FAILED);
-  Status status = mailbox_->Send(reply.from, std::move(reply.message));
+void ShardThread::Send(const Envelope& reply) {
+  Status status = mailbox_->Send(reply.from, reply.message);
   if (status.ok()) return;
   LOG(WARNING) << name_ << ": " << status.text();
   // Whoever is gone, or so slow that its queue is full, asks again. An answer that can never be sent would leave its
   // requester waiting for nothing.
   if (status.code() != ErrorCode::kInvalid) return;
-  failure.header.set_text(name_ + ": " + status.text());
-  status = mailbox_->Send(reply.from, std::move(failure));
+  status = mailbox_->Send(reply.from, MakeReply(reply.message.header, proto::FAILED, name_ + ": " + status.text()));
   LOG_IF(WARNING, !status.ok()) << name_ << ": " << status.text();
 }
 

@@ -38,7 +38,7 @@ class ShardThread {
   void Run(Mailbox* server);
   void WriteCut();
   void NoteTroubles(Mailbox* server);
-  void Send(Envelope reply);
+  void Send(const Envelope& reply);
 
   const std::unique_ptr<Mailbox> mailbox_;
   const std::unique_ptr<Shard> shard_;

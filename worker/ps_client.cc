@@ -1,6 +1,7 @@
 #include "worker/ps_client.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -37,7 +38,9 @@ PsClient::PsClient(Mailbox* mailbox, Options options, const ParameterLayout* lay
     : options_(std::move(options)),
       mailbox_(mailbox),
       layout_(layout),
-      requester_(mailbox, RequestTimes(options_)),
+      requester_(
+          mailbox, RequestTimes(options_),
+          [this](const proto::Header& request) { return Describe(request.kind(), request.shard(), request.clock()); }),
       encoder_(options_.encoding, layout, options_.index),
       sequence_(layout->shards) {
   CHECK_EQ(options_.map.endpoint_size(), static_cast<int>(layout->shards));
@@ -53,7 +56,7 @@ Status PsClient::Connect() {
 }
 
 Message PsClient::MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const {
-  Message message;
+  Message message = mailbox_->pool().Take();
   proto::Header& header = message.header;
   header.set_version(kWireVersion);
   header.set_kind(kind);
@@ -75,7 +78,6 @@ proto::Encoding PsClient::EncodingOf(const Work& work) const {
 void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const {
   const bool push = message->header.kind() == proto::PUSH;
   const proto::Encoding encoding = EncodingOf(*work);
-  if (push) message->frames.reserve(work->keys.size() + 1);
   const auto add = [&](std::size_t count, std::size_t floats, std::size_t bytes, const std::byte* gradients) {
     proto::Section* section = message->header.add_section();
     section->set_count(static_cast<std::uint32_t>(count));
@@ -98,14 +100,11 @@ void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts
   add(layout_->blocks[shard].size(), codec.floats(), codec.bytes(encoding), gradients)->set_dense(true);
 }
 
-std::vector<Frame> PsClient::KeysFrames(const WorkPtr& work, std::uint32_t shard) const {
-  std::vector<Frame> frames;
-  frames.reserve(work->keys.size());
+void PsClient::AddKeysFrames(const WorkPtr& work, std::uint32_t shard, std::vector<Frame>* frames) const {
   for (const UniqueKeys& unique : work->keys) {
     const std::uint32_t begin = unique.shard_begin[shard], end = unique.shard_begin[shard + 1];
-    if (begin < end) frames.emplace_back(std::as_bytes(unique.keys.span().subspan(begin, end - begin)), work);
+    if (begin < end) frames->emplace_back(std::as_bytes(unique.keys.span().subspan(begin, end - begin)), work);
   }
-  return frames;
 }
 
 void PsClient::Pull(const WorkPtr& work) {
@@ -124,7 +123,7 @@ std::uint64_t PsClient::PullFrom(std::uint32_t shard, Parts parts, const WorkPtr
   Message message = MakeMessage(proto::PULL, shard, work->task->epoch(), work->clock);
   if (work->is(proto::Task::EVALUATE)) message.header.set_evaluation(true);
   AddSections(work, shard, parts, &message);
-  if (parts != Parts::kDense) message.frames = KeysFrames(work, shard);
+  if (parts != Parts::kDense) AddKeysFrames(work, shard, &message.frames);
   ++work->unanswered;
   return Send(std::move(message), work, parts);
 }
@@ -147,7 +146,9 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     message.header.set_job_seconds(job_seconds);
     AddSections(work, shard, Parts::kAll, &message);
     if (work->pulls.empty()) {
-      GiveKeys(KeysFrames(work, shard), &message);
+      std::vector<Frame> keys;
+      AddKeysFrames(work, shard, &keys);
+      GiveKeys(keys, &message);
     } else {
       message.header.set_keys_of(work->pulls[shard]);
     }
@@ -181,9 +182,16 @@ void PsClient::Mark(std::uint32_t cut, std::uint32_t epoch, std::uint64_t clock)
 std::uint64_t PsClient::Send(Message message, WorkPtr work, Parts parts) {
   const proto::Header& header = message.header;
   Pending pending{header.kind(), header.shard(), header.clock(), std::move(work), parts};
-  std::string what = Describe(pending.kind, pending.shard, pending.clock);
-  const std::uint64_t request = requester_.Send(shards_[pending.shard], std::move(message), std::move(what));
-  pending_.emplace(request, std::move(pending));
+  const std::uint64_t request = requester_.Send(shards_[pending.shard], std::move(message));
+  if (spare_.empty()) {
+    pending_.emplace(request, std::move(pending));
+    return request;
+  }
+  PendingRequests::node_type node = std::move(spare_.back());
+  spare_.pop_back();
+  node.key() = request;
+  node.mapped() = std::move(pending);
+  pending_.insert(std::move(node));
   return request;
 }
 
@@ -194,7 +202,9 @@ void PsClient::SendKeys(const Envelope& answer) {
   const Pending& pending = pending_.at(request);
   Message message = *named;
   message.header.clear_keys_of();
-  GiveKeys(KeysFrames(pending.work, pending.shard), &message);
+  std::vector<Frame> keys;
+  AddKeysFrames(pending.work, pending.shard, &keys);
+  GiveKeys(keys, &message);
   requester_.Replace(request, std::move(message));
 }
 
@@ -207,21 +217,24 @@ Status PsClient::Handle(Envelope envelope) {
   if (!reply) return {};
   auto node = pending_.extract(reply->request);
   CHECK(!node.empty()) << "request " << reply->request;
-  const Pending& pending = node.mapped();
+  const Pending pending = std::move(node.mapped());
+  spare_.push_back(std::move(node));
   const auto annotate = [&](const Status& error) {
     return error.Annotate(Describe(pending.kind, pending.shard, pending.clock));
   };
   if (Status refused = StatusOf(reply->message.header); !refused.ok()) return annotate(refused);
   if (pending.work == nullptr) return {};
   if (pending.kind == proto::PULL) {
-    if (Status bad = TakeValues(std::move(reply->message), pending); !bad.ok()) return annotate(bad);
+    if (Status bad = TakeValues(&reply->message, pending); !bad.ok()) return annotate(bad);
   }
+  mailbox_->pool().Put(std::move(reply->message));
   CHECK_GT(pending.work->unanswered, 0u);
   --pending.work->unanswered;
   return {};
 }
 
-Status PsClient::TakeValues(Message message, const Pending& pending) const {
+Status PsClient::TakeValues(Message* answer, const Pending& pending) const {
+  Message& message = *answer;
   const std::uint32_t shard = pending.shard;
   Work* const work = pending.work.get();
   const bool rows = pending.parts != Parts::kDense;
@@ -229,27 +242,28 @@ Status PsClient::TakeValues(Message message, const Pending& pending) const {
   const proto::Encoding encoding = EncodingOf(*work);
   std::size_t sections = 0;
   // What the next values frame must be; the sections of an answer are those of its request.
-  const auto check = [&](std::size_t count, const ValueCodec& codec, const std::string& of) -> Status {
+  const auto check = [&](std::size_t count, const ValueCodec& codec, std::optional<std::uint32_t> table) -> Status {
+    const auto of = [&] { return table ? "table " + std::to_string(*table) : std::string("the dense blocks"); };
     const std::size_t i = sections++, bytes = count * codec.bytes(encoding);
-    if (i >= message.frames.size()) return Status::BadData("the answer has no values of " + of);
+    if (i >= message.frames.size()) return Status::BadData("the answer has no values of " + of());
     if (message.frames[i].size() != bytes) {
-      return Status::BadData("the answer's values of " + of + " have " + std::to_string(message.frames[i].size()) +
+      return Status::BadData("the answer's values of " + of() + " have " + std::to_string(message.frames[i].size()) +
                              " bytes where " + std::to_string(bytes) + " are expected");
     }
     const int given = message.header.section_size();
     if (given == 0 && encoding == proto::FP32) return {};
     if (static_cast<int>(i) >= given || message.header.section(i).floats() != count * codec.floats() ||
         message.header.section(i).encoding() != encoding) {
-      return Status::BadData("the answer's section of " + of + " does not fit its request");
+      return Status::BadData("the answer's section of " + of() + " does not fit its request");
     }
     return {};
   };
   for (std::uint32_t table = 0; rows && table < work->keys.size(); ++table) {
     const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
     const std::size_t count = begin[shard + 1] - begin[shard];
-    if (count > 0) RETURN_IF_ERROR(check(count, layout_->row_codecs[table], "table " + std::to_string(table)));
+    if (count > 0) RETURN_IF_ERROR(check(count, layout_->row_codecs[table], table));
   }
-  if (dense) RETURN_IF_ERROR(check(1, layout_->dense_codecs[shard], "the dense blocks"));
+  if (dense) RETURN_IF_ERROR(check(1, layout_->dense_codecs[shard], std::nullopt));
   if (message.frames.size() != sections) {
     return Status::BadData("the answer has " + std::to_string(message.frames.size()) + " frames where " +
                            std::to_string(sections) + " are expected");
@@ -263,7 +277,7 @@ Status PsClient::TakeValues(Message message, const Pending& pending) const {
     if (encoding != proto::FP32) DecodeBlocks(shard, work);
   }
   if (rows) {
-    work->values[shard] = std::move(message.frames);
+    std::swap(work->values[shard], message.frames);
     if (encoding != proto::FP32) DecodeRows(shard, work);
   }
   return {};

@@ -69,14 +69,15 @@ class PsClient {
   Message MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const;
   // Of the shard's part of the work: sections, and the frames that the kind has but for the keys.
   void AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const;
-  std::vector<Frame> KeysFrames(const WorkPtr& work, std::uint32_t shard) const;
+  void AddKeysFrames(const WorkPtr& work, std::uint32_t shard, std::vector<Frame>* frames) const;
   proto::Encoding EncodingOf(const Work& work) const;
   // These two return the number of the request.
   std::uint64_t PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work);
   std::uint64_t Send(Message message, WorkPtr work, Parts parts = Parts::kAll);
   // The shard does not know the keys that a push has named: it is sent again with them, unless it was already.
   void SendKeys(const Envelope& answer);
-  Status TakeValues(Message message, const Pending& pending) const;
+  // The frames stay in the work; the message's own list of them is left with what memory the work had.
+  Status TakeValues(Message* message, const Pending& pending) const;
   // Put floats in the place of encoded values.
   void DecodeRows(std::uint32_t shard, Work* work) const;
   void DecodeBlocks(std::uint32_t shard, Work* work) const;
@@ -88,8 +89,10 @@ class PsClient {
   Requester requester_;
   GradientEncoder encoder_;
   std::vector<Peer> shards_;
-  std::vector<std::uint64_t> sequence_;                 // by shard: the last one used
-  std::unordered_map<std::uint64_t, Pending> pending_;  // by request
+  std::vector<std::uint64_t> sequence_;  // by shard: the last one used
+  using PendingRequests = std::unordered_map<std::uint64_t, Pending>;
+  PendingRequests pending_;                        // by request
+  std::vector<PendingRequests::node_type> spare_;  // of requests that have been answered
 };
 
 }  // namespace sherd

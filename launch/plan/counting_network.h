@@ -29,7 +29,7 @@ class CountingNetwork : public Network {
     Status Bind(const std::string& endpoint) override { return inner_->Bind(endpoint); }
     const std::string& endpoint() const override { return inner_->endpoint(); }
     Result<Peer> Connect(const std::string& endpoint) override { return inner_->Connect(endpoint); }
-    Status Send(const Peer& to, Message message) override { return inner_->Send(to, std::move(message)); }
+    Status Send(const Peer& to, const Message& message) override { return inner_->Send(to, message); }
     std::optional<Envelope> Receive(Deadline deadline) override { return inner_->Receive(deadline); }
     void Wake() override { inner_->Wake(); }
     std::uint64_t malformed() const override { return inner_->malformed(); }

@@ -60,11 +60,12 @@ void RunMessage(std::vector<Frame> parts, Checksums checksums, PulledKeys* pulle
   const Frame header = parts[0];
   parts.erase(parts.begin());
   const std::size_t frames = parts.size();
-  Opened opened = Open({.job = kJob, .max_frame_bytes = 1 << 16}, checksums, header.bytes(), std::move(parts));
-  CHECK(!opened.message || !opened.refusal);
+  Message message;
+  message.frames = std::move(parts);
+  const Opened opened = Open({.job = kJob, .max_frame_bytes = 1 << 16}, checksums, header.bytes(), &message);
+  CHECK(!opened.good || !opened.refusal);
   if (opened.refusal) CHECK(opened.refusal->header.reply() && opened.refusal->header.code() != proto::OK);
-  if (!opened.message) return;
-  Message& message = *opened.message;
+  if (!opened.good) return;
   CHECK_EQ(message.header.job(), kJob);
   CHECK_EQ(message.frames.size(), frames);
   CHECK(!KindName(message.header.kind()).empty());
@@ -103,8 +104,9 @@ std::vector<std::uint8_t> BytesOf(const std::vector<Message>& messages) {
     bytes.push_back(static_cast<std::uint8_t>(word >> 8));
     for (const std::byte byte : part) bytes.push_back(static_cast<std::uint8_t>(byte));
   };
-  for (Message message : messages) {
-    const Result<std::string> header = Seal({.job = kJob}, Checksums::kNone, &message);
+  Sealer sealer;
+  for (const Message& message : messages) {
+    const Result<std::string_view> header = sealer.Seal({.job = kJob}, Checksums::kNone, message);
     CHECK(header.ok()) << header.status().text();
     put(std::as_bytes(std::span(*header)), !message.frames.empty());
     for (std::size_t i = 0; i < message.frames.size(); ++i) {

@@ -56,6 +56,11 @@ std::string RandomBytes(std::uint64_t seed, std::size_t size) {
   return bytes;
 }
 
+std::string SealedHeader(const WireRules& rules, Checksums checksums, const Message& message) {
+  Sealer sealer;
+  return std::string(sealer.Seal(rules, checksums, message).value());
+}
+
 Message Good(std::uint64_t request) { return Pull(request, {"eight by", std::string(900, 'v')}); }
 
 // The mailbox still serves whoever keeps to the rules.
@@ -102,7 +107,7 @@ TEST_P(ZmqWireTest, FlippedBitsNeverCrashAndAreSeenInFramesOverTcp) {
   RawClient raw(server->endpoint());
   Message good = Good(1);
   const auto checksums = GetParam() == "tcp" ? Checksums::kRequired : Checksums::kNone;
-  const std::string header = Seal({.job = kJob}, checksums, &good).value();
+  const std::string header = SealedHeader({.job = kJob}, checksums, good);
   const std::vector<std::string> texts = Texts(good);
   std::uint64_t sent = 0, in_frames = 0, received = 0;
   const auto send = [&](std::vector<std::string> parts, std::size_t part, std::size_t bit) {
@@ -133,7 +138,7 @@ TEST_P(ZmqWireTest, EveryTruncationOfAHeaderIsSurvived) {
   auto server = networks.Bound();
   RawClient raw(server->endpoint());
   Message good = Good(1);
-  const std::string header = Seal({.job = kJob}, Checksums::kRequired, &good).value();
+  const std::string header = SealedHeader({.job = kJob}, Checksums::kRequired, good);
   const std::vector<std::string> texts = Texts(good);
   for (std::size_t length = 0; length < header.size(); ++length)
     raw.Send({header.substr(0, length), texts[0], texts[1]});
@@ -160,7 +165,7 @@ TEST_P(ZmqWireTest, MoreFramesThanAMessageMayHaveAreDropped) {
   auto server = networks.Bound();
   RawClient raw(server->endpoint());
   Message good = Pull(1, {});
-  std::vector<std::string> parts = {Seal({.job = kJob}, Checksums::kNone, &good).value()};
+  std::vector<std::string> parts = {SealedHeader({.job = kJob}, Checksums::kNone, good)};
   parts.resize(1 + kMaxFrames + 1, "x");
   raw.Send(parts);
   const Deadline deadline = Soon();
@@ -177,7 +182,7 @@ TEST_P(ZmqWireTest, AnOversizedFrameEndsItsConnectionAlone) {
   RawClient raw(server->endpoint());
   Message good = Pull(666, {});
   // Over the limit of a header too, which the sockets must let through.
-  raw.Send({Seal({.job = kJob}, Checksums::kRequired, &good).value(), std::string(2 << 20, 'x')});
+  raw.Send({SealedHeader({.job = kJob}, Checksums::kRequired, good), std::string(2 << 20, 'x')});
   auto client = networks.Open();
   const Peer to = client->Connect(server->endpoint()).value();
   for (std::uint64_t i = 0; i < 10; ++i) {
@@ -235,7 +240,7 @@ TEST(ZmqNetwork, TcpMessagesWithoutChecksumsAreRefused) {
   auto server = networks.Bound();
   RawClient raw(server->endpoint());
   Message bare = Good(1);
-  const std::string header = Seal({.job = kJob}, Checksums::kNone, &bare).value();
+  const std::string header = SealedHeader({.job = kJob}, Checksums::kNone, bare);
   raw.Send({header, Texts(bare)[0], Texts(bare)[1]});
   const Deadline deadline = Soon();
   while (server->malformed() == 0 && Clock::now() < deadline) {

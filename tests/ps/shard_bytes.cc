@@ -32,10 +32,12 @@ void RunShardBytes(std::span<const std::uint8_t> bytes) {
   for (std::vector<Frame>& parts : MessagesIn(bytes)) {
     const Frame header = parts[0];
     parts.erase(parts.begin());
-    Opened opened = Open({.job = 7}, Checksums::kNone, header.bytes(), std::move(parts));
-    if (!opened.message || opened.message->header.reply() || TouchesFiles(opened.message->header.kind())) continue;
-    const std::uint64_t request = opened.message->header.request();
-    for (const Envelope& reply : cluster.shard(0).Handle({"w0", *std::move(opened.message)})) {
+    Message message;
+    message.frames = std::move(parts);
+    const Opened opened = Open({.job = 7}, Checksums::kNone, header.bytes(), &message);
+    if (!opened.good || message.header.reply() || TouchesFiles(message.header.kind())) continue;
+    const std::uint64_t request = message.header.request();
+    for (const Envelope& reply : cluster.shard(0).Handle({"w0", std::move(message)})) {
       CHECK(reply.message.header.reply()) << "to request " << request;
     }
   }

@@ -29,10 +29,11 @@ void RunResultBytes(std::span<const std::uint8_t> bytes) {
   for (std::vector<Frame>& parts : MessagesIn(bytes)) {
     const Frame header = parts[0];
     parts.erase(parts.begin());
-    const Opened opened = Open({.job = 7}, Checksums::kNone, header.bytes(), std::move(parts));
-    if (!opened.message) continue;
+    Message message;
+    message.frames = std::move(parts);
+    if (!Open({.job = 7}, Checksums::kNone, header.bytes(), &message).good) continue;
     for (const ResultKind kind : {ResultKind::kEvaluation, ResultKind::kPrediction}) {
-      const Result<ChunkResult> result = ParseChunkResult(*opened.message, kind);
+      const Result<ChunkResult> result = ParseChunkResult(message, kind);
       if (result.ok()) CheckTaken(*result, kind);
     }
   }

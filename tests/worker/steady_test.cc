@@ -73,10 +73,13 @@ class ShardThread {
     while (!stopping_) {
       std::optional<Envelope> request = mailbox_->Receive(Clock::now() + std::chrono::seconds(1));
       if (!request) continue;
-      for (Envelope& reply : shard_.Handle(std::move(*request))) {
-        const Status sent = mailbox_->Send(reply.from, std::move(reply.message));
+      std::vector<Envelope> replies = shard_.Handle(std::move(*request));
+      for (Envelope& reply : replies) {
+        const Status sent = mailbox_->Send(reply.from, reply.message);
         LOG_IF(WARNING, !sent.ok()) << sent.text();
+        mailbox_->pool().Put(std::move(reply.message));
       }
+      shard_.Reuse(std::move(replies));
     }
   }
 
@@ -86,8 +89,7 @@ class ShardThread {
   std::thread thread_;
 };
 
-// train.steady of the bench: in the steady state a minibatch costs no memory. The threads that exchange messages have
-// those of the headers, of the requests under way and of the network's queues, all of which are bounded.
+// train.steady of the bench: in the steady state a minibatch takes no memory, from reading its rows to updating them.
 TEST(SteadyTest, AMinibatchAllocatesNothing) {
   if (testing::AllocationsByThread().empty()) GTEST_SKIP() << "the sanitizer's allocator is not counted";
   const std::string path = ::testing::TempDir() + "/steady.tsv";
@@ -143,15 +145,9 @@ TEST(SteadyTest, AMinibatchAllocatesNothing) {
   auto after = testing::AllocationsByThread();
   ASSERT_TRUE(pipeline.status().ok()) << pipeline.status().text();
   ASSERT_GT(end, begin + 20);
-  for (const char* stage : {"read", "keys", "compute"}) {
+  for (const char* stage : {"read", "keys", "compute", "exchange", "shard"}) {
     EXPECT_TRUE(after.contains(stage)) << "the threads have names";
     EXPECT_EQ(after[stage] - before[stage], 0u) << stage << " in " << end - begin << " minibatches";
-  }
-  for (const char* stage : {"exchange", "shard"}) {
-    const double each = static_cast<double>(after[stage] - before[stage]) / static_cast<double>(end - begin);
-    RecordProperty(stage, std::to_string(each));
-    std::cout << stage << ": " << each << " blocks a minibatch" << std::endl;
-    EXPECT_LT(each, 200) << stage;
   }
 }
 
