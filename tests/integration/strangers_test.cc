@@ -196,6 +196,23 @@ TEST(StrangersTest, AThousandOfThemDoAServerNoHarm) {
   job.ExpectGoodEnd();
 }
 
+// Whoever is connected already goes on; new ones wait until the strangers' time for a handshake is over.
+TEST(StrangersTest, AThousandOfThemMayUseUpAServersDescriptors) {
+  TcpJob job({.files = 60, .rows = 6400}, {});
+  ASSERT_TRUE(job.good());
+  const std::filesystem::directory_iterator open("/proc/" + std::to_string(job.server()) + "/fd");
+  const rlim_t most = static_cast<rlim_t>(std::distance(open, {})) + 100;
+  const rlimit limit{most, most};
+  ASSERT_EQ(prlimit(job.server(), RLIMIT_NOFILE, &limit, nullptr), 0);
+  {
+    Strangers strangers(job.port());
+    for (std::uint64_t i = 0; i < 1000; ++i) ASSERT_NO_FATAL_FAILURE(strangers.Add(Words(i)));
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    EXPECT_GT(StatusOf(job.server(), "VmHWM"), 0u) << "the server is gone";
+  }
+  job.ExpectGoodEnd();
+}
+
 // ---- messages -------------------------------------------------------------------------------------------------------
 
 // What a server answers to whoever asks for everything that it would tell the scheduler: its tables, by name. "":
