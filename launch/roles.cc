@@ -26,7 +26,8 @@ Status RunServerRole(Network* network, const JobPlan& plan, std::uint32_t index,
   const proto::Checkpoint& checkpoint = plan.job.checkpoint();
   options.compress_checkpoints = checkpoint.compression() == proto::Checkpoint::ZSTD;
   if (!checkpoint.server_dir().empty()) options.server_dir = JoinPath(checkpoint.server_dir(), plan.job.name());
-  for (std::uint32_t shard = 0; shard < options.shards_per_server; ++shard) {
+  const std::uint32_t here = options.shards_per_server * plan.job.cluster().replicas();
+  for (std::uint32_t shard = 0; shard < here; ++shard) {
     const std::string name = "server-" + std::to_string(index) + "-" + std::to_string(shard);
     options.bind_endpoints.push_back(binding.Endpoint(name));
   }

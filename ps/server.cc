@@ -50,7 +50,7 @@ class Server {
   }
 
   Status BindShards() {
-    CHECK_EQ(options_.bind_endpoints.size(), options_.shards_per_server);
+    CHECK_EQ(options_.bind_endpoints.size() % options_.shards_per_server, 0u);
     for (const std::string& endpoint : options_.bind_endpoints) {
       mailboxes_.push_back(network_->Open());
       RETURN_IF_ERROR(mailboxes_.back()->Bind(endpoint).Annotate("server " + std::to_string(options_.index)));
@@ -73,7 +73,10 @@ class Server {
     gethostname(host, sizeof(host) - 1);
     body.set_host(host);
     body.set_pid(static_cast<std::uint32_t>(getpid()));
-    for (const auto& mailbox : mailboxes_) body.add_shard_endpoint(mailbox->endpoint());
+    for (const auto& mailbox : mailboxes_) {
+      const bool own = static_cast<std::uint32_t>(body.shard_endpoint_size()) < options_.shards_per_server;
+      own ? body.add_shard_endpoint(mailbox->endpoint()) : body.add_follower_endpoint(mailbox->endpoint());
+    }
     Message message = MakeControl(proto::REGISTER, body);
     Sign(&message.header);
     registration_.Send(scheduler_, std::move(message), "registration with " + Scheduler());
@@ -143,8 +146,7 @@ class Server {
 
   Status StartShards(const proto::ShardMap& map) {
     const std::uint32_t shards = static_cast<std::uint32_t>(map.endpoint_size());
-    const std::uint32_t first = options_.index * options_.shards_per_server;
-    if (shards != options_.servers * options_.shards_per_server || first >= shards || shards > kSlots) {
+    if (shards != options_.servers * options_.shards_per_server || shards > kSlots) {
       return Status::Invalid("welcome of " + Scheduler() + ": a map of " + std::to_string(shards) + " shards, not " +
                              std::to_string(options_.servers * options_.shards_per_server));
     }
@@ -154,24 +156,41 @@ class Server {
                           .Annotate("checkpoint.server_dir must be a folder that can be "
                                     "written to"));
     }
-    for (std::uint32_t i = 0; i < options_.shards_per_server; ++i) {
-      const ShardOptions options{.shard = first + i,
-                                 .map_epoch = map.epoch(),
-                                 .train = options_.train,
-                                 .memory_budget = options_.memory_budget / options_.shards_per_server,
-                                 .spill_dir = SpillDirOf(first + i),
-                                 .compress_checkpoints = options_.compress_checkpoints,
-                                 .server_dir = options_.server_dir,
-                                 .wake = [mailbox = mailboxes_[i].get()] { mailbox->Wake(); }};
-      RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
-      const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
-      ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards, memory));
-      shards_.push_back(
-          std::make_unique<ShardThread>(std::move(mailboxes_[i]), std::make_unique<Shard>(options, std::move(store)),
-                                        "shard " + std::to_string(first + i), options_.shards_per_server));
-    }
+    for (auto& mailbox : mailboxes_) RETURN_IF_ERROR(AddShard(map, std::move(mailbox)));
     mailboxes_.clear();
     for (const auto& shard : shards_) shard->Start(mailbox_.get());
+    return {};
+  }
+
+  // The shard that the map has at this mailbox, as its primary or its follower.
+  Status AddShard(const proto::ShardMap& map, std::unique_ptr<Mailbox> mailbox) {
+    const std::string& endpoint = mailbox->endpoint();
+    const auto place = [&](const auto& endpoints) {
+      return static_cast<std::uint32_t>(std::find(endpoints.begin(), endpoints.end(), endpoint) - endpoints.begin());
+    };
+    const std::uint32_t shards = static_cast<std::uint32_t>(map.endpoint_size());
+    const bool primary = place(map.endpoint()) < shards;
+    const std::uint32_t number = primary ? place(map.endpoint()) : place(map.follower());
+    if (number >= shards) return Status::Invalid("welcome of " + Scheduler() + ": no shard is at " + endpoint);
+    const std::uint32_t here = static_cast<std::uint32_t>(options_.bind_endpoints.size());
+    const ShardOptions options{
+        .shard = number,
+        .map_epoch = map.epoch(),
+        .train = options_.train,
+        .memory_budget = options_.memory_budget / here,
+        .spill_dir = SpillDirOf(number),
+        .compress_checkpoints = options_.compress_checkpoints,
+        .server_dir = options_.server_dir,
+        .wake = [mailbox = mailbox.get()] { mailbox->Wake(); },
+        .endpoint = endpoint,
+        .connect = [mailbox = mailbox.get()](const std::string& follower) { return mailbox->Connect(follower); }};
+    RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
+    const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
+    ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), number, shards, memory));
+    auto shard = std::make_unique<Shard>(options, std::move(store));
+    RETURN_IF_ERROR(shard->TakeMap(map));
+    const std::string name = (primary ? "shard " : "follower of shard ") + std::to_string(number);
+    shards_.push_back(std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), name, here));
     return {};
   }
 
@@ -179,7 +198,8 @@ class Server {
   std::string SpillDirOf(std::uint32_t shard) const {
     if (options_.spill_dir.empty()) return "";
     char name[64];
-    std::snprintf(name, sizeof name, "job-%016llx-shard-%u", static_cast<unsigned long long>(options_.job), shard);
+    std::snprintf(name, sizeof name, "job-%016llx-shard-%u-server-%u", static_cast<unsigned long long>(options_.job),
+                  shard, options_.index);
     return JoinPath(options_.spill_dir, name);
   }
 

@@ -20,7 +20,8 @@ struct ServerOptions {
   proto::ModelSpec model;
   proto::Train train;  // consistency and seed
   std::string scheduler_endpoint;
-  std::vector<std::string> bind_endpoints;  // one a shard
+  // One a shard, then as many for followers of other servers' shards, where the job has replicas.
+  std::vector<std::string> bind_endpoints;
   double request_timeout_seconds = 60;
   double heartbeat_seconds = 3;
   std::uint64_t memory_budget = 0;  // bytes that the tables of all its shards may take; 0: no limit

@@ -20,6 +20,7 @@
 #include "ps/cut.h"
 #include "ps/cut_writer.h"
 #include "ps/memory_watch.h"
+#include "ps/operation_log.h"
 #include "ps/request_view.h"
 #include "ps/shard_store.h"
 
@@ -34,6 +35,8 @@ struct ShardOptions {
   bool compress_checkpoints = false;
   std::string server_dir = {};      // of checkpoints' folders on the server's own disk; empty: a cut's own folder
   std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
+  std::string endpoint = {};        // where others reach this shard, by which it finds itself in a map
+  std::function<Result<Peer>(const std::string& endpoint)> connect = {};  // to a follower
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what
@@ -47,6 +50,13 @@ class Shard {
   // requests that were held until now. `from` of each is where it goes. Whatever the request holds, the shard stays
   // whole.
   std::vector<Envelope> Handle(Envelope request);
+
+  // What the shard is to be by a newer map of the shards: their primary, a follower, or nothing any more. An error: the
+  // follower can not be connected to.
+  Status TakeMap(const proto::ShardMap& map);
+  // Does its follower lack anything? Then Repeat, called about twice a second, returns what is to be sent again.
+  bool lags() const { return !log_.all_acknowledged(); }
+  std::vector<Envelope> Repeat();
 
   // Is there a cut to be written? Then Work goes on with that for about so long, and returns what is to be sent. It can
   // do nothing (ready() is false) while the disk has enough to do: `wake` is called when that has changed.
@@ -64,7 +74,7 @@ class Shard {
 
   // As of the last Handle: what MemoryWatch::full says, and why pushes wait; each empty when all is well.
   const std::string& full() const { return memory_.full(); }
-  const std::string& paused() const { return trouble_; }
+  const std::string& paused() const { return trouble_.empty() ? follower_trouble_ : trouble_; }
   // The job's time, by the pushes that were applied.
   std::uint32_t job_seconds() const { return bsp_ ? barrier_.job_seconds() : job_seconds_; }
 
@@ -78,6 +88,9 @@ class Shard {
     bool fenced = false;  // lost, and none has come in its place
   };
 
+  enum class Part { kPrimary, kFollower, kNone };
+
+  void HandleRequest(Envelope request);
   void HandleWorker(Envelope request);
   void HandlePull(Envelope request, Stream* stream);
   void HandleOrdered(Envelope request, Stream* stream);
@@ -90,8 +103,22 @@ class Shard {
   void HandleFence(const Envelope& request);
   void HandleChunksDone(const Envelope& request);
 
+  // ---- shard_replica.cc ----
+  void HandleShardMap(const Envelope& request);
+  Status Follow(const std::string& follower);
+  void HandleOperation(Envelope request);
+  void Redo(Envelope request);
+  bool Redone(const proto::Header& operation);
+  void HandleAcknowledgement(const Envelope& answer);
+  void RefuseByMap(const Envelope& request);
+  void BecomePrimary();
+  void BecomeNothing();
+  // What the shard has done, for its follower.
+  void Log(const Message& request) { log_.Append(request, &replies_); }
+
   // The worker's stream, or nothing and a reply: the request is not for us, or older than what we know.
   Stream* Admit(const Envelope& request);
+  Stream* StreamOf(const Envelope& request);
   void ForgetWorker(std::uint32_t worker);
   void AnswerAgain(Envelope request, Stream* stream);
 
@@ -120,6 +147,7 @@ class Shard {
   void GatherDense(const SectionView& section, std::byte* out);
   Result<Message> GatherValues(const proto::Header& request, const RequestView& view);
 
+  // Now, or when the follower has all that has been done.
   void Reply(const Envelope& request, Message reply);
   void Refuse(const Envelope& request, proto::StatusCode code, const std::string& text);
 
@@ -158,6 +186,15 @@ class Shard {
     Message reply;
   };
   std::optional<Answered> last_load_;
+
+  // Of replication. A follower does what its log says, in order, and answers nobody but its primary.
+  Part part_ = Part::kPrimary;
+  std::uint32_t map_epoch_;
+  OperationLog log_;                    // of a primary
+  std::string follower_endpoint_;       // that it goes to; empty: to nobody
+  std::string follower_trouble_;        // why the follower can not do what it is told to
+  std::uint64_t redone_ = 0;            // of a follower: the last operation of its primary's log
+  std::optional<Message> redo_answer_;  // what the primary would have been told
 
   std::vector<Envelope> replies_;
   std::uint64_t pushes_ = 0;

@@ -19,6 +19,7 @@ void Shard::HandleOpenCut(const Envelope& request) {
   if (open.cut() < cut_.number()) {
     return Refuse(request, proto::STALE, "cut " + std::to_string(cut_.number()) + " was opened since");
   }
+  Log(request.message);
   Reply(request, MakeReply(request.message.header));
   if (open.cut() == cut_.number()) return;
   const bool abandoned = cut_.open();
@@ -51,7 +52,9 @@ void Shard::HandlePrune(const Envelope& request) {
 
 void Shard::HandleLoad(const Envelope& request) {
   const proto::Header& header = request.message.header;
-  if (last_load_.has_value() && last_load_->from == request.from && last_load_->request == header.request()) {
+  const bool redone = request.from.empty();
+  if (!redone && last_load_.has_value() && last_load_->from == request.from &&
+      last_load_->request == header.request()) {
     return Reply(request, last_load_->reply);
   }
   proto::LoadCheckpoint load;
@@ -68,6 +71,7 @@ void Shard::HandleLoad(const Envelope& request) {
   const Status status = load.part().empty() ? LoadShard(load.dir(), store_.get()) : LoadParts(load, store_.get());
   damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
   Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
+  Log(request.message);
   last_load_ = Answered{.from = request.from, .request = header.request(), .reply = reply};
   Reply(request, std::move(reply));
   cut_.AnswerWaiting(&replies_);
@@ -83,6 +87,10 @@ std::string Shard::FolderOfCut() const {
 }
 
 void Shard::StartWriting() {
+  if (part_ != Part::kPrimary) {  // who writes it
+    cut_.Abandon();
+    return ReleaseHeld();
+  }
   const proto::OpenCut& plan = cut_.plan();
   writer_ = std::make_unique<CutWriter>(
       store_.get(), CutWriter::Options{.dir = FolderOfCut(),

@@ -15,6 +15,7 @@ namespace {
 constexpr std::chrono::milliseconds kSlice{2};
 constexpr std::chrono::milliseconds kMadeUp{100};   // of what was due before
 constexpr std::chrono::milliseconds kQuiet{200};    // nobody asks
+constexpr std::chrono::milliseconds kRepeat{500};   // operations that a follower has not acknowledged
 constexpr double kShare = 0.2, kWhenUrgent = 0.75;  // pressure from which on the share grows
 
 // Of the calling thread: what the system gave to others in between was no work of ours.
@@ -49,11 +50,16 @@ void ShardThread::Run(Mailbox* server) {
   constexpr std::chrono::seconds kLook{1};
   while (!stop_ && !shard_->stopped()) {
     const bool writes = shard_->writing() && shard_->ready();
-    std::optional<Envelope> request = mailbox_->Receive(writes ? next_slice_ : Clock::now() + kLook);
-    if (request.has_value() && !request->message.header.reply()) {
+    const Deadline look = Clock::now() + (shard_->lags() ? Clock::duration(kRepeat) : Clock::duration(kLook));
+    std::optional<Envelope> request = mailbox_->Receive(writes ? next_slice_ : look);
+    if (request.has_value()) {
       for (Envelope& reply : shard_->Handle(std::move(*request))) Send(std::move(reply));
       NoteTroubles(server);
       last_request_ = Clock::now();
+    }
+    if (shard_->lags() && Clock::now() >= next_repeat_) {
+      for (Envelope& operation : shard_->Repeat()) Send(std::move(operation));
+      next_repeat_ = Clock::now() + kRepeat;
     }
     // Who was woken hears of it now: the disk has room, or the file is there.
     if (shard_->writing() && (!request.has_value() || Clock::now() >= next_slice_)) WriteCut();

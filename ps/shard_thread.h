@@ -47,7 +47,7 @@ class ShardThread {
   std::atomic<bool> stop_ = false, done_ = false;
   // Of the shard's thread.
   bool untroubled_ = true;
-  Deadline last_request_, next_slice_;
+  Deadline last_request_, next_slice_, next_repeat_;
   mutable std::mutex mutex_;
   Troubles troubles_;
   std::thread thread_;
