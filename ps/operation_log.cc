@@ -4,17 +4,43 @@
 #include <utility>
 
 namespace sherd {
+namespace {
+
+std::uint64_t BytesOf(const Message& message) {
+  std::uint64_t bytes = 0;
+  for (const Frame& frame : message.frames) bytes += frame.size();
+  return bytes;
+}
+
+}  // namespace
 
 void OperationLog::Begin(Peer follower) {
   follower_ = std::move(follower);
-  last_ = 0;
+  released_ = gates_ = true;
+  last_ = bytes_ = 0;
   waiting_.clear();
   looked_at_ = resent_from_ = 0;
+}
+
+void OperationLog::BeginLater(Peer follower) {
+  Begin(std::move(follower));
+  first_sent_ = released_ = gates_ = false;
+}
+
+void OperationLog::SendFirst(std::vector<Envelope>* out) {
+  first_sent_ = true;
+  out->push_back({.from = follower_, .message = waiting_.front()});
+}
+
+void OperationLog::Release(std::vector<Envelope>* out) {
+  released_ = true;
+  Resend(1, out);
 }
 
 std::vector<Envelope> OperationLog::End() {
   follower_.clear();
   waiting_.clear();
+  bytes_ = 0;
   std::vector<Envelope> answers;
   for (Held& held : held_) answers.push_back(std::move(held.answer));
   held_.clear();
@@ -32,12 +58,13 @@ void OperationLog::Append(const Message& request, std::vector<Envelope>* out) {
   header.set_kind(proto::OPERATION);
   header.set_log(++last_);
   header.set_map_epoch(map_epoch_);
+  bytes_ += BytesOf(operation);
   waiting_.push_back(operation);
-  out->push_back({.from = follower_, .message = std::move(operation)});
+  if (released_) out->push_back({.from = follower_, .message = std::move(operation)});
 }
 
 void OperationLog::Answer(Envelope answer, std::vector<Envelope>* out) {
-  if (waiting_.empty()) {
+  if (waiting_.empty() || !gates_) {
     out->push_back(std::move(answer));
   } else {
     held_.push_back({.number = last_, .answer = std::move(answer)});
@@ -46,7 +73,10 @@ void OperationLog::Answer(Envelope answer, std::vector<Envelope>* out) {
 
 void OperationLog::Acknowledge(std::uint64_t number, std::vector<Envelope>* out) {
   if (number > last_) return;  // of a log before this one
-  while (!waiting_.empty() && waiting_.front().header.log() <= number) waiting_.pop_front();
+  while (!waiting_.empty() && waiting_.front().header.log() <= number) {
+    bytes_ -= BytesOf(waiting_.front());
+    waiting_.pop_front();
+  }
   while (!held_.empty() && held_.front().number <= number) {
     out->push_back(std::move(held_.front().answer));
     held_.pop_front();
@@ -78,7 +108,9 @@ void OperationLog::Resend(std::uint64_t number, std::vector<Envelope>* out) {
 }
 
 void OperationLog::Repeat(std::vector<Envelope>* out) {
-  const std::uint64_t oldest = waiting_.empty() ? 0 : waiting_.front().header.log();
+  // It may take its time with the first one, and would get the others again and again.
+  if (!released_ && first_sent_ && !waiting_.empty()) return SendFirst(out);
+  const std::uint64_t oldest = waiting_.empty() || !released_ ? 0 : waiting_.front().header.log();
   if (oldest != 0 && oldest == looked_at_) Resend(oldest, out);
   looked_at_ = oldest;
 }

@@ -15,12 +15,20 @@ class OperationLog {
  public:
   // A follower that begins where we are now: the next operation is number 1 for it.
   void Begin(Peer follower);
+  // The same, of one that has nothing yet: operations are kept, but for the first one after SendFirst, until Release;
+  // and answers wait for it from Gate on.
+  void BeginLater(Peer follower);
+  void SendFirst(std::vector<Envelope>* out);
+  void Release(std::vector<Envelope>* out);
+  bool released() const { return released_; }
+  void Gate() { gates_ = true; }
   // There is none any more: nobody waits for it. Returns the answers that did.
   std::vector<Envelope> End();
   // Operations carry it, so that whoever takes them knows whether it is still ours.
   void SetMapEpoch(std::uint32_t map_epoch) { map_epoch_ = map_epoch; }
 
   bool replicates() const { return !follower_.empty(); }
+  std::uint64_t bytes() const { return bytes_; }  // of the frames that are kept
   const Peer& follower() const { return follower_; }
   bool all_acknowledged() const { return waiting_.empty(); }
 
@@ -47,6 +55,8 @@ class OperationLog {
   void Resend(std::uint64_t number, std::vector<Envelope>* out);
 
   Peer follower_;
+  bool first_sent_ = false, released_ = true, gates_ = true;
+  std::uint64_t bytes_ = 0;
   std::uint32_t map_epoch_ = 0;
   std::uint64_t last_ = 0;         // number of the newest operation
   std::deque<Message> waiting_;    // the newest of them, that the follower has not acknowledged

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "base/file.h"
@@ -61,7 +62,7 @@ class Server {
   std::string Scheduler() const { return "the scheduler at " + options_.scheduler_endpoint; }
 
   void Sign(proto::Header* header) const {
-    header->set_role(proto::SERVER);
+    header->set_role(options_.role);
     header->set_index(options_.index);
     header->set_incarnation(options_.incarnation);
   }
@@ -74,7 +75,8 @@ class Server {
     body.set_host(host);
     body.set_pid(static_cast<std::uint32_t>(getpid()));
     for (const auto& mailbox : mailboxes_) {
-      const bool own = static_cast<std::uint32_t>(body.shard_endpoint_size()) < options_.shards_per_server;
+      const bool own = options_.role == proto::SERVER &&
+                       static_cast<std::uint32_t>(body.shard_endpoint_size()) < options_.shards_per_server;
       own ? body.add_shard_endpoint(mailbox->endpoint()) : body.add_follower_endpoint(mailbox->endpoint());
     }
     Message message = MakeControl(proto::REGISTER, body);
@@ -156,42 +158,48 @@ class Server {
                           .Annotate("checkpoint.server_dir must be a folder that can be "
                                     "written to"));
     }
-    for (auto& mailbox : mailboxes_) RETURN_IF_ERROR(AddShard(map, std::move(mailbox)));
+    for (auto& mailbox : mailboxes_) {
+      ASSIGN_OR_RETURN(std::unique_ptr<Shard> shard, MakeShardAt(mailbox.get(), map));
+      const std::string name =
+          shard == nullptr ? "seat of a follower" : "shard " + std::to_string(shard->store().shard());
+      const auto make = [this, at = mailbox.get()](const proto::ShardMap& map) { return MakeShardAt(at, map); };
+      shards_.push_back(std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), name, ShardsHere(), make));
+    }
     mailboxes_.clear();
     for (const auto& shard : shards_) shard->Start(mailbox_.get());
     return {};
   }
 
-  // The shard that the map has at this mailbox, as its primary or its follower.
-  Status AddShard(const proto::ShardMap& map, std::unique_ptr<Mailbox> mailbox) {
+  // That this server is meant to hold; there may be more while others are lost.
+  std::uint32_t ShardsHere() const { return options_.shards_per_server * options_.replicas; }
+
+  // The shard that the map has at this mailbox, as its primary or its follower; nullptr: none.
+  Result<std::unique_ptr<Shard>> MakeShardAt(Mailbox* mailbox, const proto::ShardMap& map) {
     const std::string& endpoint = mailbox->endpoint();
     const auto place = [&](const auto& endpoints) {
       return static_cast<std::uint32_t>(std::find(endpoints.begin(), endpoints.end(), endpoint) - endpoints.begin());
     };
     const std::uint32_t shards = static_cast<std::uint32_t>(map.endpoint_size());
-    const bool primary = place(map.endpoint()) < shards;
-    const std::uint32_t number = primary ? place(map.endpoint()) : place(map.follower());
-    if (number >= shards) return Status::Invalid("welcome of " + Scheduler() + ": no shard is at " + endpoint);
-    const std::uint32_t here = static_cast<std::uint32_t>(options_.bind_endpoints.size());
-    const ShardOptions options{
-        .shard = number,
-        .map_epoch = map.epoch(),
-        .train = options_.train,
-        .memory_budget = options_.memory_budget / here,
-        .spill_dir = SpillDirOf(number),
-        .compress_checkpoints = options_.compress_checkpoints,
-        .server_dir = options_.server_dir,
-        .wake = [mailbox = mailbox.get()] { mailbox->Wake(); },
-        .endpoint = endpoint,
-        .connect = [mailbox = mailbox.get()](const std::string& follower) { return mailbox->Connect(follower); }};
+    const std::uint32_t primary = place(map.endpoint()), follower = place(map.follower());
+    const std::uint32_t number = primary < shards ? primary : follower;
+    if (number >= shards || (primary >= shards && map.follower().empty())) return nullptr;
+    const ShardOptions options{.shard = number,
+                               .map_epoch = map.epoch(),
+                               .train = options_.train,
+                               .memory_budget = options_.memory_budget / ShardsHere(),
+                               .spill_dir = SpillDirOf(number),
+                               .compress_checkpoints = options_.compress_checkpoints,
+                               .server_dir = options_.server_dir,
+                               .wake = [mailbox] { mailbox->Wake(); },
+                               .endpoint = endpoint,
+                               .connect = [mailbox](const std::string& follower) { return mailbox->Connect(follower); },
+                               .copy_dir = options_.copy_dir};
     RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
     const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
     ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), number, shards, memory));
     auto shard = std::make_unique<Shard>(options, std::move(store));
     RETURN_IF_ERROR(shard->TakeMap(map));
-    const std::string name = (primary ? "shard " : "follower of shard ") + std::to_string(number);
-    shards_.push_back(std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), name, here));
-    return {};
+    return shard;
   }
 
   // No other run has a folder of this name.
@@ -209,6 +217,7 @@ class Server {
     const auto& tables = options_.model.table();
     if (dir.empty() || std::none_of(tables.begin(), tables.end(), spills)) return {};
     RETURN_IF_ERROR(MakeDirectory(dir).Annotate("cluster.spill_dir must be a folder that can be written to"));
+    std::lock_guard lock(spill_mutex_);
     spill_dirs_.push_back(dir);
     return {};
   }
@@ -234,11 +243,9 @@ class Server {
   }
 
   bool AllDone() const {
-    if (shards_.empty()) return false;
-    for (const auto& shard : shards_) {
-      if (!shard->done()) return false;
-    }
-    return true;
+    const auto ended = [](const auto& shard) { return shard->done() || shard->idle(); };
+    const auto done = [](const auto& shard) { return shard->done(); };
+    return std::ranges::all_of(shards_, ended) && std::ranges::any_of(shards_, done);
   }
 
   Network* const network_;
@@ -247,6 +254,7 @@ class Server {
   Requester registration_, heartbeat_;
   std::vector<std::unique_ptr<Mailbox>> mailboxes_;  // bound, until the shards take them
   std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::mutex spill_mutex_;
   std::vector<std::string> spill_dirs_;  // of shards, that we made
   Peer scheduler_;
   Deadline next_heartbeat_;

@@ -51,6 +51,7 @@ std::vector<Envelope> Shard::Handle(Envelope request) {
   } else {
     RefuseByMap(request);
   }
+  BeginCopyIfQuiet();
   return std::exchange(replies_, {});
 }
 

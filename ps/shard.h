@@ -13,6 +13,7 @@
 #include "net/mailbox.h"
 #include "net/pulled_keys.h"
 #include "proto/job.pb.h"
+#include "proto/shard_state.pb.h"
 #include "ps/applied_minibatches.h"
 #include "ps/buffer_pool.h"
 #include "ps/clock_barrier.h"
@@ -37,6 +38,7 @@ struct ShardOptions {
   std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
   std::string endpoint = {};        // where others reach this shard, by which it finds itself in a map
   std::function<Result<Peer>(const std::string& endpoint)> connect = {};  // to a follower
+  std::string copy_dir = {};  // that new followers' hosts see too, for copies; empty: the shard can get none
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what
@@ -60,14 +62,16 @@ class Shard {
 
   // Is there a cut to be written? Then Work goes on with that for about so long, and returns what is to be sent. It can
   // do nothing (ready() is false) while the disk has enough to do: `wake` is called when that has changed.
-  bool writing() const { return writer_ != nullptr; }
+  bool writing() const { return ActiveWriter() != nullptr; }
   bool ready() const { return ready_; }
   std::vector<Envelope> Work(Deadline until);
   // See CutWriter.
-  double pressure() const { return writer_ == nullptr ? 0 : writer_->pressure(); }
+  double pressure() const { return writing() ? ActiveWriter()->pressure() : 0; }
 
   // STOP has come.
   bool stopped() const { return stopped_; }
+  // By the newest map the shard is others': this one is of no use any more.
+  bool given_up() const { return part_ == Part::kNone; }
 
   const ShardStore& store() const { return *store_; }
   ShardStore& store() { return *store_; }
@@ -111,6 +115,31 @@ class Shard {
   bool Redone(const proto::Header& operation);
   void HandleAcknowledgement(const Envelope& answer);
   void RefuseByMap(const Envelope& request);
+
+  // ---- shard_copy.cc ----
+  // A follower that is to be: it gets a copy of everything, then the log since.
+  struct Joining {
+    std::string endpoint;
+    Peer peer;
+    Envelope request;  // answered when it has everything
+    std::string dir = {};
+    std::unique_ptr<CutWriter> writer = {};  // of the copy
+    proto::ShardState state = {};            // at the copy's moment
+    bool begun = false, copied = false;
+  };
+  const CutWriter* ActiveWriter() const {
+    return writer_ != nullptr || !joining_.has_value() ? writer_.get() : joining_->writer.get();
+  }
+  void Join(Envelope request, const std::string& follower);
+  bool Quiet() const;
+  void BeginCopyIfQuiet();
+  void WorkOnCopy(Deadline until);
+  Status FinishCopy(Result<proto::ShardFile> file);
+  void HasAcknowledged(std::uint64_t number);
+  void EndJoining(const Status& status);
+  proto::ShardState State() const;
+  Status RestoreState(const std::string& dir);
+
   void BecomePrimary();
   void BecomeNothing();
   // What the shard has done, for its follower.
@@ -190,8 +219,9 @@ class Shard {
   // Of replication. A follower does what its log says, in order, and answers nobody but its primary.
   Part part_ = Part::kPrimary;
   std::uint32_t map_epoch_;
-  OperationLog log_;                    // of a primary
-  std::string follower_endpoint_;       // that it goes to; empty: to nobody
+  OperationLog log_;               // of a primary
+  std::string follower_endpoint_;  // that it goes to; empty: to nobody
+  std::optional<Joining> joining_;
   std::string follower_trouble_;        // why the follower can not do what it is told to
   std::uint64_t redone_ = 0;            // of a follower: the last operation of its primary's log
   std::optional<Message> redo_answer_;  // what the primary would have been told

@@ -61,6 +61,7 @@ void Shard::HandleLoad(const Envelope& request) {
   if (const Status status = ParseBody(request.message, &load); !status.ok()) {
     return Refuse(request, proto::INVALID, status.text());
   }
+  if (joining_.has_value()) EndJoining(Status::Unavailable("the shard was loaded anew"));
   clocks_.Clear();
   started_.clear();
   applied_.Clear();
@@ -68,7 +69,8 @@ void Shard::HandleLoad(const Envelope& request) {
   cut_.Abandon();
   writer_ = nullptr;
   tracked_since_ = 0;
-  const Status status = load.part().empty() ? LoadShard(load.dir(), store_.get()) : LoadParts(load, store_.get());
+  Status status = load.part().empty() ? LoadShard(load.dir(), store_.get()) : LoadParts(load, store_.get());
+  if (status.ok() && request.from.empty()) status = RestoreState(load.dir());
   damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
   Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
   Log(request.message);
@@ -91,6 +93,9 @@ void Shard::StartWriting() {
     cut_.Abandon();
     return ReleaseHeld();
   }
+  if (joining_.has_value() && joining_->writer != nullptr) {
+    EndJoining(Status::Unavailable("a checkpoint came between"));  // one file at a time is written of a store
+  }
   const proto::OpenCut& plan = cut_.plan();
   writer_ = std::make_unique<CutWriter>(
       store_.get(), CutWriter::Options{.dir = FolderOfCut(),
@@ -105,7 +110,10 @@ void Shard::StartWriting() {
 }
 
 std::vector<Envelope> Shard::Work(Deadline until) {
-  if (writer_ == nullptr) return {};
+  if (writer_ == nullptr) {
+    WorkOnCopy(until);
+    return std::exchange(replies_, {});
+  }
   ready_ = writer_->Step(until);
   if (std::optional<Result<proto::ShardFile>> file = writer_->Outcome(); file.has_value()) {
     writer_ = nullptr;
@@ -115,6 +123,7 @@ std::vector<Envelope> Shard::Work(Deadline until) {
     }
     cut_.Finish(*std::move(file));
     cut_.AnswerWaiting(&replies_);
+    BeginCopyIfQuiet();
   }
   return std::exchange(replies_, {});
 }

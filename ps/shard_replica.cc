@@ -13,6 +13,11 @@ void Shard::HandleShardMap(const Envelope& request) {
   if (status.ok() && static_cast<std::uint32_t>(map.endpoint_size()) <= options_.shard) {
     status = Status::Invalid("shard map: it has no shard " + std::to_string(options_.shard));
   }
+  const int shard = static_cast<int>(options_.shard);
+  if (status.ok() && map.epoch() == map_epoch_ && map.endpoint(shard) == options_.endpoint &&
+      shard < map.follower_size() && !map.follower(shard).empty() && map.follower(shard) != follower_endpoint_) {
+    return Join(request, map.follower(shard));
+  }
   if (status.ok()) status = TakeMap(map);
   if (!status.ok()) return Refuse(request, proto::INVALID, status.text());
   replies_.push_back({.from = request.from, .message = MakeReply(request.message.header)});
@@ -28,6 +33,7 @@ Status Shard::TakeMap(const proto::ShardMap& map) {
     return Status::Invalid("map " + std::to_string(map.epoch()) + ": what is here of shard " + std::to_string(shard) +
                            " is too old, the shard was another's meanwhile");
   }
+  if (map.epoch() > map_epoch_ && joining_.has_value()) EndJoining(Status::Unavailable("the map has changed"));
   if (primary) {
     if (follower != follower_endpoint_) RETURN_IF_ERROR(Follow(follower));
     if (part_ != Part::kPrimary) BecomePrimary();
@@ -64,6 +70,7 @@ void Shard::BecomePrimary() {
 // Another one has the shard. Whoever waits here asks there.
 void Shard::BecomeNothing() {
   part_ = Part::kNone;
+  joining_.reset();
   (void)log_.End();
   follower_endpoint_.clear();
   follower_trouble_.clear();
@@ -157,6 +164,7 @@ void Shard::HandleAcknowledgement(const Envelope& answer) {
       return;
     case proto::FAILED: {
       const std::string why = "its follower: " + header.text();
+      if (joining_.has_value()) return EndJoining({ErrorCode::kIo, why});
       log_.Fail(header.log(), why);
       if (last_load_.has_value()) last_load_->reply = MakeReply(last_load_->reply.header, proto::FAILED, why);
       break;
@@ -165,6 +173,7 @@ void Shard::HandleAcknowledgement(const Envelope& answer) {
       follower_trouble_.clear();
   }
   log_.Acknowledge(header.log(), &replies_);
+  HasAcknowledged(header.log());
 }
 
 std::vector<Envelope> Shard::Repeat() {

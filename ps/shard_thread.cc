@@ -48,22 +48,52 @@ void ShardThread::Stop() {
 
 void ShardThread::Run(Mailbox* server) {
   constexpr std::chrono::seconds kLook{1};
-  while (!stop_ && !shard_->stopped()) {
-    const bool writes = shard_->writing() && shard_->ready();
-    const Deadline look = Clock::now() + (shard_->lags() ? Clock::duration(kRepeat) : Clock::duration(kLook));
+  while (!stop_ && (shard_ == nullptr || !shard_->stopped())) {
+    const bool writes = shard_ != nullptr && shard_->writing() && shard_->ready();
+    const bool lags = shard_ != nullptr && shard_->lags();
+    const Deadline look = Clock::now() + (lags ? Clock::duration(kRepeat) : Clock::duration(kLook));
     std::optional<Envelope> request = mailbox_->Receive(writes ? next_slice_ : look);
-    if (request.has_value()) {
-      for (Envelope& reply : shard_->Handle(std::move(*request))) Send(std::move(reply));
-      NoteTroubles(server);
+    const bool received = request.has_value();
+    if (received) {
+      Handle(*std::move(request));
+      if (shard_ != nullptr) NoteTroubles(server);
       last_request_ = Clock::now();
     }
+    if (shard_ == nullptr) continue;
     if (shard_->lags() && Clock::now() >= next_repeat_) {
       for (Envelope& operation : shard_->Repeat()) Send(std::move(operation));
       next_repeat_ = Clock::now() + kRepeat;
     }
     // Who was woken hears of it now: the disk has room, or the file is there.
-    if (shard_->writing() && (!request.has_value() || Clock::now() >= next_slice_)) WriteCut();
+    if (shard_->writing() && (!received || Clock::now() >= next_slice_)) WriteCut();
   }
+}
+
+void ShardThread::Handle(Envelope request) {
+  if (shard_ == nullptr) HandleIdle(request);
+  if (shard_ == nullptr) return;
+  for (Envelope& reply : shard_->Handle(std::move(request))) Send(std::move(reply));
+  if (!shard_->given_up() || !make_) return;
+  LOG(INFO) << name_ << ": is others' now";
+  shard_ = nullptr;
+  idle_ = true;
+}
+
+// A map may bring a shard here, which then handles it itself.
+void ShardThread::HandleIdle(const Envelope& request) {
+  const proto::Header& header = request.message.header;
+  if (header.reply()) return;
+  if (header.kind() != proto::SHARD_MAP) {
+    return Send({request.from, MakeReply(header, proto::MAP_CHANGED, "no shard is here")});
+  }
+  proto::ShardMap map;
+  const Status parsed = ParseBody(request.message, &map);
+  if (!parsed.ok()) return Send({request.from, MakeReply(header, proto::INVALID, parsed.text())});
+  Result<std::unique_ptr<Shard>> made = make_(map);
+  if (!made.ok()) return Send({request.from, MakeReply(header, proto::FAILED, name_ + ": " + made.status().text())});
+  shard_ = std::move(made).value();
+  idle_ = shard_ == nullptr;
+  if (idle_) Send({request.from, MakeReply(header)});
 }
 
 // Each slice pays for its time by a wait, counted from when it was due: a thread that was kept waiting makes up for it,

@@ -7,7 +7,7 @@ namespace sherd {
 
 Status Scheduler::Impl::LoseSilentWorkers(Deadline now) {
   for (const std::uint32_t worker : membership_.Silent(proto::WORKER, now)) {
-    const std::string what = membership_.Obituary(worker);
+    const std::string what = membership_.Obituary(proto::WORKER, worker);
     const std::uint32_t successor = membership_.Expel(proto::WORKER, worker);
     if (membership_.LiveWorkers().empty()) return Status::Unavailable(what + "; no worker is left");
     observer_->OnMessage(what + "; the others take over its work");

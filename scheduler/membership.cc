@@ -59,7 +59,7 @@ Status Membership::Register(const proto::Header& header, const proto::Register& 
   }
   const int shards = header.role() == proto::SERVER ? static_cast<int>(options_.shards_per_server) : 0;
   const int followers = shards * static_cast<int>(options_.replicas - 1);
-  if (body.shard_endpoint_size() != shards || body.follower_endpoint_size() != followers) {
+  if (body.shard_endpoint_size() != shards || body.follower_endpoint_size() < followers) {
     const auto text = [](int shards, int followers) {
       return std::to_string(shards) + " shards" +
              (followers > 0 ? " and " + std::to_string(followers) + " followers" : "");
@@ -98,12 +98,12 @@ std::string Membership::Missing() const {
   return names;
 }
 
-std::vector<proto::Register> Membership::Servers() const {
-  std::vector<proto::Register> servers;
+std::vector<proto::Register> Membership::Registered(proto::Role role) const {
+  std::vector<proto::Register> registered;
   for (const Member& member : members_) {
-    if (member.role == proto::SERVER) servers.push_back(member.body);
+    if (member.role == role) registered.push_back(member.body);
   }
-  return servers;
+  return registered;
 }
 
 Status Membership::Hear(const proto::Header& header, Deadline now) {
@@ -189,7 +189,9 @@ std::vector<std::uint32_t> Membership::LiveWorkers() const {
   return live;
 }
 
-std::string Membership::Obituary(std::uint32_t worker) const { return Lost(LastWordsOf(*Find(proto::WORKER, worker))); }
+std::string Membership::Obituary(proto::Role role, std::uint32_t index) const {
+  return Lost(LastWordsOf(*Find(role, index)));
+}
 
 const std::string& Membership::HostOf(std::uint32_t worker) const { return Find(proto::WORKER, worker)->body.host(); }
 

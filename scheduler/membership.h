@@ -31,8 +31,8 @@ class Membership {
   bool complete() const;
   // Who has not: "server 1 (rank 2), worker 0 (rank 3)".
   std::string Missing() const;
-  // What each server has registered, in order. Once complete.
-  std::vector<proto::Register> Servers() const;
+  // What each rank of a role has registered, by index; of one that has not, nothing.
+  std::vector<proto::Register> Registered(proto::Role role) const;
 
   // A message of a registered rank: it is alive. Invalid: not registered; Unavailable: of an older incarnation.
   Status Hear(const proto::Header& header, Deadline now);
@@ -49,7 +49,7 @@ class Membership {
   bool expelled(proto::Role role, std::uint32_t index) const;
   std::vector<std::uint32_t> LiveWorkers() const;
   // "lost (no heartbeat for 3 s): worker 1 (…), last at: …".
-  std::string Obituary(std::uint32_t worker) const;
+  std::string Obituary(proto::Role role, std::uint32_t index) const;
   const std::string& HostOf(std::uint32_t worker) const;
 
   // "worker 0 (…) at: pull of clock 7 from shard 1; …": of all ranks that have said so.

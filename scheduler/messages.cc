@@ -41,6 +41,7 @@ Status Scheduler::Impl::Tick(Deadline now) {
   if (!welcomed_) return {};
   TellDoneChunks(now);
   RETURN_IF_ERROR(LoseSilentServers(now));
+  RETURN_IF_ERROR(AddFollowers(now));
   return LoseSilentWorkers(now);
 }
 
@@ -90,6 +91,7 @@ Status Scheduler::Impl::OnRegister(const Envelope& envelope) {
     return {};
   }
   registrations_[{header.role(), header.index()}] = envelope;
+  if (welcomed_) AddRoomOfSpares();
   if (welcomed_) Welcome();
   return {};
 }

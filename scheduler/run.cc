@@ -73,6 +73,7 @@ Status Scheduler::Impl::Run() {
   const bool asked_to_stop = !status.ok() && status.code() == ErrorCode::kStopped && stop_requests_ > stops_heeded_;
   if (asked_to_stop) status = StopOrderly();
   ShutDown(status);
+  RemoveCopies();
   if (!options_.keep_checkpoints && !options_.checkpoint_dir.empty()) {
     const Status removed = RemoveTree(options_.checkpoint_dir);
     LOG_IF(WARNING, !removed.ok()) << removed.text();
@@ -104,7 +105,8 @@ Status Scheduler::Impl::Assemble() {
                                std::to_string(static_cast<int>(options_.job.cluster().request_timeout())) +
                                " s: " + membership_.Missing());
   }
-  placement_.Start(membership_.Servers());
+  placement_.Start(membership_.Registered(proto::SERVER), options_.job.cluster().replicas());
+  AddRoomOfSpares();
   told_map_ = placement_.Map();
   Welcome();
   return calls_.TakeMap(told_map_).Annotate("connect to the shards");
@@ -412,7 +414,7 @@ void Scheduler::Impl::ShutDown(const Status& verdict) {
 bool Scheduler::Impl::AllHaveEnded() const {
   const Deadline now = Clock::now();
   const bool shards_run = std::any_of(running_shards_.begin(), running_shards_.end(), [&](std::uint32_t shard) {
-    return membership_.Awaited(proto::SERVER, placement_.PrimaryOf(shard), now);
+    return membership_.Awaited(placement_.PrimaryOf(shard).role, placement_.PrimaryOf(shard).index, now);
   });
   return !shards_run && membership_.AllDismissed(proto::WORKER, now) && membership_.AllDismissed(proto::SPARE, now);
 }

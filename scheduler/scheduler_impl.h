@@ -126,7 +126,13 @@ class Scheduler::Impl {
 
   // ---- lost_servers.cc ----
   Status LoseSilentServers(Deadline now);
-  Status LoseServer(std::uint32_t server, const std::string& what);
+  Status LoseServer(const ShardPlacement::Host& host, const std::string& what);
+  void AddRoomOfSpares();
+  Status AddFollowers(Deadline now);
+  Status AddFollower(std::uint32_t shard, ShardPlacement::Replica follower);
+  void Joined(std::uint32_t epoch, const Status& status);
+  void GiveUpJoining(const std::string& why);
+  void RemoveCopies();
   Status TellShardsOfMap();
   void MapTaken(std::uint32_t epoch, const Status& status);
 
@@ -189,6 +195,14 @@ class Scheduler::Impl {
   std::map<std::pair<proto::Role, std::uint32_t>, Envelope> registrations_;  // not yet answered
   bool welcomed_ = false;
   ShardPlacement placement_;
+  struct Joining {  // a follower that is to be
+    std::uint32_t shard = 0, epoch = 0;
+    ShardPlacement::Replica follower;
+  };
+  std::optional<Joining> joining_;
+  Deadline next_joining_;
+  std::uint32_t failed_joinings_ = 0;  // since the last one that was not
+  std::vector<std::string> freed_;     // places of followers that came to nothing, until they are told
   std::uint32_t untold_replicas_ = 0;  // that have not heard of the newest map
   proto::ShardMap told_map_;           // the newest that all of them have: what workers are told
   std::atomic<int> stop_requests_{0}, checkpoint_requests_{0};

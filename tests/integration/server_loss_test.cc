@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -65,6 +66,32 @@ TEST(ServerLossTest, WhoWasOnlyStoppedOwnsNothingWhenItComesBack) {
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_THAT(run.err, HasSubstr("taken for lost"));
   EXPECT_EQ(counting.WrongCounts(1), "");
+}
+
+// Followers come anew, on the spare, while training goes on: so one server after the other may be lost.
+TEST(ServerLossTest, WithASpareTheOtherServerMayBeLostToo) {
+  CountingJob counting({.files = 200, .rows = 12'288});
+  TestJob& test = counting.test();
+  counting.job().mutable_cluster()->set_heartbeat_timeout(1.5);
+  counting.job().mutable_cluster()->set_spares(1);
+  const std::string metrics = test.Path("metrics");
+  Process process(UnderMpirun(2 + kServers + kWorkers, {"train", test.Write(), "--metrics=" + metrics,
+                                                        "--servers=" + std::to_string(kServers), "--replicas=2"}));
+  ASSERT_TRUE(WaitForEvent(metrics, "progress", 120)) << process.out() << process.err();
+  const auto kill_server = [&](std::uint32_t server) {
+    for (const pid_t pid : process.Descendants(kRank, std::to_string(1 + server))) ::kill(pid, SIGKILL);
+  };
+  kill_server(0);
+  for (const char* shard : {"shard 0", "shard 1"}) {
+    const std::string text = std::string(shard) + " has a follower again, on spare 0";
+    ASSERT_TRUE(process.WaitForOutput(text, 60)) << process.out() << process.err();
+  }
+  kill_server(1);
+  const ProcessResult run = process.Wait(200);
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.left, IsEmpty());
+  EXPECT_EQ(counting.WrongCounts(1), "");
+  EXPECT_FALSE(std::filesystem::exists(test.Path("checkpoints/followers")));
 }
 
 // Replication changes no bit, nor does the loss of a server.

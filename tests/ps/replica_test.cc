@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <optional>
 #include <random>
 
 #include "tests/ps/shard_cluster.h"
@@ -11,14 +13,16 @@ namespace {
 
 constexpr char kPrimary[] = "primary", kFollower[] = "follower";
 
-std::unique_ptr<Shard> MakeShard(const std::string& endpoint, proto::Train::Consistency consistency) {
+std::unique_ptr<Shard> MakeShard(const std::string& endpoint, proto::Train::Consistency consistency,
+                                 std::uint32_t map_epoch = 1, const std::string& copies = "") {
   ShardOptions options{.shard = 0,
-                       .map_epoch = 1,
+                       .map_epoch = map_epoch,
                        .train = {},
                        .memory_budget = 0,
                        .spill_dir = "",
                        .endpoint = endpoint,
-                       .connect = [](const std::string& endpoint) -> Result<Peer> { return endpoint; }};
+                       .connect = [](const std::string& endpoint) -> Result<Peer> { return endpoint; },
+                       .copy_dir = copies};
   options.train.set_consistency(consistency);
   options.train.set_max_staleness(4);
   return std::make_unique<Shard>(options, ShardStore::Make(SmallModel(), 5, 0, 1).value());
@@ -42,9 +46,10 @@ struct Client {
 // The pair and those who talk to it. What it does is a function of the seed.
 class Pair {
  public:
-  Pair(proto::Train::Consistency consistency, std::uint32_t seed) : random_(seed) {
+  Pair(proto::Train::Consistency consistency, std::uint32_t seed, const std::string& copies = "")
+      : random_(seed), consistency_(consistency), copies_(copies) {
     for (const char* name : {kPrimary, kFollower}) {
-      shards_[name] = MakeShard(name, consistency);
+      shards_[name] = MakeShard(name, consistency, 1, copies);
       EXPECT_TRUE(shards_[name]->TakeMap(Map(1, kPrimary, kFollower)).ok());
     }
   }
@@ -57,6 +62,15 @@ class Pair {
     map_ = map;
     Give(map.endpoint(0), {.from = "map", .message = MakeControl(proto::SHARD_MAP, map)});
   }
+  // One more shard, empty, that is to follow the primary of the map, which is told so.
+  void Join(const std::string& name) {
+    shards_[name] = MakeShard(name, consistency_, map_.epoch(), copies_);
+    const proto::ShardMap map = Map(map_.epoch(), map_.endpoint(0), name);
+    EXPECT_TRUE(shards_[name]->TakeMap(map).ok());
+    Give(map.endpoint(0), {.from = "join", .message = MakeControl(proto::SHARD_MAP, map)});
+  }
+  // What the primary has answered to that: nothing yet, or a code.
+  std::optional<proto::StatusCode> joined() const { return joined_; }
   void Kill(const std::string& name) { dead_.insert(name); }
 
   bool Done() const {
@@ -77,6 +91,7 @@ class Pair {
         return DeliverSomething();
       default:
         if (Chance(0.1)) RepeatSomething();
+        if (Chance(0.1)) Write(Clock::now());
     }
   }
   // Until everybody has his answers.
@@ -92,6 +107,7 @@ class Pair {
       ASSERT_LT(steps, 200'000) << "the follower does not get on";
       DeliverSomething();
       RepeatSomething();
+      Write(Clock::now() + std::chrono::milliseconds(1));
     }
   }
 
@@ -136,11 +152,19 @@ class Pair {
   void Give(const std::string& name, Envelope envelope) {
     if (dead_.contains(name)) return;
     Send(name, shards_.at(name)->Handle(std::move(envelope)));
-    while (shards_.at(name)->writing()) Send(name, shards_.at(name)->Work(Clock::now()));
+  }
+
+  void Write(Deadline until) {
+    for (auto& [name, shard] : shards_) {
+      if (!dead_.contains(name) && shard->writing()) Send(name, shard->Work(until));
+    }
   }
 
   void Send(const std::string& from, std::vector<Envelope> envelopes) {
-    for (Envelope& envelope : envelopes) links_[{from, envelope.from}].push_back(std::move(envelope.message));
+    for (Envelope& envelope : envelopes) {
+      if (envelope.from == "join") joined_ = envelope.message.header.code();
+      links_[{from, envelope.from}].push_back(std::move(envelope.message));
+    }
   }
 
   void Hear(const Peer& who, const Peer& from, const Message& answer) {
@@ -152,6 +176,9 @@ class Pair {
   }
 
   std::mt19937 random_;
+  const proto::Train::Consistency consistency_;
+  const std::string copies_;
+  std::optional<proto::StatusCode> joined_;
   std::map<std::string, std::unique_ptr<Shard>> shards_;
   std::set<std::string> dead_;
   std::map<Peer, Client> clients_;
@@ -248,6 +275,52 @@ TEST_P(ReplicaTest, APrimaryThatHasLostItsFollowerGoesOnAloneFromTheNewMapOn) {
       ASSERT_FALSE(pair.Done()) << "acknowledged by one alone, seed " << seed;
     }
     pair.Change(Map(2, kPrimary, ""));
+    pair.Finish();
+    ASSERT_TRUE(ContentsOf(pair.shard(kPrimary).store()) == twin.contents()) << "seed " << seed;
+  }
+}
+
+// The follower is lost; another one gets a copy while pushes go on, and then what they changed; then the primary is
+// lost.
+TEST_P(ReplicaTest, ANewFollowerCatchesUpWhilePushesGoOnAndHasTheSameBitsThen) {
+  TemporaryFolder folder;
+  for (std::uint32_t seed = 0; seed < 12; ++seed) {
+    Pair pair(GetParam(), seed, folder.path());
+    ShardCluster twin({.consistency = GetParam()});
+    Job job(&pair, &twin, WorkersOf(GetParam()));
+    job.PushClocks(0, 40);
+    for (std::uint32_t left = seed * 20; left > 0; --left) pair.Step();
+    pair.Kill(kFollower);
+    pair.Change(Map(2, kPrimary, ""));
+    pair.Join("new");
+    for (int steps = 0; !pair.joined().has_value(); ++steps) {
+      ASSERT_LT(steps, 1'000'000) << "it never catches up";
+      pair.Step();
+    }
+    ASSERT_EQ(*pair.joined(), proto::OK);
+    for (std::uint32_t left = seed * 3; left > 0; --left) pair.Step();
+    if (seed % 2 == 0) pair.Kill(kPrimary);
+    pair.Change(Map(3, "new", ""));
+    pair.Finish();
+    ASSERT_TRUE(ContentsOf(pair.shard("new").store()) == twin.contents()) << "seed " << seed;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "copies are removed";
+}
+
+TEST_P(ReplicaTest, AFollowerThatIsLostBeforeItHasCaughtUpIsNotWaitedFor) {
+  TemporaryFolder folder;
+  for (std::uint32_t seed = 0; seed < 12; ++seed) {
+    Pair pair(GetParam(), seed, folder.path());
+    ShardCluster twin({.consistency = GetParam()});
+    Job job(&pair, &twin, WorkersOf(GetParam()));
+    job.PushClocks(0, 20);
+    for (std::uint32_t left = seed * 10; left > 0; --left) pair.Step();
+    pair.Kill(kFollower);
+    pair.Change(Map(2, kPrimary, ""));
+    pair.Join("new");
+    for (std::uint32_t left = seed * 40; left > 0; --left) pair.Step();
+    pair.Kill("new");
+    pair.Change(Map(3, kPrimary, ""));
     pair.Finish();
     ASSERT_TRUE(ContentsOf(pair.shard(kPrimary).store()) == twin.contents()) << "seed " << seed;
   }

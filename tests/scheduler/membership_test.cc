@@ -41,7 +41,7 @@ TEST_F(MembershipTest, MapsShardsInTheOrderOfServersOnceAllAreThere) {
   EXPECT_EQ(members_.Missing(), "server 0 (rank 1), server 1 (rank 2), worker 0 (rank 3)");
   RegisterAll();
   ASSERT_TRUE(members_.complete());  // the spare need not come
-  const std::vector<proto::Register> servers = members_.Servers();
+  const std::vector<proto::Register> servers = members_.Registered(proto::SERVER);
   ASSERT_EQ(servers.size(), 2u);
   EXPECT_EQ(servers[1].shard_endpoint(1), "s3");
 }
@@ -60,7 +60,7 @@ TEST_F(MembershipTest, TheDeadAreNamedWithWhatTheyWereAt) {
   EXPECT_TRUE(members_.CheckAlive(later).ok());
   EXPECT_EQ(members_.Silent(proto::WORKER, later), std::vector<std::uint32_t>{0});
   EXPECT_EQ(
-      members_.Obituary(0),
+      members_.Obituary(proto::WORKER, 0),
       "lost (no heartbeat for 10 s): worker 0 (rank 3, process 13 on host a), last at: pull of clock 17 from shard 2");
   EXPECT_FALSE(members_.Awaited(proto::WORKER, 0, later));
   EXPECT_TRUE(members_.Awaited(proto::SERVER, 1, later));
