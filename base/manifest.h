@@ -17,6 +17,9 @@ Status WriteManifest(const std::string& dir, const proto::Manifest& manifest);
 // NotFound: there is none. BadData: it is damaged, or of a version that this program does not know.
 Result<proto::Manifest> ReadManifest(const std::string& dir);
 
+// Within a job's folder of checkpoints, the one for what servers give to each other: removed when the job ends.
+inline constexpr char kCopiesFolder[] = "followers";
+
 // The manifest of the checkpoint in `dir`, whose files are all there in their full size, as far as they are to be seen
 // from this host.
 Result<proto::Manifest> OpenCheckpoint(const std::string& dir);

@@ -78,6 +78,7 @@ Status DataRowFile(const Options& options, const Report& report);
 Status DataTraining(const Options& options, const Report& report);
 Status DataGrowth(const Options& options, const Report& report);
 Status TrainBytes(const Options& options, const Report& report);
+Status FaultReplicas(const Options& options, const Report& report);
 Status WirePushPull(const Options& options, const Report& report);
 
 // Says on stderr that a case, or a part of it, was not run and why.

@@ -74,6 +74,8 @@ constexpr Case kCases[] = {
     {"data.training", "train.deepfm's model trained while row files are read", "the same from memory", DataTraining},
     {"data.growth", "FM 4 trained by a whole job from row files of a hundredth, a tenth and all of --rows rows",
      "the fewest rows", DataGrowth},
+    {"fault.replicas", "train.deepfm's model trained by a whole job of two servers with replicas: 2",
+     "the same with replicas: 1", FaultReplicas},
     {"wire.push_pull", "rows pulled from and pushed to one server process over tcp",
      "a server that is a map of vectors", WirePushPull},
 };

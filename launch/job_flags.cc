@@ -13,7 +13,7 @@ namespace {
 constexpr JobFlag kFlags[] = {
     {"servers", "cluster.servers", "N", "server processes"},
     {"workers", "cluster.workers", "N", "worker threads of a run without mpirun"},
-    {"spares", "cluster.spares", "N", "ranks that only wait: none takes a lost one's place yet"},
+    {"spares", "cluster.spares", "N", "ranks that wait: with --replicas=2 they get a lost server's shards"},
     {"shards_per_server", "cluster.shards_per_server", "N", "threads of a server, each with its share of the rows"},
     {"epochs", "train.epochs", "N", "passes over the training data"},
     {"batch_size", "train.batch_size", "N", "rows of a worker's minibatch"},
@@ -37,6 +37,7 @@ constexpr JobFlag kFlags[] = {
     {"checkpoint_keep_every", "checkpoint.keep_every", "N", "each so-many-th is kept for good"},
     {"checkpoint_compression", "checkpoint.compression", "none|zstd", "of the shards' files"},
     {"checkpoint_server_dir", "checkpoint.server_dir", "DIR", "folder on each server's own disk for its shards' files"},
+    {"replicas", "cluster.replicas", "1|2", "servers that hold each shard: with 2, the loss of one is survived"},
     {"memory_budget", "cluster.memory_budget", "BYTES", "what a server's tables may take: 8G, 512M, or bytes"},
     {"spill_dir", "cluster.spill_dir", "DIR", "folder on a fast local disk for rows that memory has no place for"},
     {"interface", "cluster.interface", "NAME", "network interface or address for TCP"},

@@ -175,6 +175,24 @@ Problems CheckpointProblems(const JobRequest& request, const proto::Job& job) {
   return problems;
 }
 
+// Of the servers that there will be.
+Problems ReplicaProblems(const proto::Job& job, std::uint32_t servers) {
+  const std::uint32_t replicas = job.cluster().replicas();
+  if (replicas == 1) return {};
+  Problems problems;
+  const std::string name = "cluster.replicas: ";
+  if (servers < replicas) {
+    problems.push_back(name + "each shard is to be on " + std::to_string(replicas) + " servers, and there is " +
+                       std::to_string(servers) + "; give --servers=2 or more");
+  }
+  if (!job.checkpoint().server_dir().empty()) {
+    problems.push_back(name +
+                       "a follower can not read what its primary has written to checkpoint.server_dir; use "
+                       "checkpoint.dir alone, on a disk that all hosts see");
+  }
+  return problems;
+}
+
 // The newest checkpoint of the job's folder that is whole, and those before it. None: dir stays empty.
 void ChooseStart(const JobRequest& request, LoadedJob* loaded) {
   const std::string& folder = loaded->job.checkpoint().dir();
@@ -306,6 +324,7 @@ Result<LoadedJob> LoadJob(const JobRequest& request, std::uint32_t ranks) {
   const auto workers = WorkersByFlag(request, loaded.job);
   const auto plan = ranks > 1 ? PlanRoles(loaded.job.cluster(), ranks, workers) : PlanEmbedded(loaded.job.cluster());
   if (!plan.ok()) problems.push_back(plan.status().text());
+  if (plan.ok()) Append(ReplicaProblems(loaded.job, plan->servers), "", &problems);
   if (!problems.empty()) return ProblemStatus(problems);
 
   loaded.plan = *plan;

@@ -33,6 +33,7 @@
 DEFINE_string(servers, "", "");
 DEFINE_string(workers, "", "");
 DEFINE_string(spares, "", "");
+DEFINE_string(replicas, "", "");
 DEFINE_string(shards_per_server, "", "");
 DEFINE_string(epochs, "", "");
 DEFINE_string(batch_size, "", "");

@@ -1,6 +1,8 @@
 #include "launch/roles.h"
 
 #include "base/file.h"
+#include "base/manifest.h"
+#include "launch/job_flags.h"
 #include "launch/spare.h"
 #include "ps/server.h"
 #include "worker/worker.h"
@@ -10,10 +12,14 @@ namespace {
 
 double HeartbeatSeconds(const proto::Job& job) { return job.cluster().heartbeat_timeout() / 3; }
 
-Status RunServerRole(Network* network, const JobPlan& plan, std::uint32_t index, const Binding& binding) {
+// Or a spare's, where the job has replicas: it has room for followers of all shards of a lost server, and of those
+// whose followers were there. A server has room for as many as it has shards.
+Status RunServerRole(Network* network, const JobPlan& plan, const RankRole& role, const Binding& binding) {
   ServerOptions options;
   options.job = plan.job_id;
-  options.index = index;
+  options.role = role.role;
+  options.index = role.index;
+  options.replicas = plan.job.cluster().replicas();
   options.servers = plan.roles.servers;
   options.shards_per_server = plan.job.cluster().shards_per_server();
   options.model = plan.model;
@@ -26,8 +32,13 @@ Status RunServerRole(Network* network, const JobPlan& plan, std::uint32_t index,
   const proto::Checkpoint& checkpoint = plan.job.checkpoint();
   options.compress_checkpoints = checkpoint.compression() == proto::Checkpoint::ZSTD;
   if (!checkpoint.server_dir().empty()) options.server_dir = JoinPath(checkpoint.server_dir(), plan.job.name());
-  for (std::uint32_t shard = 0; shard < options.shards_per_server; ++shard) {
-    const std::string name = "server-" + std::to_string(index) + "-" + std::to_string(shard);
+  if (!checkpoint.dir().empty()) options.copy_dir = JoinPath(AbsolutePath(checkpoint.dir()), kCopiesFolder);
+  const bool replicas = options.replicas > 1;
+  const std::uint32_t own = role.role == proto::SERVER ? options.shards_per_server : 0;
+  const std::uint32_t followers = replicas ? 2 * options.shards_per_server : 0;
+  for (std::uint32_t shard = 0; shard < own + followers; ++shard) {
+    const std::string name =
+        (role.role == proto::SERVER ? "server-" : "spare-") + std::to_string(role.index) + "-" + std::to_string(shard);
     options.bind_endpoints.push_back(binding.Endpoint(name));
   }
   return RunServer(network, options);
@@ -63,8 +74,8 @@ std::string Binding::Endpoint(const std::string& name) const {
 Status RunRole(Network* network, const JobPlan& plan, const RankRole& role, const Binding& binding) {
   CHECK_NE(role.role, proto::SCHEDULER);
   if (role.role == proto::WORKER) return RunWorkerRole(network, plan, role.index);  // says itself who it is
-  const Status status = role.role == proto::SERVER ? RunServerRole(network, plan, role.index, binding)
-                                                   : RunSpare(network, plan, role.index);
+  const bool serves = role.role == proto::SERVER || plan.job.cluster().replicas() > 1;
+  const Status status = serves ? RunServerRole(network, plan, role, binding) : RunSpare(network, plan, role.index);
   return status.Annotate(RoleName(role));
 }
 

@@ -58,7 +58,8 @@ std::optional<Requester::Reply> Requester::Match(Envelope envelope) {
   if (found == waiting_.end()) return std::nullopt;
   Waiting& waiting = found->second;
   if (envelope.from != waiting.to || header.kind() != waiting.message.header.kind()) return std::nullopt;
-  if (header.code() == proto::UNAVAILABLE || header.code() == proto::OUT_OF_ORDER) {
+  if (header.code() == proto::UNAVAILABLE || header.code() == proto::OUT_OF_ORDER ||
+      header.code() == proto::MAP_CHANGED) {
     waiting.trouble = StatusOf(header);
     waiting.refused = true;
     Hasten(waiting, header);
@@ -81,6 +82,15 @@ void Requester::Replace(std::uint64_t request, Message message) {
   message.header.set_request(request);
   waiting.message = std::move(message);
   SendNow(&waiting);
+}
+
+void Requester::Redirect(const Peer& from, const Peer& to, const std::function<void(proto::Header*)>& change) {
+  for (auto& [request, waiting] : waiting_) {
+    if (waiting.to != from) continue;
+    waiting.to = to;
+    waiting.due = Deadline();
+    change(&waiting.message.header);
+  }
 }
 
 // A peer that asks for a message again need not wait for the whole of retry_after. After a gap everything from the
@@ -179,6 +189,7 @@ Status StatusOf(const proto::Header& reply) {
       return {ErrorCode::kIo, text};
     case proto::UNAVAILABLE:
     case proto::KEYS_UNKNOWN:
+    case proto::MAP_CHANGED:
       return Status::Unavailable(text);
   }
   return Status::Invalid(text);

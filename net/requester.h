@@ -39,12 +39,15 @@ class Requester {
   // empty, describe makes one if it is needed. The message goes back to the mailbox's pool when it is answered.
   std::uint64_t Send(const Peer& to, Message message, std::string what = {});
   // Is this the answer to a request that still waits? Then it is taken off the list; an answer that asks to try again
-  // (UNAVAILABLE, OUT_OF_ORDER) leaves it there, to be sent again soon, and returns nothing.
+  // (UNAVAILABLE, OUT_OF_ORDER, MAP_CHANGED) leaves it there, to be sent again soon, and returns nothing.
   std::optional<Reply> Match(Envelope envelope);
   // The request that `answer` is to, if it still waits, for an owner that would rather send another one: null if not.
   const Message* Find(const Envelope& answer) const;
   // Sends `message` in place of a request that Find has found, under its number, now.
   void Replace(std::uint64_t request, Message message);
+  // What waits for an answer of `from` waits for one of `to` from now on, to which it is sent by Tick. `change` makes
+  // each header what it is to be there.
+  void Redirect(const Peer& from, const Peer& to, const std::function<void(proto::Header*)>& change);
   // Sends again what is due, oldest first. Unavailable, naming who did not answer, once a request has waited too long
   // (it is off the list then); Invalid when one can never be sent.
   Status Tick();

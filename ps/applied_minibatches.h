@@ -15,6 +15,16 @@ class AppliedMinibatches {
   // From `first` on without a gap, up to `end` at most (0: without end): the first one that was not applied.
   std::uint32_t FirstMissing(std::uint64_t chunk, std::uint32_t first, std::uint32_t end) const;
 
+  // All of them, to be added again elsewhere: chunk, first minibatch, the one after the last.
+  template <typename Function>
+  void ForEachRange(const Function& function) const {
+    for (const auto& [chunk, ranges] : chunks_) {
+      for (const Range& range : ranges) function(chunk, range.begin, range.end);
+    }
+  }
+  // A range that touches no other one.
+  void AddRange(std::uint64_t chunk, std::uint32_t begin, std::uint32_t end) { chunks_[chunk].push_back({begin, end}); }
+
   // Nobody will ask for the chunk again.
   void Forget(std::uint64_t chunk) { chunks_.erase(chunk); }
   void Clear() { chunks_.clear(); }

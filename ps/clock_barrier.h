@@ -33,10 +33,17 @@ class ClockBarrier {
   const std::string& trouble() const { return trouble_; }
 
   void Clear() { waiting_.clear(); }
+  bool empty() const {
+    for (const auto& [worker, queue] : waiting_) {
+      if (!queue.empty()) return false;
+    }
+    return true;
+  }
 
   // The greatest job's time of the pushes applied so far. Those of one clock may differ in it; all of them are applied
   // at the greatest.
   std::uint32_t job_seconds() const { return job_seconds_; }
+  void RestoreJobSeconds(std::uint32_t seconds) { job_seconds_ = seconds; }
 
  private:
   bool Apply(const std::vector<const Message*>& pushes);

@@ -20,6 +20,9 @@ class ClockTable {
     for (const std::uint32_t worker : workers) clocks_[worker] = clock;
   }
   void Clear() { clocks_.clear(); }
+  // A live worker of a table that is being restored.
+  void Restore(std::uint32_t worker, std::uint64_t clock) { clocks_[worker] = clock; }
+  const std::map<std::uint32_t, std::uint64_t>& clocks() const { return clocks_; }
 
   bool live(std::uint32_t worker) const { return clocks_.contains(worker); }
   bool retired(std::uint32_t worker) const { return at(worker) == kRetired; }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "base/file.h"
@@ -50,7 +51,7 @@ class Server {
   }
 
   Status BindShards() {
-    CHECK_EQ(options_.bind_endpoints.size(), options_.shards_per_server);
+    CHECK_EQ(options_.bind_endpoints.size() % options_.shards_per_server, 0u);
     for (const std::string& endpoint : options_.bind_endpoints) {
       mailboxes_.push_back(network_->Open());
       RETURN_IF_ERROR(mailboxes_.back()->Bind(endpoint).Annotate("server " + std::to_string(options_.index)));
@@ -61,7 +62,7 @@ class Server {
   std::string Scheduler() const { return "the scheduler at " + options_.scheduler_endpoint; }
 
   void Sign(proto::Header* header) const {
-    header->set_role(proto::SERVER);
+    header->set_role(options_.role);
     header->set_index(options_.index);
     header->set_incarnation(options_.incarnation);
   }
@@ -73,7 +74,11 @@ class Server {
     gethostname(host, sizeof(host) - 1);
     body.set_host(host);
     body.set_pid(static_cast<std::uint32_t>(getpid()));
-    for (const auto& mailbox : mailboxes_) body.add_shard_endpoint(mailbox->endpoint());
+    for (const auto& mailbox : mailboxes_) {
+      const bool own = options_.role == proto::SERVER &&
+                       static_cast<std::uint32_t>(body.shard_endpoint_size()) < options_.shards_per_server;
+      own ? body.add_shard_endpoint(mailbox->endpoint()) : body.add_follower_endpoint(mailbox->endpoint());
+    }
     Message message = MakeControl(proto::REGISTER, body);
     Sign(&message.header);
     registration_.Send(scheduler_, std::move(message), "registration with " + Scheduler());
@@ -143,8 +148,7 @@ class Server {
 
   Status StartShards(const proto::ShardMap& map) {
     const std::uint32_t shards = static_cast<std::uint32_t>(map.endpoint_size());
-    const std::uint32_t first = options_.index * options_.shards_per_server;
-    if (shards != options_.servers * options_.shards_per_server || first >= shards || shards > kSlots) {
+    if (shards != options_.servers * options_.shards_per_server || shards > kSlots) {
       return Status::Invalid("welcome of " + Scheduler() + ": a map of " + std::to_string(shards) + " shards, not " +
                              std::to_string(options_.servers * options_.shards_per_server));
     }
@@ -154,32 +158,56 @@ class Server {
                           .Annotate("checkpoint.server_dir must be a folder that can be "
                                     "written to"));
     }
-    for (std::uint32_t i = 0; i < options_.shards_per_server; ++i) {
-      const ShardOptions options{.shard = first + i,
-                                 .map_epoch = map.epoch(),
-                                 .train = options_.train,
-                                 .memory_budget = options_.memory_budget / options_.shards_per_server,
-                                 .spill_dir = SpillDirOf(first + i),
-                                 .compress_checkpoints = options_.compress_checkpoints,
-                                 .server_dir = options_.server_dir,
-                                 .wake = [mailbox = mailboxes_[i].get()] { mailbox->Wake(); }};
-      RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
-      const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
-      ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), first + i, shards, memory));
-      shards_.push_back(
-          std::make_unique<ShardThread>(std::move(mailboxes_[i]), std::make_unique<Shard>(options, std::move(store)),
-                                        "shard " + std::to_string(first + i), options_.shards_per_server));
+    for (auto& mailbox : mailboxes_) {
+      ASSIGN_OR_RETURN(std::unique_ptr<Shard> shard, MakeShardAt(mailbox.get(), map));
+      const std::string name =
+          shard == nullptr ? "seat of a follower" : "shard " + std::to_string(shard->store().shard());
+      const auto make = [this, at = mailbox.get()](const proto::ShardMap& map) { return MakeShardAt(at, map); };
+      shards_.push_back(std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), name, ShardsHere(), make));
     }
     mailboxes_.clear();
     for (const auto& shard : shards_) shard->Start(mailbox_.get());
     return {};
   }
 
+  // That this server is meant to hold; there may be more while others are lost.
+  std::uint32_t ShardsHere() const { return options_.shards_per_server * options_.replicas; }
+
+  // The shard that the map has at this mailbox, as its primary or its follower; nullptr: none.
+  Result<std::unique_ptr<Shard>> MakeShardAt(Mailbox* mailbox, const proto::ShardMap& map) {
+    const std::string& endpoint = mailbox->endpoint();
+    const auto place = [&](const auto& endpoints) {
+      return static_cast<std::uint32_t>(std::find(endpoints.begin(), endpoints.end(), endpoint) - endpoints.begin());
+    };
+    const std::uint32_t shards = static_cast<std::uint32_t>(map.endpoint_size());
+    const std::uint32_t primary = place(map.endpoint()), follower = place(map.follower());
+    const std::uint32_t number = primary < shards ? primary : follower;
+    if (number >= shards || (primary >= shards && map.follower().empty())) return nullptr;
+    const ShardOptions options{.shard = number,
+                               .map_epoch = map.epoch(),
+                               .train = options_.train,
+                               .memory_budget = options_.memory_budget / ShardsHere(),
+                               .spill_dir = SpillDirOf(number),
+                               .compress_checkpoints = options_.compress_checkpoints,
+                               .server_dir = options_.server_dir,
+                               .wake = [mailbox] { mailbox->Wake(); },
+                               .endpoint = endpoint,
+                               .connect = [mailbox](const std::string& follower) { return mailbox->Connect(follower); },
+                               .copy_dir = options_.copy_dir};
+    RETURN_IF_ERROR(MakeSpillDir(options.spill_dir));
+    const StoreOptions memory{.memory_budget = options.memory_budget, .spill_dir = options.spill_dir};
+    ASSIGN_OR_RETURN(auto store, ShardStore::Make(options_.model, options_.train.seed(), number, shards, memory));
+    auto shard = std::make_unique<Shard>(options, std::move(store));
+    RETURN_IF_ERROR(shard->TakeMap(map));
+    return shard;
+  }
+
   // No other run has a folder of this name.
   std::string SpillDirOf(std::uint32_t shard) const {
     if (options_.spill_dir.empty()) return "";
     char name[64];
-    std::snprintf(name, sizeof name, "job-%016llx-shard-%u", static_cast<unsigned long long>(options_.job), shard);
+    std::snprintf(name, sizeof name, "job-%016llx-shard-%u-server-%u", static_cast<unsigned long long>(options_.job),
+                  shard, options_.index);
     return JoinPath(options_.spill_dir, name);
   }
 
@@ -189,6 +217,7 @@ class Server {
     const auto& tables = options_.model.table();
     if (dir.empty() || std::none_of(tables.begin(), tables.end(), spills)) return {};
     RETURN_IF_ERROR(MakeDirectory(dir).Annotate("cluster.spill_dir must be a folder that can be written to"));
+    std::lock_guard lock(spill_mutex_);
     spill_dirs_.push_back(dir);
     return {};
   }
@@ -214,11 +243,9 @@ class Server {
   }
 
   bool AllDone() const {
-    if (shards_.empty()) return false;
-    for (const auto& shard : shards_) {
-      if (!shard->done()) return false;
-    }
-    return true;
+    const auto ended = [](const auto& shard) { return shard->done() || shard->idle(); };
+    const auto done = [](const auto& shard) { return shard->done(); };
+    return std::ranges::all_of(shards_, ended) && std::ranges::any_of(shards_, done);
   }
 
   Network* const network_;
@@ -227,6 +254,7 @@ class Server {
   Requester registration_, heartbeat_;
   std::vector<std::unique_ptr<Mailbox>> mailboxes_;  // bound, until the shards take them
   std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::mutex spill_mutex_;
   std::vector<std::string> spill_dirs_;  // of shards, that we made
   Peer scheduler_;
   Deadline next_heartbeat_;

@@ -12,25 +12,31 @@
 namespace sherd {
 
 struct ServerOptions {
-  std::uint64_t job = 0;    // fingerprint; messages of other jobs are refused
-  std::uint32_t index = 0;  // of this server among the servers
+  std::uint64_t job = 0;             // fingerprint; messages of other jobs are refused
+  proto::Role role = proto::SERVER;  // or a spare, which holds nothing until a map has a shard there
+  std::uint32_t index = 0;           // within the role
   std::uint32_t servers = 1;
   std::uint32_t shards_per_server = 1;
   std::uint32_t incarnation = 1;
   proto::ModelSpec model;
   proto::Train train;  // consistency and seed
   std::string scheduler_endpoint;
-  std::vector<std::string> bind_endpoints;  // one a shard
+  // A server's: one a shard. Then, where the job has replicas, as many for followers of other servers' shards, and more
+  // for those that maps may bring later.
+  std::vector<std::string> bind_endpoints;
+  std::uint32_t replicas = 1;
   double request_timeout_seconds = 60;
   double heartbeat_seconds = 3;
   std::uint64_t memory_budget = 0;  // bytes that the tables of all its shards may take; 0: no limit
   bool compress_checkpoints = false;
   std::string server_dir;  // of checkpoints' folders on this server's own disk; empty: where the scheduler says
+  std::string copy_dir;    // that all servers see, for copies that new followers begin with; empty: there can be none
   std::string spill_dir;   // in which each shard that spills makes a folder of its own; empty: none may
 };
 
-// A server process: one thread and one mailbox for each of its shards, and the calling thread for registration and
-// heartbeats. Returns when the scheduler says stop, or with the reason why it can not go on (the scheduler is gone).
+// A server process, or a spare: one thread and one mailbox for each of its shards, and the calling thread for
+// registration and heartbeats. Returns when the scheduler says stop, or with the reason why it can not go on (the
+// scheduler is gone).
 Status RunServer(Network* network, const ServerOptions& options);
 
 }  // namespace sherd

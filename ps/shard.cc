@@ -35,9 +35,27 @@ Shard::Shard(ShardOptions options, std::unique_ptr<ShardStore> store)
       store_(std::move(store)),
       checker_(store_.get()),
       barrier_(store_.get(), bsp_ ? ClockBarrier::Parts::kAll : ClockBarrier::Parts::kDense),
-      memory_(store_.get(), options_.memory_budget) {}
+      memory_(store_.get(), options_.memory_budget),
+      map_epoch_(options_.map_epoch) {}
 
 std::vector<Envelope> Shard::Handle(Envelope request) {
+  const proto::Header& header = request.message.header;
+  if (header.reply()) {
+    HandleAcknowledgement(request);
+  } else if (header.kind() == proto::OPERATION) {
+    HandleOperation(std::move(request));
+  } else if (header.kind() == proto::SHARD_MAP) {
+    HandleShardMap(request);
+  } else if (part_ == Part::kPrimary || header.kind() == proto::STOP) {
+    HandleRequest(std::move(request));
+  } else {
+    RefuseByMap(request);
+  }
+  BeginCopyIfQuiet();
+  return std::exchange(replies_, {});
+}
+
+void Shard::HandleRequest(Envelope request) {
   switch (request.message.header.kind()) {
     case proto::PULL:
     case proto::PUSH:
@@ -71,12 +89,12 @@ std::vector<Envelope> Shard::Handle(Envelope request) {
       break;
     case proto::STOP:
       stopped_ = true;
+      Log(request.message);
       Reply(request, MakeReply(request.message.header));
       break;
     default:
       Refuse(request, proto::INVALID, "a shard does not know " + KindName(request.message.header.kind()));
   }
-  return std::exchange(replies_, {});
 }
 
 void Shard::Reuse(std::vector<Envelope> sent) {
@@ -106,21 +124,37 @@ Shard::Stream* Shard::Admit(const Envelope& request) {
     return refuse(proto::INVALID, "meant for shard " + std::to_string(header.shard()) + ", this is shard " +
                                       std::to_string(options_.shard));
   }
-  if (header.map_epoch() != options_.map_epoch) {
-    return refuse(proto::STALE, "shard map " + std::to_string(header.map_epoch()) + ", this is " +
-                                    std::to_string(options_.map_epoch));
+  if (header.map_epoch() != map_epoch_) {
+    RefuseByMap(request);
+    return nullptr;
   }
   if (!damage_.empty()) return refuse(proto::FAILED, damage_);
   if (header.index() >= kMostWorkers) return refuse(proto::INVALID, "no such " + Worker(header));
+  return StreamOf(request);
+}
+
+Shard::Stream* Shard::StreamOf(const Envelope& request) {
+  const proto::Header& header = request.message.header;
   Stream& stream = streams_[header.index()];
   if (header.incarnation() < stream.incarnation) {
-    return refuse(proto::STALE, Worker(header) + (stream.fenced ? " was taken for lost, and its work is others' now"
-                                                                : " has been replaced: incarnation " +
-                                                                      std::to_string(stream.incarnation)));
+    Refuse(request, proto::STALE,
+           Worker(header) + (stream.fenced ? " was taken for lost, and its work is others' now"
+                                           : " has been replaced: incarnation " + std::to_string(stream.incarnation)));
+    return nullptr;
   }
-  if (header.incarnation() > stream.incarnation) {
+  const bool new_one = header.incarnation() > stream.incarnation;
+  if (new_one) {
     ForgetWorker(header.index());
     stream.incarnation = header.incarnation();
+  }
+  // What comes in order is logged when it is done; but a successor's first pull changes the stream too.
+  if (header.kind() == proto::PULL && (new_one || stream.fenced)) {
+    Message arrival;
+    arrival.header.set_kind(proto::PULL);
+    arrival.header.set_shard(options_.shard);
+    arrival.header.set_index(header.index());
+    arrival.header.set_incarnation(header.incarnation());
+    Log(arrival);
   }
   stream.fenced = false;
   return &stream;
@@ -168,10 +202,11 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
     if (!status.ok()) return Refuse(request, proto::INVALID, KindName(header.kind()) + ": " + status.text());
     ++stream->next;
     stream->pulled.ForgetUpTo(header.keys_of());
+    Log(request.message);
     stream->held.push_back(std::move(request));
     return;
   }
-  if (header.kind() == proto::PUSH) {
+  if (header.kind() == proto::PUSH && part_ == Part::kPrimary) {
     if (const Status status = TakesPushes(); !status.ok()) return Refuse(request, proto::UNAVAILABLE, status.text());
   }
   if (const Status status = Execute(request.message); !status.ok()) {
@@ -180,6 +215,7 @@ void Shard::HandleOrdered(Envelope request, Stream* stream) {
   }
   ++stream->next;
   stream->pulled.ForgetUpTo(header.keys_of());
+  Log(request.message);
   Reply(request, NewReply(header));
   messages_.Put(std::move(request.message));
   Advance();
@@ -395,6 +431,7 @@ void Shard::HandleStartEpoch(const Envelope& request) {
   if (const Status status = ParseBody(request.message, &start); !status.ok()) {
     return Refuse(request, proto::INVALID, status.text());
   }
+  Log(request.message);
   Reply(request, MakeReply(request.message.header));
   // Repeated after the workers have begun, it must not set their clocks back.
   std::string text = start.SerializeAsString();
@@ -428,7 +465,20 @@ Message Shard::NewReply(const proto::Header& request) {
 }
 
 void Shard::Reply(const Envelope& request, Message reply) {
-  replies_.push_back({.from = request.from, .message = std::move(reply)});
+  if (request.from.empty()) {  // it was redone from the log
+    redo_answer_ = std::move(reply);
+    return;
+  }
+  Envelope answer{.from = request.from, .message = std::move(reply)};
+  const proto::Kind kind = answer.message.header.kind();
+  // A pull may see what the follower has not: whoever pushed that will push it to the follower, if need be.
+  const bool promises = answer.message.header.code() == proto::OK && kind != proto::PULL &&
+                        kind != proto::SHARD_STATUS && kind != proto::PRUNE && kind != proto::STOP;
+  if (promises) {
+    log_.Answer(std::move(answer), &replies_);
+  } else {
+    replies_.push_back(std::move(answer));
+  }
 }
 
 void Shard::Refuse(const Envelope& request, proto::StatusCode code, const std::string& text) {

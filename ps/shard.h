@@ -13,6 +13,7 @@
 #include "net/mailbox.h"
 #include "net/pulled_keys.h"
 #include "proto/job.pb.h"
+#include "proto/shard_state.pb.h"
 #include "ps/applied_minibatches.h"
 #include "ps/buffer_pool.h"
 #include "ps/clock_barrier.h"
@@ -20,6 +21,7 @@
 #include "ps/cut.h"
 #include "ps/cut_writer.h"
 #include "ps/memory_watch.h"
+#include "ps/operation_log.h"
 #include "ps/request_view.h"
 #include "ps/shard_store.h"
 
@@ -34,6 +36,9 @@ struct ShardOptions {
   bool compress_checkpoints = false;
   std::string server_dir = {};      // of checkpoints' folders on the server's own disk; empty: a cut's own folder
   std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
+  std::string endpoint = {};        // where others reach this shard, by which it finds itself in a map
+  std::function<Result<Peer>(const std::string& endpoint)> connect = {};  // to a follower
+  std::string copy_dir = {};  // that new followers' hosts see too, for copies; empty: the shard can get none
 };
 
 // The actor that owns a range of slots: takes one request after the other and says what to send. It does what
@@ -50,23 +55,32 @@ class Shard {
   // What Handle returned, once it is sent: its memory is used again. Who takes a message out puts one in elsewhere.
   void Reuse(std::vector<Envelope> sent);
 
+  // What the shard is to be by a newer map of the shards: their primary, a follower, or nothing any more. An error: the
+  // follower can not be connected to.
+  Status TakeMap(const proto::ShardMap& map);
+  // Does its follower lack anything? Then Repeat, called about twice a second, returns what is to be sent again.
+  bool lags() const { return !log_.all_acknowledged(); }
+  std::vector<Envelope> Repeat();
+
   // Is there a cut to be written? Then Work goes on with that for about so long, and returns what is to be sent. It can
   // do nothing (ready() is false) while the disk has enough to do: `wake` is called when that has changed.
-  bool writing() const { return writer_ != nullptr; }
+  bool writing() const { return ActiveWriter() != nullptr; }
   bool ready() const { return ready_; }
   std::vector<Envelope> Work(Deadline until);
   // See CutWriter.
-  double pressure() const { return writer_ == nullptr ? 0 : writer_->pressure(); }
+  double pressure() const { return writing() ? ActiveWriter()->pressure() : 0; }
 
   // STOP has come.
   bool stopped() const { return stopped_; }
+  // By the newest map the shard is others': this one is of no use any more.
+  bool given_up() const { return part_ == Part::kNone; }
 
   const ShardStore& store() const { return *store_; }
   ShardStore& store() { return *store_; }
 
   // As of the last Handle: what MemoryWatch::full says, and why pushes wait; each empty when all is well.
   const std::string& full() const { return memory_.full(); }
-  const std::string& paused() const { return trouble_; }
+  const std::string& paused() const { return trouble_.empty() ? follower_trouble_ : trouble_; }
   // The job's time, by the pushes that were applied.
   std::uint32_t job_seconds() const { return bsp_ ? barrier_.job_seconds() : job_seconds_; }
 
@@ -80,6 +94,9 @@ class Shard {
     bool fenced = false;  // lost, and none has come in its place
   };
 
+  enum class Part { kPrimary, kFollower, kNone };
+
+  void HandleRequest(Envelope request);
   void HandleWorker(Envelope request);
   void HandlePull(Envelope request, Stream* stream);
   void HandleOrdered(Envelope request, Stream* stream);
@@ -92,8 +109,47 @@ class Shard {
   void HandleFence(const Envelope& request);
   void HandleChunksDone(const Envelope& request);
 
+  // ---- shard_replica.cc ----
+  void HandleShardMap(const Envelope& request);
+  Status Follow(const std::string& follower);
+  void HandleOperation(Envelope request);
+  void Redo(Envelope request);
+  bool Redone(const proto::Header& operation);
+  void HandleAcknowledgement(const Envelope& answer);
+  void RefuseByMap(const Envelope& request);
+
+  // ---- shard_copy.cc ----
+  // A follower that is to be: it gets a copy of everything, then the log since.
+  struct Joining {
+    std::string endpoint;
+    Peer peer;
+    Envelope request;  // answered when it has everything
+    std::string dir = {};
+    std::unique_ptr<CutWriter> writer = {};  // of the copy
+    proto::ShardState state = {};            // at the copy's moment
+    bool begun = false, copied = false;
+  };
+  const CutWriter* ActiveWriter() const {
+    return writer_ != nullptr || !joining_.has_value() ? writer_.get() : joining_->writer.get();
+  }
+  void Join(Envelope request, const std::string& follower);
+  bool Quiet() const;
+  void BeginCopyIfQuiet();
+  void WorkOnCopy(Deadline until);
+  Status FinishCopy(Result<proto::ShardFile> file);
+  void HasAcknowledged(std::uint64_t number);
+  void EndJoining(const Status& status);
+  proto::ShardState State() const;
+  Status RestoreState(const std::string& dir);
+
+  void BecomePrimary();
+  void BecomeNothing();
+  // What the shard has done, for its follower.
+  void Log(const Message& request) { log_.Append(request, &replies_); }
+
   // The worker's stream, or nothing and a reply: the request is not for us, or older than what we know.
   Stream* Admit(const Envelope& request);
+  Stream* StreamOf(const Envelope& request);
   void ForgetWorker(std::uint32_t worker);
   void AnswerAgain(Envelope request, Stream* stream);
 
@@ -123,6 +179,7 @@ class Shard {
   Result<Message> GatherValues(const proto::Header& request, const RequestView& view);
 
   Message NewReply(const proto::Header& request);
+  // Now, or when the follower has all that has been done.
   void Reply(const Envelope& request, Message reply);
   void Refuse(const Envelope& request, proto::StatusCode code, const std::string& text);
 
@@ -161,6 +218,16 @@ class Shard {
     Message reply;
   };
   std::optional<Answered> last_load_;
+
+  // Of replication. A follower does what its log says, in order, and answers nobody but its primary.
+  Part part_ = Part::kPrimary;
+  std::uint32_t map_epoch_;
+  OperationLog log_;               // of a primary
+  std::string follower_endpoint_;  // that it goes to; empty: to nobody
+  std::optional<Joining> joining_;
+  std::string follower_trouble_;        // why the follower can not do what it is told to
+  std::uint64_t redone_ = 0;            // of a follower: the last operation of its primary's log
+  std::optional<Message> redo_answer_;  // what the primary would have been told
 
   std::vector<Envelope> replies_;
   MessagePool messages_;  // of requests that are done, for replies

@@ -19,6 +19,7 @@ void Shard::HandleOpenCut(const Envelope& request) {
   if (open.cut() < cut_.number()) {
     return Refuse(request, proto::STALE, "cut " + std::to_string(cut_.number()) + " was opened since");
   }
+  Log(request.message);
   Reply(request, MakeReply(request.message.header));
   if (open.cut() == cut_.number()) return;
   const bool abandoned = cut_.open();
@@ -51,13 +52,16 @@ void Shard::HandlePrune(const Envelope& request) {
 
 void Shard::HandleLoad(const Envelope& request) {
   const proto::Header& header = request.message.header;
-  if (last_load_.has_value() && last_load_->from == request.from && last_load_->request == header.request()) {
+  const bool redone = request.from.empty();
+  if (!redone && last_load_.has_value() && last_load_->from == request.from &&
+      last_load_->request == header.request()) {
     return Reply(request, last_load_->reply);
   }
   proto::LoadCheckpoint load;
   if (const Status status = ParseBody(request.message, &load); !status.ok()) {
     return Refuse(request, proto::INVALID, status.text());
   }
+  if (joining_.has_value()) EndJoining(Status::Unavailable("the shard was loaded anew"));
   clocks_.Clear();
   started_.clear();
   applied_.Clear();
@@ -65,9 +69,11 @@ void Shard::HandleLoad(const Envelope& request) {
   cut_.Abandon();
   writer_ = nullptr;
   tracked_since_ = 0;
-  const Status status = load.part().empty() ? LoadShard(load.dir(), store_.get()) : LoadParts(load, store_.get());
+  Status status = load.part().empty() ? LoadShard(load.dir(), store_.get()) : LoadParts(load, store_.get());
+  if (status.ok() && request.from.empty()) status = RestoreState(load.dir());
   damage_ = status.ok() ? "" : "shard " + std::to_string(options_.shard) + ": load: " + status.text();
   Message reply = status.ok() ? MakeReply(header) : MakeReply(header, proto::FAILED, damage_);
+  Log(request.message);
   last_load_ = Answered{.from = request.from, .request = header.request(), .reply = reply};
   Reply(request, std::move(reply));
   cut_.AnswerWaiting(&replies_);
@@ -83,6 +89,13 @@ std::string Shard::FolderOfCut() const {
 }
 
 void Shard::StartWriting() {
+  if (part_ != Part::kPrimary) {  // who writes it
+    cut_.Abandon();
+    return ReleaseHeld();
+  }
+  if (joining_.has_value() && joining_->writer != nullptr) {
+    EndJoining(Status::Unavailable("a checkpoint came between"));  // one file at a time is written of a store
+  }
   const proto::OpenCut& plan = cut_.plan();
   writer_ = std::make_unique<CutWriter>(
       store_.get(), CutWriter::Options{.dir = FolderOfCut(),
@@ -97,7 +110,10 @@ void Shard::StartWriting() {
 }
 
 std::vector<Envelope> Shard::Work(Deadline until) {
-  if (writer_ == nullptr) return {};
+  if (writer_ == nullptr) {
+    WorkOnCopy(until);
+    return std::exchange(replies_, {});
+  }
   ready_ = writer_->Step(until);
   if (std::optional<Result<proto::ShardFile>> file = writer_->Outcome(); file.has_value()) {
     writer_ = nullptr;
@@ -107,6 +123,7 @@ std::vector<Envelope> Shard::Work(Deadline until) {
     }
     cut_.Finish(*std::move(file));
     cut_.AnswerWaiting(&replies_);
+    BeginCopyIfQuiet();
   }
   return std::exchange(replies_, {});
 }

@@ -12,6 +12,7 @@ void Shard::HandleFence(const Envelope& request) {
   }
   const std::uint32_t worker = fence.worker();
   if (worker >= kMostWorkers) return Refuse(request, proto::INVALID, "no such worker " + std::to_string(worker));
+  Log(request.message);
   if (fence.incarnation() > streams_[worker].incarnation) {
     ForgetWorker(worker);
     streams_[worker].incarnation = fence.incarnation();
@@ -41,6 +42,7 @@ void Shard::HandleChunksDone(const Envelope& request) {
   if (const Status status = ParseBody(request.message, &done); !status.ok()) {
     return Refuse(request, proto::INVALID, status.text());
   }
+  Log(request.message);
   Reply(request, MakeReply(request.message.header));
   if (done.epoch() != epoch_) return;
   for (const std::uint64_t chunk : done.chunk()) applied_.Forget(chunk);

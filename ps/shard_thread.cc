@@ -16,6 +16,7 @@ namespace {
 constexpr std::chrono::milliseconds kSlice{2};
 constexpr std::chrono::milliseconds kMadeUp{100};   // of what was due before
 constexpr std::chrono::milliseconds kQuiet{200};    // nobody asks
+constexpr std::chrono::milliseconds kRepeat{500};   // operations that a follower has not acknowledged
 constexpr double kShare = 0.2, kWhenUrgent = 0.75;  // pressure from which on the share grows
 
 // Of the calling thread: what the system gave to others in between was no work of ours.
@@ -49,22 +50,57 @@ void ShardThread::Stop() {
 
 void ShardThread::Run(Mailbox* server) {
   constexpr std::chrono::seconds kLook{1};
-  while (!stop_ && !shard_->stopped()) {
-    const bool writes = shard_->writing() && shard_->ready();
-    std::optional<Envelope> request = mailbox_->Receive(writes ? next_slice_ : Clock::now() + kLook);
-    if (request.has_value() && !request->message.header.reply()) {
-      std::vector<Envelope> replies = shard_->Handle(std::move(*request));
-      for (Envelope& reply : replies) {
-        Send(reply);
-        mailbox_->pool().Put(std::move(reply.message));  // for the next request
-      }
-      shard_->Reuse(std::move(replies));
-      NoteTroubles(server);
+  while (!stop_ && (shard_ == nullptr || !shard_->stopped())) {
+    const bool writes = shard_ != nullptr && shard_->writing() && shard_->ready();
+    const bool lags = shard_ != nullptr && shard_->lags();
+    const Deadline look = Clock::now() + (lags ? Clock::duration(kRepeat) : Clock::duration(kLook));
+    std::optional<Envelope> request = mailbox_->Receive(writes ? next_slice_ : look);
+    const bool received = request.has_value();
+    if (received) {
+      Handle(*std::move(request));
+      if (shard_ != nullptr) NoteTroubles(server);
       last_request_ = Clock::now();
     }
+    if (shard_ == nullptr) continue;
+    if (shard_->lags() && Clock::now() >= next_repeat_) {
+      for (const Envelope& operation : shard_->Repeat()) Send(operation);
+      next_repeat_ = Clock::now() + kRepeat;
+    }
     // Who was woken hears of it now: the disk has room, or the file is there.
-    if (shard_->writing() && (!request.has_value() || Clock::now() >= next_slice_)) WriteCut();
+    if (shard_->writing() && (!received || Clock::now() >= next_slice_)) WriteCut();
   }
+}
+
+void ShardThread::Handle(Envelope request) {
+  if (shard_ == nullptr) HandleIdle(request);
+  if (shard_ == nullptr) return;
+  std::vector<Envelope> replies = shard_->Handle(std::move(request));
+  for (Envelope& reply : replies) {
+    Send(reply);
+    mailbox_->pool().Put(std::move(reply.message));  // for the next request
+  }
+  shard_->Reuse(std::move(replies));
+  if (!shard_->given_up() || !make_) return;
+  LOG(INFO) << name_ << ": is others' now";
+  shard_ = nullptr;
+  idle_ = true;
+}
+
+// A map may bring a shard here, which then handles it itself.
+void ShardThread::HandleIdle(const Envelope& request) {
+  const proto::Header& header = request.message.header;
+  if (header.reply()) return;
+  if (header.kind() != proto::SHARD_MAP) {
+    return Send({request.from, MakeReply(header, proto::MAP_CHANGED, "no shard is here")});
+  }
+  proto::ShardMap map;
+  const Status parsed = ParseBody(request.message, &map);
+  if (!parsed.ok()) return Send({request.from, MakeReply(header, proto::INVALID, parsed.text())});
+  Result<std::unique_ptr<Shard>> made = make_(map);
+  if (!made.ok()) return Send({request.from, MakeReply(header, proto::FAILED, name_ + ": " + made.status().text())});
+  shard_ = std::move(made).value();
+  idle_ = shard_ == nullptr;
+  if (idle_) Send({request.from, MakeReply(header)});
 }
 
 // Each slice pays for its time by a wait, counted from when it was due: a thread that was kept waiting makes up for it,

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,19 +13,30 @@
 
 namespace sherd {
 
-// One shard, its mailbox and the thread that both are confined to. The mailbox is bound by the caller and handed over.
-// Thread-compatible, but for done() and troubles().
+// A mailbox, the shard that maps have there, and the thread that both are confined to. While they have none it waits
+// for a map that does. The mailbox is bound by the caller and handed over. Thread-compatible, but for done(), idle()
+// and troubles().
 class ShardThread {
  public:
-  // `shards`: that there are in this process, which together write checkpoints no faster than one does.
-  ShardThread(std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Shard> shard, std::string name, std::uint32_t shards)
-      : mailbox_(std::move(mailbox)), shard_(std::move(shard)), name_(std::move(name)), shards_(shards) {}
+  // The shard that the map has at this mailbox; nullptr: none. Called in the thread, and must outlive it.
+  using MakeShard = std::function<Result<std::unique_ptr<Shard>>(const proto::ShardMap& map)>;
+  // `shard` may be nullptr. `shards`: that there are in this process, which together write checkpoints no faster than
+  // one does.
+  ShardThread(std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Shard> shard, std::string name, std::uint32_t shards,
+              MakeShard make = {})
+      : mailbox_(std::move(mailbox)),
+        name_(std::move(name)),
+        shards_(shards),
+        make_(std::move(make)),
+        shard_(std::move(shard)),
+        idle_(shard_ == nullptr) {}
   ~ShardThread() { Stop(); }
 
   // Calls `server->Wake()` when a STOP has ended it, or there is something new in `troubles`.
   void Start(Mailbox* server);
   void Stop();
   bool done() const { return done_; }
+  bool idle() const { return idle_; }  // there is no shard
 
   struct Troubles {
     std::string full, paused;  // with the shard's name; empty: there is none
@@ -36,18 +49,22 @@ class ShardThread {
 
  private:
   void Run(Mailbox* server);
+  void Handle(Envelope request);
+  void HandleIdle(const Envelope& request);
   void WriteCut();
   void NoteTroubles(Mailbox* server);
   void Send(const Envelope& reply);
 
   const std::unique_ptr<Mailbox> mailbox_;
-  const std::unique_ptr<Shard> shard_;
   const std::string name_;
   const std::uint32_t shards_;
+  const MakeShard make_;
+  std::unique_ptr<Shard> shard_;
+  std::atomic<bool> idle_;
   std::atomic<bool> stop_ = false, done_ = false;
   // Of the shard's thread.
   bool untroubled_ = true;
-  Deadline last_request_, next_slice_;
+  Deadline last_request_, next_slice_, next_repeat_;
   mutable std::mutex mutex_;
   Troubles troubles_;
   std::thread thread_;

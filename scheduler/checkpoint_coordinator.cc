@@ -60,6 +60,10 @@ bool CheckpointCoordinator::Lose(std::uint32_t worker) {
   return true;
 }
 
+void CheckpointCoordinator::LosePrimaries(const std::string& why) {
+  if (Open(plan_.cut)) Abandon(why, true);
+}
+
 void CheckpointCoordinator::Settle(std::uint32_t worker) {
   waiting_.erase(worker);
   GoOn();

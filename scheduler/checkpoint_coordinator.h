@@ -42,6 +42,8 @@ class CheckpointCoordinator {
   void Retired(std::uint32_t worker) { Settle(worker); }
   // It is lost. True: the cut is abandoned for that, because the worker has marked it or was waited for.
   bool Lose(std::uint32_t worker);
+  // These shards' primaries are lost: what was marked there, or is being written, is not known.
+  void LosePrimaries(const std::string& why);
   void Wrote(std::uint32_t cut, std::uint32_t shard, proto::ShardFile file);
   void Failed(std::uint32_t cut, const std::string& why);
   void Tick(Deadline now);

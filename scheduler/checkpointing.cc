@@ -100,7 +100,7 @@ void Scheduler::Impl::BeginCut() {
   body.set_since_cut(since);
   body.set_deltas_follow(full_every_ > 1 && purpose_ != Purpose::kFinal);
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
-    calls_.Send(shard, MakeControl(proto::OPEN_CUT, body), "open cut at " + membership_.NameOfShard(shard),
+    calls_.Send(shard, MakeControl(proto::OPEN_CUT, body), "open cut at " + placement_.NameOfShard(shard),
                 request_timeout_, [this, cut = last_cut_, shard](const Result<Message>& answer) {
                   if (!answer.ok()) return coordinator_.Failed(cut, answer.status().text());
                   coordinator_.Opened(cut, shard);
@@ -116,7 +116,7 @@ void Scheduler::Impl::AwaitCut() {
   body.set_cut(coordinator_.plan().cut);
   body.set_dir(coordinator_.plan().dir);
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
-    calls_.Send(shard, MakeControl(proto::AWAIT_CUT, body), "checkpoint of " + membership_.NameOfShard(shard),
+    calls_.Send(shard, MakeControl(proto::AWAIT_CUT, body), "checkpoint of " + placement_.NameOfShard(shard),
                 (kWriting + 1) * request_timeout_, [this, cut = last_cut_, shard](const Result<Message>& answer) {
                   proto::ShardFile file;
                   Status status = answer.status();
@@ -195,7 +195,7 @@ void Scheduler::Impl::PruneCheckpoints() {
   proto::Prune body;
   for (const std::string& name : *kept) body.add_keep(name);
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
-    calls_.Send(shard, MakeControl(proto::PRUNE, body), "prune checkpoints at " + membership_.NameOfShard(shard),
+    calls_.Send(shard, MakeControl(proto::PRUNE, body), "prune checkpoints at " + placement_.NameOfShard(shard),
                 request_timeout_, [this](const Result<Message>& answer) {
                   if (!answer.ok()) observer_->OnMessage("old checkpoints stay: " + answer.status().text());
                 });

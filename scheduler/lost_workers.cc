@@ -6,9 +6,9 @@
 namespace sherd {
 
 Status Scheduler::Impl::LoseSilentWorkers(Deadline now) {
-  for (const std::uint32_t worker : membership_.SilentWorkers(now)) {
-    const std::string what = membership_.Obituary(worker);
-    const std::uint32_t successor = membership_.Expel(worker);
+  for (const std::uint32_t worker : membership_.Silent(proto::WORKER, now)) {
+    const std::string what = membership_.Obituary(proto::WORKER, worker);
+    const std::uint32_t successor = membership_.Expel(proto::WORKER, worker);
     if (membership_.LiveWorkers().empty()) return Status::Unavailable(what + "; no worker is left");
     observer_->OnMessage(what + "; the others take over its work");
     LoseWorker(worker, successor);
@@ -23,7 +23,9 @@ void Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) 
   proto::Fence body;
   body.set_worker(worker);
   body.set_incarnation(successor);
-  if (coordinator_.Lose(worker)) body.set_cut(coordinator_.plan().cut);
+  // One that was abandoned before holds pushes as well, until the next cut, which waits for this fence.
+  const bool abandoned = coordinator_.phase() == CheckpointCoordinator::Phase::kAbandoned;
+  if (coordinator_.Lose(worker) || abandoned) body.set_cut(coordinator_.plan().cut);
   if (queue_) {
     for (proto::ChunkRange& range : queue_->OpenRanges(worker)) *body.add_range() = std::move(range);
   }
@@ -32,7 +34,7 @@ void Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) 
   leases.epoch = epoch_;
   leases.applied.assign(body.range_size(), std::vector<std::uint32_t>(calls_.shards()));
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
-    calls_.Send(shard, MakeControl(proto::FENCE, body), "fence at " + membership_.NameOfShard(shard), request_timeout_,
+    calls_.Send(shard, MakeControl(proto::FENCE, body), "fence at " + placement_.NameOfShard(shard), request_timeout_,
                 [this, worker, shard](const Result<Message>& answer) {
                   const Status status = answer.ok() ? OnFenced(worker, shard, *answer) : answer.status();
                   if (!status.ok()) Fail(status);
@@ -88,7 +90,7 @@ void Scheduler::Impl::TellDoneChunks(Deadline now) {
   if (body.chunk_size() == 0) return;
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
     // A shard that does not hear of it remembers more than it needs to, until the epoch's end.
-    calls_.Send(shard, MakeControl(proto::CHUNKS_DONE, body), "chunks done at " + membership_.NameOfShard(shard),
+    calls_.Send(shard, MakeControl(proto::CHUNKS_DONE, body), "chunks done at " + placement_.NameOfShard(shard),
                 request_timeout_, [](const Result<Message>&) {});
   }
 }

@@ -57,11 +57,16 @@ Status Membership::Register(const proto::Header& header, const proto::Register& 
                            " is no rank of this job (" + std::to_string(options_.servers) + " servers, " +
                            std::to_string(options_.workers) + " workers)");
   }
-  const std::uint32_t shards = header.role() == proto::SERVER ? options_.shards_per_server : 0;
-  if (body.shard_endpoint_size() != static_cast<int>(shards)) {
+  const int shards = header.role() == proto::SERVER ? static_cast<int>(options_.shards_per_server) : 0;
+  const int followers = shards * static_cast<int>(options_.replicas - 1);
+  if (body.shard_endpoint_size() != shards || body.follower_endpoint_size() < followers) {
+    const auto text = [](int shards, int followers) {
+      return std::to_string(shards) + " shards" +
+             (followers > 0 ? " and " + std::to_string(followers) + " followers" : "");
+    };
     return Status::Invalid(NameOf(header.role(), header.index()) + " registers " +
-                           std::to_string(body.shard_endpoint_size()) + " shards in place of " +
-                           std::to_string(shards));
+                           text(body.shard_endpoint_size(), body.follower_endpoint_size()) + " in place of " +
+                           text(shards, followers));
   }
   const bool same = header.incarnation() == member->incarnation && body.pid() == member->body.pid() &&
                     body.host() == member->body.host();
@@ -93,13 +98,12 @@ std::string Membership::Missing() const {
   return names;
 }
 
-proto::ShardMap Membership::Map() const {
-  proto::ShardMap map;
-  map.set_epoch(1);
+std::vector<proto::Register> Membership::Registered(proto::Role role) const {
+  std::vector<proto::Register> registered;
   for (const Member& member : members_) {
-    for (const std::string& endpoint : member.body.shard_endpoint()) map.add_endpoint(endpoint);
+    if (member.role == role) registered.push_back(member.body);
   }
-  return map;
+  return registered;
 }
 
 Status Membership::Hear(const proto::Header& header, Deadline now) {
@@ -128,12 +132,12 @@ void Membership::Forgive(Clock::duration time) {
   for (Member& member : members_) member.last_heard += time;
 }
 
-bool Membership::Silent(const Member& member, Deadline now) const {
+bool Membership::IsSilent(const Member& member, Deadline now) const {
   return now - member.last_heard > options_.heartbeat_timeout;
 }
 
 bool Membership::Missed(const Member& member, Deadline now) const {
-  return member.registered && !member.dismissed && !member.expelled && Silent(member, now);
+  return member.registered && !member.dismissed && !member.expelled && IsSilent(member, now);
 }
 
 std::string Membership::LastWordsOf(const Member& member) const {
@@ -157,17 +161,17 @@ Status Membership::CheckAlive(Deadline now) const {
   return dead.empty() ? Status() : Status::Unavailable(Lost(dead));
 }
 
-std::vector<std::uint32_t> Membership::SilentWorkers(Deadline now) const {
+std::vector<std::uint32_t> Membership::Silent(proto::Role role, Deadline now) const {
   std::vector<std::uint32_t> silent;
   for (const Member& member : members_) {
-    if (member.role == proto::WORKER && Missed(member, now)) silent.push_back(member.index);
+    if (member.role == role && Missed(member, now)) silent.push_back(member.index);
   }
   return silent;
 }
 
-std::uint32_t Membership::Expel(std::uint32_t worker) {
-  Member* const member = Find(proto::WORKER, worker);
-  CHECK(member != nullptr) << "no worker " << worker;
+std::uint32_t Membership::Expel(proto::Role role, std::uint32_t index) {
+  Member* const member = Find(role, index);
+  CHECK(member != nullptr) << "no " << RoleName(role) << " " << index;
   member->expelled = member->dismissed = true;
   return member->incarnation + 1;
 }
@@ -185,7 +189,9 @@ std::vector<std::uint32_t> Membership::LiveWorkers() const {
   return live;
 }
 
-std::string Membership::Obituary(std::uint32_t worker) const { return Lost(LastWordsOf(*Find(proto::WORKER, worker))); }
+std::string Membership::Obituary(proto::Role role, std::uint32_t index) const {
+  return Lost(LastWordsOf(*Find(role, index)));
+}
 
 const std::string& Membership::HostOf(std::uint32_t worker) const { return Find(proto::WORKER, worker)->body.host(); }
 
@@ -205,7 +211,7 @@ void Membership::Dismiss(const proto::Header& header) {
 
 bool Membership::Awaited(proto::Role role, std::uint32_t index, Deadline now) const {
   const Member* const member = Find(role, index);
-  return member != nullptr && member->registered && !member->dismissed && !Silent(*member, now);
+  return member != nullptr && member->registered && !member->dismissed && !IsSilent(*member, now);
 }
 
 bool Membership::AllDismissed(proto::Role role, Deadline now) const {
@@ -220,15 +226,6 @@ std::string Membership::NameOf(proto::Role role, std::uint32_t index) const {
   if (member == nullptr) return name;
   name += " (rank " + std::to_string(member->rank);
   if (member->registered) name += ", process " + std::to_string(member->body.pid()) + " on host " + member->body.host();
-  return name + ")";
-}
-
-std::string Membership::NameOfShard(std::uint32_t shard) const {
-  const std::uint32_t server = shard / options_.shards_per_server;
-  std::string name = "shard " + std::to_string(shard) + " (server " + std::to_string(server);
-  const Member* const member = Find(proto::SERVER, server);
-  const int i = static_cast<int>(shard % options_.shards_per_server);
-  if (member != nullptr && i < member->body.shard_endpoint_size()) name += " at " + member->body.shard_endpoint(i);
   return name + ")";
 }
 

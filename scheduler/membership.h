@@ -14,6 +14,7 @@ namespace sherd {
 struct MembershipOptions {
   std::uint32_t servers = 1, workers = 1, spares = 0;
   std::uint32_t shards_per_server = 1;
+  std::uint32_t replicas = 1;
   std::chrono::milliseconds heartbeat_timeout{10000};
 };
 
@@ -30,8 +31,8 @@ class Membership {
   bool complete() const;
   // Who has not: "server 1 (rank 2), worker 0 (rank 3)".
   std::string Missing() const;
-  // One endpoint a shard, servers in order. Once complete.
-  proto::ShardMap Map() const;
+  // What each rank of a role has registered, by index; of one that has not, nothing.
+  std::vector<proto::Register> Registered(proto::Role role) const;
 
   // A message of a registered rank: it is alive. Invalid: not registered; Unavailable: of an older incarnation.
   Status Hear(const proto::Header& header, Deadline now);
@@ -40,15 +41,15 @@ class Membership {
   void Forgive(Clock::duration time);
   // Success, or which servers have been silent for the timeout. Once complete.
   Status CheckAlive(Deadline now) const;
-  // Workers of which the same is true. Once complete.
-  std::vector<std::uint32_t> SilentWorkers(Deadline now) const;
-  // The worker is lost, whatever it may still say: Hear refuses it. Returns the incarnation that another one in its
-  // place would have.
-  std::uint32_t Expel(std::uint32_t worker);
+  // Those of a role of which the same is true. Once complete.
+  std::vector<std::uint32_t> Silent(proto::Role role, Deadline now) const;
+  // The rank is lost, whatever it may still say: Hear refuses it. Returns the incarnation that another one in its place
+  // would have.
+  std::uint32_t Expel(proto::Role role, std::uint32_t index);
   bool expelled(proto::Role role, std::uint32_t index) const;
   std::vector<std::uint32_t> LiveWorkers() const;
   // "lost (no heartbeat for 3 s): worker 1 (…), last at: …".
-  std::string Obituary(std::uint32_t worker) const;
+  std::string Obituary(proto::Role role, std::uint32_t index) const;
   const std::string& HostOf(std::uint32_t worker) const;
 
   // "worker 0 (…) at: pull of clock 7 from shard 1; …": of all ranks that have said so.
@@ -61,7 +62,6 @@ class Membership {
 
   // "worker 1 (rank 4, process 77 on host a)"; of one that has not registered "worker 1 (rank 4)".
   std::string NameOf(proto::Role role, std::uint32_t index) const;
-  std::string NameOfShard(std::uint32_t shard) const;  // "shard 2 (server 1 at tcp://…)"
 
  private:
   struct Member {
@@ -75,7 +75,7 @@ class Membership {
 
   Member* Find(proto::Role role, std::uint32_t index);
   const Member* Find(proto::Role role, std::uint32_t index) const;
-  bool Silent(const Member& member, Deadline now) const;
+  bool IsSilent(const Member& member, Deadline now) const;
   bool Missed(const Member& member, Deadline now) const;
   std::string Lost(const std::string& names) const;
   std::string LastWordsOf(const Member& member) const;

@@ -40,7 +40,8 @@ Status Scheduler::Impl::Tick(Deadline now) {
   RETURN_IF_ERROR(failure_);
   if (!welcomed_) return {};
   TellDoneChunks(now);
-  RETURN_IF_ERROR(membership_.CheckAlive(now));
+  RETURN_IF_ERROR(LoseSilentServers(now));
+  RETURN_IF_ERROR(AddFollowers(now));
   return LoseSilentWorkers(now);
 }
 
@@ -90,6 +91,7 @@ Status Scheduler::Impl::OnRegister(const Envelope& envelope) {
     return {};
   }
   registrations_[{header.role(), header.index()}] = envelope;
+  if (welcomed_) AddRoomOfSpares();
   if (welcomed_) Welcome();
   return {};
 }
@@ -97,7 +99,7 @@ Status Scheduler::Impl::OnRegister(const Envelope& envelope) {
 // Answers all registrations.
 void Scheduler::Impl::Welcome() {
   proto::Welcome body;
-  *body.mutable_map() = membership_.Map();
+  *body.mutable_map() = placement_.Map();
   body.set_workers(options_.workers);
   *body.mutable_statistics() = options_.statistics;
   body.set_simd(options_.simd);
@@ -156,6 +158,9 @@ proto::Command Scheduler::Impl::CommandFor(const proto::Header& header) {
   if (header.role() == proto::WORKER) coordinator_.Tell(header.index(), &command);
   command.set_stop(stopping_);
   command.set_job_seconds(JobSeconds());
+  if (welcomed_ && header.role() == proto::WORKER && header.map_epoch() < told_map_.epoch()) {
+    *command.mutable_map() = told_map_;
+  }
   if (stopping_) membership_.Dismiss(header);
   return command;
 }
@@ -341,7 +346,7 @@ void Scheduler::Impl::Send(Envelope envelope) {
   header.set_role(proto::SCHEDULER);
   header.set_index(0);
   header.set_job(options_.job_id);
-  header.set_map_epoch(1);
+  header.set_map_epoch(placement_.epoch());
   const std::string kind = KindName(header.kind());
   // Who is gone will be found out by its silence, and who is not will ask again.
   const Status status = mailbox_->Send(envelope.from, std::move(envelope.message));

@@ -25,6 +25,7 @@ MembershipOptions MembersOf(const SchedulerOptions& options) {
           .workers = options.workers,
           .spares = options.spares,
           .shards_per_server = cluster.shards_per_server(),
+          .replicas = cluster.replicas(),
           .heartbeat_timeout = Milliseconds(cluster.heartbeat_timeout())};
 }
 
@@ -72,6 +73,7 @@ Status Scheduler::Impl::Run() {
   const bool asked_to_stop = !status.ok() && status.code() == ErrorCode::kStopped && stop_requests_ > stops_heeded_;
   if (asked_to_stop) status = StopOrderly();
   ShutDown(status);
+  RemoveCopies();
   if (!options_.keep_checkpoints && !options_.checkpoint_dir.empty()) {
     const Status removed = RemoveTree(options_.checkpoint_dir);
     LOG_IF(WARNING, !removed.ok()) << removed.text();
@@ -103,8 +105,11 @@ Status Scheduler::Impl::Assemble() {
                                std::to_string(static_cast<int>(options_.job.cluster().request_timeout())) +
                                " s: " + membership_.Missing());
   }
+  placement_.Start(membership_.Registered(proto::SERVER), options_.job.cluster().replicas());
+  AddRoomOfSpares();
+  told_map_ = placement_.Map();
   Welcome();
-  return calls_.Connect(membership_.Map()).Annotate("connect to the shards");
+  return calls_.TakeMap(told_map_).Annotate("connect to the shards");
 }
 
 Status Scheduler::Impl::CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body,
@@ -120,7 +125,7 @@ Status Scheduler::Impl::CallAllShards(proto::Kind kind, const google::protobuf::
     Message message;
     message.header.set_kind(kind);
     if (body != nullptr) message = MakeControl(kind, *body);
-    calls_.Send(shard, std::move(message), KindName(kind) + " at " + membership_.NameOfShard(shard), timeout,
+    calls_.Send(shard, std::move(message), KindName(kind) + " at " + placement_.NameOfShard(shard), timeout,
                 [answers, shard](Result<Message> answer) {
                   --answers->missing;
                   if (answers->error.ok()) answers->error = answer.status();
@@ -394,7 +399,7 @@ void Scheduler::Impl::ShutDown(const Status& verdict) {
     Message message;
     message.header.set_kind(proto::STOP);
     running_shards_.insert(shard);
-    calls_.Send(shard, std::move(message), "stop of " + membership_.NameOfShard(shard), request_timeout_,
+    calls_.Send(shard, std::move(message), "stop of " + placement_.NameOfShard(shard), request_timeout_,
                 [this, shard](const Result<Message>&) { running_shards_.erase(shard); });
   }
   // Who trains hears of it in the answer to a progress report or, at the latest, to a heartbeat.
@@ -408,9 +413,8 @@ void Scheduler::Impl::ShutDown(const Status& verdict) {
 
 bool Scheduler::Impl::AllHaveEnded() const {
   const Deadline now = Clock::now();
-  const std::uint32_t shards = options_.job.cluster().shards_per_server();
   const bool shards_run = std::any_of(running_shards_.begin(), running_shards_.end(), [&](std::uint32_t shard) {
-    return membership_.Awaited(proto::SERVER, shard / shards, now);
+    return membership_.Awaited(placement_.PrimaryOf(shard).role, placement_.PrimaryOf(shard).index, now);
   });
   return !shards_run && membership_.AllDismissed(proto::WORKER, now) && membership_.AllDismissed(proto::SPARE, now);
 }

@@ -22,6 +22,7 @@
 #include "scheduler/progress_meter.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/shard_calls.h"
+#include "scheduler/shard_placement.h"
 #include "scheduler/task_desk.h"
 #include "scheduler/worker_clocks.h"
 
@@ -123,6 +124,18 @@ class Scheduler::Impl {
   void Reply(const Envelope& request, Message reply) { Send({request.from, std::move(reply)}); }
   void Send(Envelope envelope);
 
+  // ---- lost_servers.cc ----
+  Status LoseSilentServers(Deadline now);
+  Status LoseServer(const ShardPlacement::Host& host, const std::string& what);
+  void AddRoomOfSpares();
+  Status AddFollowers(Deadline now);
+  Status AddFollower(std::uint32_t shard, ShardPlacement::Replica follower);
+  void Joined(std::uint32_t epoch, const Status& status);
+  void GiveUpJoining(const std::string& why);
+  void RemoveCopies();
+  Status TellShardsOfMap();
+  void MapTaken(std::uint32_t epoch, const Status& status);
+
   // ---- lost_workers.cc ----
   Status LoseSilentWorkers(Deadline now);
   void LoseWorker(std::uint32_t worker, std::uint32_t successor);
@@ -181,6 +194,17 @@ class Scheduler::Impl {
   Membership membership_;
   std::map<std::pair<proto::Role, std::uint32_t>, Envelope> registrations_;  // not yet answered
   bool welcomed_ = false;
+  ShardPlacement placement_;
+  struct Joining {  // a follower that is to be
+    std::uint32_t shard = 0, epoch = 0;
+    ShardPlacement::Replica follower;
+  };
+  std::optional<Joining> joining_;
+  Deadline next_joining_;
+  std::uint32_t failed_joinings_ = 0;  // since the last one that was not
+  std::vector<std::string> freed_;     // places of followers that came to nothing, until they are told
+  std::uint32_t untold_replicas_ = 0;  // that have not heard of the newest map
+  proto::ShardMap told_map_;           // the newest that all of them have: what workers are told
   std::atomic<int> stop_requests_{0}, checkpoint_requests_{0};
   int stops_heeded_ = 0, checkpoints_heeded_ = 0;
   bool stopping_ = false;

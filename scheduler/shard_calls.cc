@@ -11,23 +11,47 @@ ShardCalls::ShardCalls(Mailbox* mailbox, std::uint64_t job, std::chrono::millise
       job_(job),
       requester_(mailbox, {.retry_after = retry_after, .give_up_after = std::chrono::hours(1000)}) {}
 
-Status ShardCalls::Connect(const proto::ShardMap& map) {
-  for (const std::string& endpoint : map.endpoint()) {
-    ASSIGN_OR_RETURN(Peer peer, mailbox_->Connect(endpoint));
-    peers_.push_back(std::move(peer));
+Result<Peer> ShardCalls::PeerAt(const std::string& endpoint) {
+  const auto known = peers_.find(endpoint);
+  if (known != peers_.end()) return known->second;
+  ASSIGN_OR_RETURN(Peer peer, mailbox_->Connect(endpoint));
+  return peers_.emplace(endpoint, std::move(peer)).first->second;
+}
+
+Status ShardCalls::TakeMap(const proto::ShardMap& map) {
+  map_epoch_ = map.epoch();
+  primaries_.resize(static_cast<std::size_t>(map.endpoint_size()));
+  for (std::uint32_t shard = 0; shard < shards(); ++shard) {
+    ASSIGN_OR_RETURN(Peer peer, PeerAt(map.endpoint(static_cast<int>(shard))));
+    if (!primaries_[shard].empty() && primaries_[shard] != peer) {
+      requester_.Redirect(primaries_[shard], peer, [&](proto::Header* header) { header->set_map_epoch(map_epoch_); });
+    }
+    primaries_[shard] = std::move(peer);
   }
   return {};
 }
 
 void ShardCalls::Send(std::uint32_t shard, Message message, std::string what, Clock::duration timeout, Then then) {
+  SendToPeer(primaries_.at(shard), shard, std::move(message), std::move(what), timeout, std::move(then));
+}
+
+Status ShardCalls::SendTo(const std::string& endpoint, std::uint32_t shard, Message message, std::string what,
+                          Clock::duration timeout, Then then) {
+  ASSIGN_OR_RETURN(const Peer peer, PeerAt(endpoint));
+  SendToPeer(peer, shard, std::move(message), std::move(what), timeout, std::move(then));
+  return {};
+}
+
+void ShardCalls::SendToPeer(const Peer& peer, std::uint32_t shard, Message message, std::string what,
+                            Clock::duration timeout, Then then) {
   proto::Header& header = message.header;
   header.set_job(job_);
   header.set_role(proto::SCHEDULER);
   header.set_index(0);
   header.set_incarnation(1);
-  header.set_map_epoch(1);
+  header.set_map_epoch(map_epoch_);
   header.set_shard(shard);
-  const std::uint64_t request = requester_.Send(peers_.at(shard), std::move(message), what);
+  const std::uint64_t request = requester_.Send(peer, std::move(message), what);
   calls_.emplace(request, Call{std::move(what), timeout, Clock::now() + timeout, std::move(then)});
 }
 

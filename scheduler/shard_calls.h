@@ -20,13 +20,16 @@ class ShardCalls {
 
   ShardCalls(Mailbox* mailbox, std::uint64_t job, std::chrono::milliseconds retry_after);
 
-  // Connects to all shards of the map.
-  Status Connect(const proto::ShardMap& map);
-  std::uint32_t shards() const { return static_cast<std::uint32_t>(peers_.size()); }
+  // Goes by this map from now on: what a shard has not answered is asked again of whoever is its primary now.
+  Status TakeMap(const proto::ShardMap& map);
+  std::uint32_t shards() const { return static_cast<std::uint32_t>(primaries_.size()); }
 
   // `message` is of MakeControl, or has no frames; the header is completed here. `what` names the request and the
   // shard.
   void Send(std::uint32_t shard, Message message, std::string what, Clock::duration timeout, Then then);
+  // The same to one replica of the shard, whichever it is by the map.
+  Status SendTo(const std::string& endpoint, std::uint32_t shard, Message message, std::string what,
+                Clock::duration timeout, Then then);
   // A reply has come. One that nobody waits for is ignored.
   void Take(Envelope envelope);
   // Repeats what is due and ends what is overdue.
@@ -42,10 +45,16 @@ class ShardCalls {
     Then then;
   };
 
+  Result<Peer> PeerAt(const std::string& endpoint);
+  void SendToPeer(const Peer& peer, std::uint32_t shard, Message message, std::string what, Clock::duration timeout,
+                  Then then);
+
   Mailbox* const mailbox_;
   const std::uint64_t job_;
   Requester requester_;
-  std::vector<Peer> peers_;
+  std::uint32_t map_epoch_ = 1;
+  std::map<std::string, Peer> peers_;    // by endpoint
+  std::vector<Peer> primaries_;          // by shard
   std::map<std::uint64_t, Call> calls_;  // by request number
 };
 

@@ -26,6 +26,7 @@ Communicator::Communicator(PipelineState* state, Mailbox* mailbox, PsClient::Opt
 Status Communicator::Run(StageClock* clock) {
   RETURN_IF_ERROR(client_.Connect());
   while (!state_->made.closed()) {
+    if (const auto map = state_->TakeMap()) RETURN_IF_ERROR(client_.TakeMap(*map));
     AnswerCut();
     SendComputed();
     StartPulls();

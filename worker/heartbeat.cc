@@ -63,6 +63,7 @@ Message Heartbeat::MakeMessage() const {
   }
   Message message = MakeControl(proto::HEARTBEAT, body);
   FillHeader(*options_, &message.header);
+  message.header.set_map_epoch(map_epoch_);
   return message;
 }
 

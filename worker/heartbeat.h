@@ -30,6 +30,9 @@ class Heartbeat {
 
   // What the worker is at: "opening the data".
   void SetDoing(std::string doing);
+  // The map of the shards that the worker goes by, so that it is told of a newer one.
+  void SetMapEpoch(std::uint32_t epoch) { map_epoch_ = epoch; }
+  std::uint32_t map_epoch() const { return map_epoch_; }
   std::optional<proto::Command> TakeCommand();
   // Unavailable once the scheduler has not answered for the request timeout.
   Status status() const;
@@ -46,6 +49,7 @@ class Heartbeat {
   std::optional<proto::Command> command_;
   Status status_;
   std::atomic<bool> stopping_ = false;
+  std::atomic<std::uint32_t> map_epoch_ = 0;
   std::thread thread_;
 };
 

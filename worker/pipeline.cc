@@ -67,6 +67,7 @@ void Pipeline::Add(const proto::Task& task) {
 
 void Pipeline::AskForCut(const proto::Command& command) {
   state_.HearJobSeconds(command.job_seconds());
+  if (command.has_map()) state_.HearMap(command.map());
   state_.AskForCut(command);
   communicator_.Wake();
 }

@@ -47,7 +47,7 @@ class Pipeline {
   bool WantsTask() const { return state_.tasks.size() == 0; }
   // TRAIN, EVALUATE, or END_EPOCH, which retires the worker after all that came before.
   void Add(const proto::Task& task);
-  // Takes what a command says of cuts and of the job's time.
+  // Takes what a command says of cuts, of the job's time and of the map of the shards.
   void AskForCut(const proto::Command& command);
 
   TrainingReport::Stand stand() const { return state_.report.stand(); }

@@ -85,6 +85,18 @@ class PipelineState {
     return job_seconds_;
   }
 
+  // The newest map of the shards that the scheduler has told of, until it is taken.
+  void HearMap(const proto::ShardMap& map) {
+    std::lock_guard lock(mutex_);
+    if (map.epoch() <= map_epoch_) return;
+    map_epoch_ = map.epoch();
+    map_ = map;
+  }
+  std::optional<proto::ShardMap> TakeMap() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(map_, std::nullopt);
+  }
+
   // What the scheduler says of cuts, each time it does: it asks for one until it has the answer.
   void AskForCut(const proto::Command& command) {
     std::lock_guard lock(mutex_);
@@ -103,6 +115,8 @@ class PipelineState {
   std::vector<Message> messages_;
   std::optional<proto::Command> cut_;
   std::uint32_t job_seconds_ = 0;
+  std::optional<proto::ShardMap> map_;
+  std::uint32_t map_epoch_ = 0;
 };
 
 }  // namespace sherd

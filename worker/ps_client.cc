@@ -55,6 +55,27 @@ Status PsClient::Connect() {
   return {};
 }
 
+Status PsClient::TakeMap(const proto::ShardMap& map) {
+  if (map.epoch() <= options_.map.epoch()) return {};
+  if (map.endpoint_size() != options_.map.endpoint_size()) {
+    return Status::BadData("shard map " + std::to_string(map.epoch()) + " has " + std::to_string(map.endpoint_size()) +
+                           " shards in place of " + std::to_string(options_.map.endpoint_size()));
+  }
+  const auto by_new_map = [&](proto::Header* header) { header->set_map_epoch(map.epoch()); };
+  for (int shard = 0; shard < map.endpoint_size(); ++shard) {
+    Peer peer = shards_[shard];
+    if (map.endpoint(shard) != options_.map.endpoint(shard)) {
+      Result<Peer> there = mailbox_->Connect(map.endpoint(shard));
+      if (!there.ok()) return there.status().Annotate("connect to shard " + std::to_string(shard));
+      peer = std::move(there).value();
+    }
+    requester_.Redirect(shards_[shard], peer, by_new_map);
+    shards_[shard] = std::move(peer);
+  }
+  options_.map = map;
+  return {};
+}
+
 Message PsClient::MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const {
   Message message = mailbox_->pool().Take();
   proto::Header& header = message.header;

@@ -38,6 +38,9 @@ class PsClient {
   PsClient(Mailbox* mailbox, Options options, const ParameterLayout* layout);
 
   Status Connect();
+  // Goes by a newer map: what is unanswered is asked again of whoever has the shard now. A push that the shard's last
+  // primary took, and its follower too, is not done twice: it keeps its sequence number.
+  Status TakeMap(const proto::ShardMap& map);
 
   // Asks every shard for the values of the work's keys and its dense blocks. Answered when work->unanswered is 0 again:
   // then work->values are there, with the sizes that the layout says, and work->staleness.
@@ -83,7 +86,7 @@ class PsClient {
   void DecodeBlocks(std::uint32_t shard, Work* work) const;
   std::string Describe(proto::Kind kind, std::uint32_t shard, std::uint64_t clock) const;
 
-  const Options options_;
+  Options options_;
   Mailbox* const mailbox_;
   const ParameterLayout* const layout_;
   Requester requester_;

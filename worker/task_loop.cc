@@ -72,6 +72,7 @@ void TaskLoop::SendProgressIfDue() {
   last_progress_sent_ |= last;
   Message message = MakeControl(proto::PROGRESS, progress);
   message.header.set_epoch(pipeline_->stand().epoch);
+  message.header.set_map_epoch(heartbeat_->map_epoch());
   Send(std::move(message), "progress");
 }
 
@@ -146,6 +147,7 @@ Status TaskLoop::HandleCommand(const Message& message) {
 
 void TaskLoop::Obey(const proto::Command& command) {
   stop_ |= command.stop();
+  if (command.has_map()) heartbeat_->SetMapEpoch(command.map().epoch());
   pipeline_->AskForCut(command);
 }
 

@@ -70,6 +70,7 @@ Status DoTasks(Network* network, const WorkerOptions& options) {
 
   const auto notify = [&mailbox] { mailbox->Wake(); };
   Heartbeat heartbeat(network, &options, notify);
+  heartbeat.SetMapEpoch(welcome.map().epoch());
   heartbeat.SetDoing("opening the data");
   ASSIGN_OR_RETURN(const FeatureLayout features, FeatureLayout::Make(options.job));
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,

@@ -31,6 +31,7 @@ void ReadBodies(const Message& message) {
   read(proto::Fence());
   read(proto::Fenced());
   read(proto::ChunksDone());
+  read(proto::ShardMap());
   read(proto::Register());
   read(proto::Welcome());
   read(proto::Heartbeat());

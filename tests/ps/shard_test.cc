@@ -153,7 +153,7 @@ TEST(SequenceTest, AnotherMapOrShardIsRefused) {
   ShardCluster cluster({.shards = 2});
   Message pull = cluster.Pull(0, 0, 0);
   pull.header.set_map_epoch(2);
-  EXPECT_EQ(cluster.Code(0, pull), proto::STALE);
+  EXPECT_EQ(cluster.Code(0, pull), proto::MAP_CHANGED);
   EXPECT_EQ(cluster.Code(1, cluster.Pull(0, 0, 0)), proto::INVALID);
 }
 

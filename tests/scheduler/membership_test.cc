@@ -41,10 +41,9 @@ TEST_F(MembershipTest, MapsShardsInTheOrderOfServersOnceAllAreThere) {
   EXPECT_EQ(members_.Missing(), "server 0 (rank 1), server 1 (rank 2), worker 0 (rank 3)");
   RegisterAll();
   ASSERT_TRUE(members_.complete());  // the spare need not come
-  const proto::ShardMap map = members_.Map();
-  ASSERT_EQ(map.endpoint_size(), 4);
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(map.endpoint(i), "s" + std::to_string(i));
-  EXPECT_EQ(members_.NameOfShard(3), "shard 3 (server 1 at s3)");
+  const std::vector<proto::Register> servers = members_.Registered(proto::SERVER);
+  ASSERT_EQ(servers.size(), 2u);
+  EXPECT_EQ(servers[1].shard_endpoint(1), "s3");
 }
 
 TEST_F(MembershipTest, WaitingForOthersIsNoSilence) {
@@ -59,9 +58,9 @@ TEST_F(MembershipTest, TheDeadAreNamedWithWhatTheyWereAt) {
   ASSERT_TRUE(members_.Hear(Of(proto::SERVER, 0), later).ok());
   ASSERT_TRUE(members_.Hear(Of(proto::SERVER, 1), later).ok());
   EXPECT_TRUE(members_.CheckAlive(later).ok());
-  EXPECT_EQ(members_.SilentWorkers(later), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(members_.Silent(proto::WORKER, later), std::vector<std::uint32_t>{0});
   EXPECT_EQ(
-      members_.Obituary(0),
+      members_.Obituary(proto::WORKER, 0),
       "lost (no heartbeat for 10 s): worker 0 (rank 3, process 13 on host a), last at: pull of clock 17 from shard 2");
   EXPECT_FALSE(members_.Awaited(proto::WORKER, 0, later));
   EXPECT_TRUE(members_.Awaited(proto::SERVER, 1, later));
@@ -76,12 +75,12 @@ TEST_F(MembershipTest, ASilentServerIsTheJobsEnd) {
 
 TEST_F(MembershipTest, WhoWasExpelledIsRefusedWhateverItSays) {
   RegisterAll();
-  EXPECT_EQ(members_.Expel(0), 2u);  // the incarnation of who takes its place
+  EXPECT_EQ(members_.Expel(proto::WORKER, 0), 2u);  // the incarnation of who takes its place
   const Status refused = members_.Hear(Of(proto::WORKER, 0), kStart + seconds(31));
   EXPECT_EQ(refused.code(), ErrorCode::kUnavailable);
   EXPECT_NE(refused.text().find("taken for lost"), std::string::npos) << refused.text();
   EXPECT_TRUE(members_.LiveWorkers().empty());
-  EXPECT_TRUE(members_.SilentWorkers(kStart + seconds(99)).empty()) << "it is lost once";
+  EXPECT_TRUE(members_.Silent(proto::WORKER, kStart + seconds(99)).empty()) << "it is lost once";
   EXPECT_TRUE(members_.AllDismissed(proto::WORKER, kStart + seconds(31))) << "nobody waits for it";
 }
 

@@ -169,5 +169,55 @@ TEST(PsClientTest, DenseBlocksApartAreTheSameInAnyEncoding) {
   }
 }
 
+// The shard has another primary: what the old one has not answered is asked of it, and what the old one says from then
+// on counts for nothing.
+TEST(PsClientTest, ByANewMapWhatIsUnansweredIsAskedOfTheNewPrimary) {
+  MemoryNetwork network({.job = 0});
+  const auto worker = network.Open(), old_primary = network.Open(), new_primary = network.Open();
+  ASSERT_TRUE(old_primary->Bind("inproc://old").ok());
+  ASSERT_TRUE(new_primary->Bind("inproc://new").ok());
+  const auto receive = [](Mailbox* mailbox) {
+    std::optional<Envelope> envelope = mailbox->Receive(Clock::now() + std::chrono::seconds(10));
+    CHECK(envelope.has_value());
+    return *std::move(envelope);
+  };
+  const ParameterLayout layout(Spec(), 1);
+  PsClient::Options options;
+  options.map.set_epoch(1);
+  options.map.add_endpoint("inproc://old");
+  PsClient client(worker.get(), options, &layout);
+  ASSERT_TRUE(client.Connect().ok());
+  const auto answer = [&](Mailbox* from, const Envelope& request, proto::StatusCode code) {
+    CHECK(from->Send(request.from, MakeReply(request.message.header, code)).ok());
+    const Status status = client.Handle(receive(worker.get()));
+    EXPECT_TRUE(status.ok()) << status.text();
+  };
+
+  const WorkPtr work = MakeWork(layout);
+  client.Push(work, 0);
+  const Envelope first = receive(old_primary.get());
+  EXPECT_EQ(first.message.header.map_epoch(), 1u);
+  answer(old_primary.get(), first, proto::MAP_CHANGED);
+  EXPECT_EQ(work->unanswered, 1u) << "it waits for the map";
+
+  proto::ShardMap map;
+  map.set_epoch(2);
+  map.add_endpoint("inproc://new");
+  ASSERT_TRUE(client.TakeMap(map).ok());
+  ASSERT_TRUE(client.Tick().ok());
+  const Envelope again = receive(new_primary.get());
+  EXPECT_EQ(again.message.header.map_epoch(), 2u);
+  EXPECT_EQ(again.message.header.sequence(), first.message.header.sequence());
+  EXPECT_EQ(again.message.header.request(), first.message.header.request());
+  EXPECT_EQ(again.message.frames.size(), first.message.frames.size());
+  answer(old_primary.get(), first, proto::OK);
+  EXPECT_EQ(work->unanswered, 1u);
+  answer(new_primary.get(), again, proto::OK);
+  EXPECT_EQ(work->unanswered, 0u);
+  map.set_epoch(3);
+  map.add_endpoint("inproc://one shard more");
+  EXPECT_FALSE(client.TakeMap(map).ok());
+}
+
 }  // namespace
 }  // namespace sherd

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "proto/wire.pb.h"
+
+namespace sherd {
+
+// Which process is the primary of each shard and which one its follower, from the first map on, and where there is room
+// for more followers. What a map says holds from when all replicas have heard of it (docs/fault_tolerance.md).
+// Thread-compatible.
+class ShardPlacement {
+ public:
+  struct Host {
+    proto::Role role = proto::SERVER;  // or SPARE
+    std::uint32_t index = 0;
+    auto operator<=>(const Host&) const = default;
+  };
+  struct Replica {
+    Host host;
+    std::string endpoint;  // empty: there is none
+  };
+
+  // A shard of server i has its follower, if there are to be replicas, on the server after it, at one of the first
+  // endpoints that it has registered for followers. The rest is room.
+  void Start(const std::vector<proto::Register>& servers, std::uint32_t replicas);
+  // A spare's. Asked again it changes nothing.
+  void AddRoom(const Host& host, const proto::Register& registered);
+
+  std::uint32_t epoch() const { return epoch_; }
+  std::uint32_t shards() const { return static_cast<std::uint32_t>(shards_.size()); }
+  proto::ShardMap Map() const;
+  // The same with a follower that has yet to get everything: for the two alone.
+  proto::ShardMap MapWith(std::uint32_t shard, const Replica& follower) const;
+  const Host& PrimaryOf(std::uint32_t shard) const { return shards_[shard].primary.host; }
+  bool HasFollower(std::uint32_t shard) const { return !shards_[shard].follower.endpoint.empty(); }
+  const std::string& EndpointOf(std::uint32_t shard) const { return shards_[shard].primary.endpoint; }
+  const std::string& FollowerOf(std::uint32_t shard) const { return shards_[shard].follower.endpoint; }
+  std::string NameOfShard(std::uint32_t shard) const;  // "shard 2 (server 1 at tcp://…)"
+
+  struct Loss {
+    std::vector<std::uint32_t> promoted;  // shards whose follower is their primary now
+    std::vector<std::uint32_t> alone;     // shards that have lost their follower
+    std::vector<std::uint32_t> gone;      // shards that nobody has any more
+  };
+  // The process is no longer there. A new epoch.
+  Loss Lose(const Host& host);
+
+  // Room for a follower of the shard, elsewhere than its primary: on a spare if there is one, else on the server that
+  // has the fewest shards. It is taken then.
+  std::optional<Replica> TakeRoom(std::uint32_t shard);
+  // Nothing came of it. A new epoch, by which nothing is there.
+  void GiveBack(const Replica& room);
+  // It has everything that the primary has. A new epoch.
+  void AddFollower(std::uint32_t shard, const Replica& follower);
+
+ private:
+  struct Placed {
+    Replica primary, follower;
+  };
+
+  std::uint32_t Load(const Host& host) const;
+
+  std::uint32_t epoch_ = 1;
+  std::vector<Placed> shards_;
+  std::vector<Replica> room_;
+  std::set<Host> known_;  // whose room has been added
+};
+
+}  // namespace sherd
