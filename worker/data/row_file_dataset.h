@@ -79,9 +79,10 @@ class RowFileDataset : public Dataset {
   std::uint64_t RowsInMemory(proto::Chunk::Set set, std::uint32_t file) const;
   void CutBlocks(const RowFile& file, std::uint32_t index, std::uint64_t rows_a_chunk, ChunkCutter* cutter) const;
 
-  Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file, const Schema& schema) const;
+  Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file, const Schema& schema,
+                                    const proto::Statistics& statistics) const;
   Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file) const {
-    return MakeEncoder(set, file, schema_);
+    return MakeEncoder(set, file, schema_, statistics_);
   }
   Result<std::shared_ptr<Loaded>> Load(proto::Chunk::Set set, std::uint32_t file);
   Status CheckChunk(const proto::Chunk& chunk) const;

@@ -57,6 +57,14 @@ bool NeedsStatistics(const proto::Feature& feature) {
   return moments || feature.bucket().has_quantiles();
 }
 
+proto::Statistics StandInStatistics(const FeatureLayout& layout) {
+  proto::Statistics statistics;
+  for (const FeatureLayout::FeatureColumn& feature : layout.features) {
+    if (NeedsStatistics(*feature.config)) statistics.add_column()->set_name(feature.name);
+  }
+  return statistics;
+}
+
 StatisticsCollector::StatisticsCollector(const FeatureLayout& layout, const Schema& schema) {
   for (std::size_t i = 0; i < layout.features.size(); ++i) {
     const proto::Feature& config = *layout.features[i].config;

@@ -42,6 +42,9 @@ class ColumnAccumulator {
 // Does a feature standardise, or bucket by quantiles?
 bool NeedsStatistics(const proto::Feature& feature);
 
+// Statistics by which rows can be decoded whose numbers nobody uses.
+proto::Statistics StandInStatistics(const FeatureLayout& layout);
+
 // What the features of a job need to know of the training rows, each under its feature's name.
 class StatisticsCollector {
  public:

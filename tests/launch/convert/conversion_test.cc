@@ -6,8 +6,10 @@
 #include <cmath>
 
 #include "base/file.h"
+#include "base/file_system.h"
 #include "base/job_file.h"
 #include "launch/convert/crew.h"
+#include "tests/base/faulty_file_system.h"
 #include "tests/launch/convert/conversion_testing.h"
 #include "worker/data/recorded_statistics.h"
 
@@ -148,6 +150,38 @@ TEST(ConversionTest, BadRowsAreLeftOutCountedAndShown) {
   EXPECT_THAT(folder.said(), AllOf(HasSubstr("bad rows  3"), HasSubstr("2 x number expected, got \"many\""),
                                    HasSubstr("rows.csv:2002: column n"), HasSubstr("rows.csv:2003: column label")));
   EXPECT_EQ(RowTexts(folder.Job("out"), Chunk::TRAIN).size(), 2000u);
+}
+
+// A wrong delimiter, say: days of files need not be read for it.
+TEST(ConversionTest, TooManyBadRowsAreFoundOutLongBeforeTheEnd) {
+  ConversionFolder folder("train: 'rows.csv' max_bad_fraction: 0.01");
+  std::string rows = ConversionFolder::Rows(0, 100);
+  for (int i = 0; i < 200'000; ++i) rows += "no;row\n";
+  folder.Write("rows.csv", rows);
+  const Status status = folder.Convert("out", InPieces("64k"), 2, 2);
+  EXPECT_EQ(status.code(), ErrorCode::kBadData);
+  EXPECT_THAT(status.text(),
+              HasSubstr("rows read so far are bad, more than data.max_bad_fraction = 0.01; one of them: " +
+                        folder.Path("rows.csv") + ":"));
+  const std::string of = " of the ";
+  const std::uint64_t read = std::stoull(status.text().substr(status.text().find(of) + of.size()));
+  EXPECT_LT(read, 50'000u);
+  EXPECT_THAT(FilesIn(folder.Path("out")), IsEmpty());
+}
+
+TEST(ConversionTest, AFullDiskFailsAndNothingIsLeft) {
+  ConversionFolder folder("train: 'rows.csv'");
+  folder.Write("rows.csv", ConversionFolder::Rows(0, 2000));
+  FaultyFileSystem disk;
+  disk.room = 20'000;  // a part of the pieces
+  Status status;
+  {
+    const FileSystemReplacement replacement(&disk);
+    status = folder.Convert("out", InPieces("8k"), 2);
+  }
+  EXPECT_EQ(status.code(), ErrorCode::kIo);
+  EXPECT_THAT(status.text(), AllOf(HasSubstr(folder.Path("out")), HasSubstr("No space left on device")));
+  EXPECT_THAT(FilesIn(folder.Path("out")), IsEmpty());
 }
 
 TEST(ConversionTest, TooManyBadRowsFailAndNothingIsLeft) {
