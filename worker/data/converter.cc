@@ -58,6 +58,11 @@ Status Converter::MakeSchema() {
 }
 
 Status Converter::ChooseCounted() {
+  for (const FeatureLayout::FeatureColumn& feature : layout_.features) {
+    if (!feature.config->categorical().has_vocabulary()) continue;
+    return Status::Invalid("--min_count: feature " + feature.name +
+                           " has a vocabulary by the job file, which goes by what is counted; use one of them");
+  }
   for (int i = 0; i < plan_.schema.column_size(); ++i) {
     const proto::RowFileColumn& column = plan_.schema.column(i);
     const int source = plan_.sources[i];
@@ -276,7 +281,7 @@ proto::Chunk::Set Converter::SetOf(const Piece& piece, const Row& row, std::uint
 class Converter::PieceWriter {
  public:
   PieceWriter(const Converter& converter, std::size_t piece, std::string folder)
-      : converter_(converter), piece_(piece), folder_(std::move(folder)), summary_(&converter.plan_) {}
+      : converter_(converter), piece_(piece), folder_(std::move(folder)), summary_(converter.MakeSummary()) {}
 
   Status Add(const Line& line, const Row& row, std::uint64_t number) {
     if (line.offset - begin_ >= converter_.options_.text_bytes) {

@@ -75,8 +75,8 @@ class Converter {
 
   // What a bad row of a piece is and where it stands, as people read it.
   proto::BadRow Describe(std::size_t piece, const proto::BadRowKind& kind) const;
-  // The statistics of the rows for training, whose summary this is.
-  proto::DataStatistics DescribeRows(RowSummary* summary) const { return summary->Describe(layout_, schema_); }
+  // For the rows for training.
+  RowSummary MakeSummary() const { return RowSummary(&plan_, &layout_, &schema_); }
 
  private:
   struct Piece {

@@ -277,6 +277,50 @@ TEST(ConversionTest, StatisticsAreThoseOfTheTrainingRows) {
   }
 }
 
+// With the job's vocabularies the rows have the keys of all tokens, so that other data may be converted later.
+TEST(ConversionTest, VocabulariesOfTheJobAreCountedOnTheWay) {
+  ConversionFolder folder("train: 'rows.csv' test: 'test.csv'");
+  folder.Write("rows.csv", ConversionFolder::Rows(0, 3000));
+  folder.Write("test.csv", ConversionFolder::Rows(3000, 3300));
+  folder.Write("job.pbtxt",
+               *ReadFile(folder.Path("job.pbtxt")) +
+                   "feature { name: 'frequent' column: 't' categorical { vocabulary { min_count: 81 } } }\n"
+                   "feature { name: 'few' column: 'l' table: 'lists' categorical { separator: '|' "
+                   "vocabulary { max_tokens: 3 } } }\n");
+  const proto::Statistics own = *OpenedData(folder.Job())->ComputeStatistics();
+  const std::vector<std::string> rows = RowTexts(folder.Job(), Chunk::TEST);
+  ConvertRequest kept = InPieces("8k");
+  kept.keep_tokens = true;
+  for (const ConvertRequest& flags : {InPieces("8k"), kept}) {
+    const std::string out = flags.keep_tokens ? "kept" : "hashed";
+    const Status status = folder.Convert(out, flags, 2, 2);
+    ASSERT_TRUE(status.ok()) << status.text();
+    proto::Job job = folder.Job(out);
+    const auto recorded = FindRecordedStatistics(job, *FeatureLayout::Make(job));
+    ASSERT_TRUE(recorded.ok() && recorded->has_value()) << out;
+    int found = 0;
+    for (const proto::ColumnStatistics& column : (*recorded)->statistics.column()) {
+      for (const proto::ColumnStatistics& same : own.column()) {
+        if (same.name() != column.name() || same.token_size() == 0) continue;
+        EXPECT_EQ(std::vector(column.token().begin(), column.token().end()),
+                  std::vector(same.token().begin(), same.token().end()));
+        ++found;
+      }
+    }
+    EXPECT_EQ(found, 2);
+    // A pass over the row files themselves finds the same, and the rows have the same keys.
+    EXPECT_EQ(RowTexts(job, Chunk::TEST), rows);
+    for (proto::Feature& feature : *job.mutable_feature()) {
+      if (feature.name() == "few") feature.mutable_categorical()->mutable_vocabulary()->set_max_tokens(4);
+    }
+    EXPECT_FALSE(FindRecordedStatistics(job, *FeatureLayout::Make(job))->has_value()) << "another vocabulary";
+  }
+  ConvertRequest rare;
+  rare.min_count = "5";
+  EXPECT_THAT(folder.Convert("rare", rare).text(),
+              HasSubstr("--min_count: feature frequent has a vocabulary by the job file"));
+}
+
 TEST(ConversionTest, RareTokensShareOneKeyAndTheOthersStandInVocabularies) {
   ConversionFolder folder("train: 'rows.csv' test: 'test.csv'");
   std::string rows = "label,n,t,l,when,g\n", test = rows;
