@@ -131,6 +131,9 @@ Status CheckConfig(const proto::Feature& feature, const std::string& name) {
   if (feature.has_categorical() && feature.categorical().has_separator() && feature.categorical().separator().empty()) {
     return Status::Invalid("feature '" + name + "': categorical.separator is empty");
   }
+  if (feature.categorical().has_vocabulary() && feature.categorical().token_is_key()) {
+    return Status::Invalid("feature '" + name + "': with token_is_key tokens are numbers already; no vocabulary");
+  }
   const auto& edges = feature.bucket().edge();
   if (std::adjacent_find(edges.begin(), edges.end(), [](double a, double b) { return !(a < b); }) != edges.end()) {
     return Status::Invalid("feature '" + name + "': bucket.edge must ascend");
@@ -159,6 +162,9 @@ Result<std::vector<FeatureColumn>> Expand(const proto::Data& data, const proto::
   for (const std::string& column : names) {
     const std::string name = feature.has_name() ? feature.name() : column;
     RETURN_IF_ERROR(CheckConfig(feature, name));
+    if (data.format() == proto::Data::USER_ITEM && feature.categorical().has_vocabulary()) {
+      return Status::Invalid("feature '" + name + "': users and items are all kept by number; no vocabulary");
+    }
     if (data.format() != proto::Data::ROW_FILE) RETURN_IF_ERROR(CheckColumn(feature, name, column, columns));
     expanded.push_back({.name = name, .column = column, .config = &feature, .crossed = {}});
   }

@@ -185,8 +185,8 @@ Status StatusOf(const proto::Header& reply) {
       return Status::Unavailable("stale: " + text);
     case proto::OUT_OF_ORDER:
       return Status::Unavailable("out of order: " + text);
-    case proto::FAILED:
-      return {ErrorCode::kIo, text};
+    case proto::FAILED:  // by the peer's system, not by ours, which is what kIo says
+      return Status::BadData(text);
     case proto::UNAVAILABLE:
     case proto::KEYS_UNKNOWN:
     case proto::MAP_CHANGED:

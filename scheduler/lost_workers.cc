@@ -16,6 +16,20 @@ Status Scheduler::Impl::LoseSilentWorkers(Deadline now) {
   return {};
 }
 
+// What its own system has done to a worker is its loss alone; what a second one meets too is the job's.
+Status Scheduler::Impl::LoseFailedWorker(std::uint32_t worker, const std::string& failure) {
+  const std::string what = membership_.NameOf(proto::WORKER, worker) + ": " + failure;
+  for (const auto& [other, same] : own_failures_) {
+    if (same == failure) return Status::BadData(what + "; so had worker " + std::to_string(other));
+  }
+  own_failures_[worker] = failure;
+  const std::uint32_t successor = membership_.Expel(worker);
+  if (membership_.LiveWorkers().empty()) return Status::BadData(what + "; no worker is left");
+  observer_->OnMessage("failed: " + what + "; the others take over its work");
+  LoseWorker(worker, successor);
+  return {};
+}
+
 // First nobody hears it any more, then its leases are asked after: what a shard says then stays true.
 void Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) {
   desk_.Forget(worker);

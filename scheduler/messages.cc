@@ -115,10 +115,17 @@ Status Scheduler::Impl::OnFailure(const Envelope& envelope) {
   if (header.role() != proto::SERVER && header.role() != proto::WORKER && header.role() != proto::SPARE) {
     return Status::Invalid("failure of nobody who could fail");
   }
-  if (membership_.expelled(header.role(), header.index())) {
+  const bool worker = header.role() == proto::WORKER;
+  const bool heard = worker && own_failures_.contains(header.index());
+  if (membership_.expelled(header.role(), header.index()) && !heard) {
     return Status::Unavailable(membership_.NameOf(header.role(), header.index()) + " was taken for lost");
   }
   Reply(envelope, MakeReply(header));
+  if (heard) return {};
+  if (worker && !body.has_exit_code() && welcomed_ && !stopping_) {
+    Fail(LoseFailedWorker(header.index(), body.text()));
+    return {};
+  }
   membership_.Dismiss(header);
   const auto code = body.exit_code() == 2 ? ErrorCode::kInvalid : ErrorCode::kBadData;
   Fail(Status(code, membership_.NameOf(header.role(), header.index()) + ": " + body.text()));

@@ -12,7 +12,7 @@ namespace {
 constexpr int kLongRequest = 10;
 
 // What a shard says of files that it can not read or believe; a shard that does not answer is another matter.
-bool IsDamage(const Status& status) { return !status.ok() && status.code() == ErrorCode::kIo; }
+bool IsDamage(const Status& status) { return !status.ok() && status.code() == ErrorCode::kBadData; }
 
 }  // namespace
 

@@ -138,6 +138,7 @@ class Scheduler::Impl {
 
   // ---- lost_workers.cc ----
   Status LoseSilentWorkers(Deadline now);
+  Status LoseFailedWorker(std::uint32_t worker, const std::string& failure);
   void LoseWorker(std::uint32_t worker, std::uint32_t successor);
   Status OnFenced(std::uint32_t worker, std::uint32_t shard, const Message& answer);
   bool Settled() const;
@@ -234,7 +235,8 @@ class Scheduler::Impl {
     std::uint32_t epoch = 0;
     std::vector<std::vector<std::uint32_t>> applied;  // [range][shard]
   };
-  std::map<std::uint32_t, Leases> fenced_;  // by worker
+  std::map<std::uint32_t, Leases> fenced_;             // by worker
+  std::map<std::uint32_t, std::string> own_failures_;  // of workers that were lost by them
   Deadline told_done_;
   double epoch_loss_ = 0;
   double earlier_seconds_ = 0, share_at_start_ = 0;

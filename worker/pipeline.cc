@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <cerrno>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -47,10 +49,17 @@ void Pipeline::Start(const char* name, Stage stage) {
   threads_.emplace_back([this, name, stage, clock] {
     pthread_setname_np(pthread_self(), name);
     clock->Start();
-    if (Status status = (this->*stage)(clock); !status.ok()) state_.Stop(std::move(status));
+    if (Status status = Run(stage, name, clock); !status.ok()) state_.Stop(std::move(status));
     clock->Stop();
     communicator_.Wake();
   });
+}
+
+// Memory that the host does not give is its failure, as a disk's is, and no bug.
+Status Pipeline::Run(Stage stage, const char* name, StageClock* clock) try {
+  return (this->*stage)(clock);
+} catch (const std::bad_alloc&) {
+  return Status::Io(std::string("stage ") + name + ": allocate", ENOMEM);
 }
 
 proto::Progress Pipeline::TakeProgress() {

@@ -68,6 +68,7 @@ class Pipeline {
   Status Compute(StageClock* clock);
   // A thread of the stage with this name.
   void Start(const char* name, Stage stage);
+  Status Run(Stage stage, const char* name, StageClock* clock);
 
   Status ReadTask(const std::shared_ptr<const proto::Task>& task, StageClock* clock);
   // Of a lost worker's chunk: a minibatch that all shards have is only counted.

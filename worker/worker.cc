@@ -98,7 +98,8 @@ bool TellFailure(Network* network, const WorkerOptions& options, const Status& f
   if (!scheduler.ok()) return false;
   proto::Failure body;
   body.set_text(failure.text());
-  body.set_exit_code(1);
+  // What this system refuses another one may give: it is no failure of the job's then, which has an exit code.
+  if (failure.code() != ErrorCode::kIo) body.set_exit_code(1);
   Message message = MakeControl(proto::FAILURE, body);
   FillHeader(options, &message.header);
   Requester requester(mailbox.get(), {.retry_after = kTellFailure / 5, .give_up_after = kTellFailure});

@@ -176,7 +176,7 @@ Status Conversion::AddPiece(std::size_t piece, RowSummary* summary, Outcome* out
     outcome->files[set].back().set_name(FinalName(set, outcome->files[set].size() - 1));
   }
   if (!converted.has_sketch()) return {};
-  RowSummary of_piece(&converter_->plan());
+  RowSummary of_piece = converter_->MakeSummary();
   if (!of_piece.Restore(converted.sketch())) return Status::BadData(path + ": is damaged");
   summary->Merge(&of_piece);
   return {};
@@ -214,12 +214,12 @@ Status Conversion::CheckBadRows(const Outcome& outcome) const {
 Status Conversion::Finish() {
   Outcome outcome;
   std::vector<std::string> partial_names[3];
-  RowSummary summary(&converter_->plan());
+  RowSummary summary = converter_->MakeSummary();
   for (std::size_t piece = 0; piece < converter_->pieces(); ++piece) {
     RETURN_IF_ERROR(AddPiece(piece, &summary, &outcome, partial_names));
   }
   RETURN_IF_ERROR(CheckBadRows(outcome));
-  outcome.statistics = converter_->DescribeRows(&summary);
+  ASSIGN_OR_RETURN(outcome.statistics, summary.Describe());
   for (const proto::DataFile& file : outcome.files[proto::Chunk::TRAIN]) *outcome.statistics.add_file() = file;
   RETURN_IF_ERROR(folder_.RemoveOld());
   for (int set = 0; set < 3; ++set) {

@@ -273,7 +273,7 @@ TEST_F(RequesterTest, CallReturnsTheAnswerOrItsErrorAndKeepsAWake) {
   EXPECT_FALSE(client_->Receive(Deadline::max())) << "the wake was for us";
   const auto failed = requester.Call(to_, Pull(0, {}), "checkpoint of shard 1");
   EXPECT_EQ(failed.status().text(), "checkpoint of shard 1: disk full");
-  EXPECT_EQ(failed.status().code(), ErrorCode::kIo);
+  EXPECT_EQ(failed.status().code(), ErrorCode::kBadData);
   serving.join();
 }
 

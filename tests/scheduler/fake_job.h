@@ -44,7 +44,8 @@ struct WorkerScript {
   int silent_after_tasks = -1;                             // dies with this task
   int silent_after_minibatches = -1;                       // dies with this minibatch, before it says so
   int stalls_after_tasks = -1;                             // is silent for two seconds and a half, then goes on
-  int fails_after_tasks = -1;                              // reports a failure
+  int fails_after_tasks = -1;                              // reports a failure …
+  std::string own_failure;                                 // … which is its own and this, where it is not empty
   int late_cuts = 0;                                       // answers so many cuts with "late"
   bool missing = false;                                    // never registers
   std::uint32_t bad_rows = 0;                              // of each trained minibatch

@@ -82,7 +82,8 @@ bool FakeWorker::DoTasks() {
   if (tasks_ - 1 == script_.stalls_after_tasks) std::this_thread::sleep_for(std::chrono::milliseconds(2500));
   if (tasks_ - 1 == script_.fails_after_tasks) {
     proto::Failure failure;
-    failure.set_text("the loss is not a number");
+    failure.set_text(script_.own_failure.empty() ? "the loss is not a number" : script_.own_failure);
+    if (script_.own_failure.empty()) failure.set_exit_code(1);
     Call(MakeControl(proto::FAILURE, failure));
     return false;
   }

@@ -120,6 +120,49 @@ TEST_P(LostWorker, AnEvaluationIsFinishedWithoutIt) {
   EXPECT_EQ(job.evaluations[0].rows, 400u);
 }
 
+// Its system has failed it, not the job: the disk with its copy of the data, say.
+TEST_P(LostWorker, WhoReportsAFailureOfItsOwnIsLostAtOnce) {
+  FakeJob job(2, 3);
+  Prepare(&job);
+  job.train_chunks = 200;
+  job.scripts[1].fails_after_tasks = 3;
+  job.scripts[1].own_failure = "read /data/7: Input/output error";
+  job.scripts[1].send_twice = true;  // the second report is heard like the first
+  ASSERT_TRUE(job.Run().ok());
+  EXPECT_THAT(job.record.Of("message"),
+              Contains("failed: worker 1 (rank 4, process 1001 on host host1): read /data/7: Input/output error; the "
+                       "others take over its work"));
+  EXPECT_THAT(job.record.Of("shard 0"), Contains("fence 1 below incarnation 2"));
+  EXPECT_EQ(job.done.rows, 200u * kMinibatches * kRows);
+  EXPECT_EQ(job.files[0].trained, 200u * kMinibatches * kRows);
+}
+
+TEST_P(LostWorker, WhatASecondOneMeetsTooIsTheJobs) {
+  FakeJob job(1, 3);
+  Prepare(&job);
+  job.train_chunks = 100000;
+  for (const int worker : {0, 2}) {
+    job.scripts[worker].fails_after_tasks = 2 + worker;
+    job.scripts[worker].own_failure = "read /data/7: Input/output error";
+  }
+  const Status status = job.Run();
+  EXPECT_EQ(status.code(), ErrorCode::kBadData);
+  EXPECT_THAT(status.text(), HasSubstr("read /data/7: Input/output error; so had worker "));
+}
+
+TEST_P(LostWorker, WhenAllHaveFailedTheJobHas) {
+  FakeJob job(1, 2);
+  Prepare(&job);
+  job.train_chunks = 100000;
+  job.scripts[0].fails_after_tasks = 2;
+  job.scripts[0].own_failure = "read /data/3: Input/output error";
+  job.scripts[1].fails_after_tasks = 4;
+  job.scripts[1].own_failure = "read /data/5: Input/output error";
+  const Status status = job.Run();
+  EXPECT_EQ(status.code(), ErrorCode::kBadData);
+  EXPECT_THAT(status.text(), HasSubstr("Input/output error; no worker is left"));
+}
+
 TEST_P(LostWorker, WhoComesBackLateIsToldSoAndHarmsNothing) {
   FakeJob job(1, 2);
   Prepare(&job);

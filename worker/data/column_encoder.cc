@@ -19,8 +19,9 @@ std::size_t TableSize(const BlockStream& stream) {
 }  // namespace
 
 Result<ColumnEncoder> ColumnEncoder::Make(const FeatureLayout& layout, const Schema& schema,
-                                          const proto::Statistics& statistics, const RowFile& file, Options options) {
-  ASSIGN_OR_RETURN(FeatureEncoder encoder, FeatureEncoder::Make(layout, schema, statistics));
+                                          const proto::Statistics& statistics, const RowFile& file, Options options,
+                                          std::shared_ptr<const Vocabularies> vocabularies) {
+  ASSIGN_OR_RETURN(FeatureEncoder encoder, FeatureEncoder::Make(layout, schema, statistics, std::move(vocabularies)));
   ColumnEncoder made(std::move(encoder), file, options);
   RETURN_IF_ERROR(made.AddUses(layout, schema));
   return made;
@@ -156,7 +157,7 @@ Key ColumnEncoder::KeyOf(const Use& use, const Value& value) const {
     case FeatureEncoder::Kind::kEdgeBucket:
       return encoder_.BucketKey(keyed, value);
     default:
-      return CategoricalKey(keyed.field_hash, keyed.token_is_key, value.text);
+      return FeatureEncoder::TokenKeyOf(keyed, value.text);
   }
 }
 
@@ -194,6 +195,8 @@ Status ColumnEncoder::MakeTable(int index, BlockFeatures* block) const {
   if (!keyed) numbers.resize(TableSize(stream));
   if (stream.header.kind == Entries::kKeys) {
     if (stream.header.entries > 0) std::memcpy(keys.data(), stream.payload, sizeof(Key) * stream.header.entries);
+    const TokenNumbers* const numbers = use.target == Target::kKeys ? encoder_.keyed_[use.feature].numbers : nullptr;
+    for (std::uint32_t i = 0; numbers != nullptr && i < stream.header.entries; ++i) keys[i] = numbers->KeyOf(keys[i]);
     return {};
   }
   if (stream.header.kind == Entries::kTokens) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -41,9 +42,11 @@ class ColumnEncoder {
     bool log_loss = false;  // labels are 0 and 1, -1 means 0
   };
 
-  // What stays: all arguments. Invalid names a feature that can not be made from the file's columns, and what to do.
+  // What stays: all arguments. `vocabularies` as FeatureEncoder has them. Invalid names a feature that can not be made
+  // from the file's columns, and what to do.
   static Result<ColumnEncoder> Make(const FeatureLayout& layout, const Schema& schema,
-                                    const proto::Statistics& statistics, const RowFile& file, Options options);
+                                    const proto::Statistics& statistics, const RowFile& file, Options options,
+                                    std::shared_ptr<const Vocabularies> vocabularies = nullptr);
 
   // Of the file, by stream: those that are needed.
   std::vector<bool> wanted() const;

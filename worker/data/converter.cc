@@ -1,6 +1,7 @@
 #include "worker/data/converter.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <utility>
 
@@ -18,6 +19,7 @@ namespace {
 constexpr std::uint64_t kLeastTextBytes = 16 << 20, kMostTextBytes = 512 << 20;
 constexpr std::uint64_t kTextShare = 64;
 constexpr std::uint32_t kStopInterval = 1024;  // lines
+constexpr std::uint64_t kJudgedRows = 10'000;  // the share of bad ones means little before
 
 std::string Numbered(std::uint64_t number) {
   std::string text = std::to_string(number);
@@ -56,6 +58,11 @@ Status Converter::MakeSchema() {
 }
 
 Status Converter::ChooseCounted() {
+  for (const FeatureLayout::FeatureColumn& feature : layout_.features) {
+    if (!feature.config->categorical().has_vocabulary()) continue;
+    return Status::Invalid("--min_count: feature " + feature.name +
+                           " has a vocabulary by the job file, which goes by what is counted; use one of them");
+  }
   for (int i = 0; i < plan_.schema.column_size(); ++i) {
     const proto::RowFileColumn& column = plan_.schema.column(i);
     const int source = plan_.sources[i];
@@ -274,7 +281,7 @@ proto::Chunk::Set Converter::SetOf(const Piece& piece, const Row& row, std::uint
 class Converter::PieceWriter {
  public:
   PieceWriter(const Converter& converter, std::size_t piece, std::string folder)
-      : converter_(converter), piece_(piece), folder_(std::move(folder)), summary_(&converter.plan_) {}
+      : converter_(converter), piece_(piece), folder_(std::move(folder)), summary_(converter.MakeSummary()) {}
 
   Status Add(const Line& line, const Row& row, std::uint64_t number) {
     if (line.offset - begin_ >= converter_.options_.text_bytes) {
@@ -373,14 +380,28 @@ Result<proto::ConvertedPiece> Converter::Convert(std::size_t index, const std::s
   std::vector<std::string> lists;
   RETURN_IF_ERROR(ForEachLine(piece, stop, [&](const Line& line) {
     const std::uint64_t number = first + rows++;
+    ++rows_read_;
     if (parser->Parse(line.text, &row, &error)) {
       ReplaceRare(&row, &lists);
       return writer.Add(line, row, number);
     }
     writer.AddBad(error, line.offset);
-    return Status();
+    ++bad_rows_;
+    return JudgeBadRows(index, error, line.offset);
   }));
   return writer.Finish(rows);
+}
+
+// As a training job does, which would not take the same rows either.
+Status Converter::JudgeBadRows(std::size_t piece, const RowError& error, std::uint64_t offset) const {
+  const std::uint64_t rows = rows_read_, bad = bad_rows_;
+  const double allowed = job_.data().max_bad_fraction();
+  if (rows < kJudgedRows || static_cast<double>(bad) <= allowed * static_cast<double>(rows)) return {};
+  const proto::BadRow one = DescribeBadRow(error, FileOf(pieces_[piece]).Place(offset));
+  char share[64];
+  std::snprintf(share, sizeof share, "more than data.max_bad_fraction = %g", allowed);
+  return Status::BadData(std::to_string(bad) + " of the " + std::to_string(rows) + " rows read so far are bad, " +
+                         share + "; one of them: " + one.where() + ": " + one.reason());
 }
 
 proto::BadRow Converter::Describe(std::size_t piece, const proto::BadRowKind& kind) const {

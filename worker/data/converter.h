@@ -70,13 +70,13 @@ class Converter {
   const std::vector<CountedColumn>& counted() const { return counted_; }
 
   // Writes the row files of a piece into `folder`, under names that begin with the set and ascend with the place of the
-  // rows in the input.
+  // rows in the input. BadData: of all rows that this converter has read so far too many are bad.
   Result<proto::ConvertedPiece> Convert(std::size_t piece, const std::string& folder, const StopFlag& stop) const;
 
   // What a bad row of a piece is and where it stands, as people read it.
   proto::BadRow Describe(std::size_t piece, const proto::BadRowKind& kind) const;
-  // The statistics of the rows for training, whose summary this is.
-  proto::DataStatistics DescribeRows(RowSummary* summary) const { return summary->Describe(layout_, schema_); }
+  // For the rows for training.
+  RowSummary MakeSummary() const { return RowSummary(&plan_, &layout_, &schema_); }
 
  private:
   struct Piece {
@@ -94,6 +94,7 @@ class Converter {
   const TextFile& FileOf(const Piece& piece) const { return *files_[piece.set][piece.file]; }
   template <typename TakeLine>
   Status ForEachLine(const Piece& piece, const StopFlag& stop, const TakeLine& take) const;
+  Status JudgeBadRows(std::size_t piece, const RowError& error, std::uint64_t offset) const;
   void ReplaceRare(Row* row, std::vector<std::string>* lists) const;
   proto::Chunk::Set SetOf(const Piece& piece, const Row& row, std::uint64_t offset, std::uint64_t number) const;
 
@@ -108,7 +109,8 @@ class Converter {
   std::vector<std::uint64_t> first_row_;  // of each piece of the training files, among all of them
   std::uint64_t last_begin_ = 0;          // kLast: the first row that is for test
   std::vector<CountedColumn> counted_;
-  double latest_ = 0;  // kTime: the largest value that is for training
+  double latest_ = 0;                                              // kTime: the largest value that is for training
+  mutable std::atomic<std::uint64_t> rows_read_{0}, bad_rows_{0};  // by all who convert
 };
 
 }  // namespace sherd

@@ -31,11 +31,15 @@ Turn TurnOf(const proto::Feature& config, const Schema& schema, int column) {
   return single && !categorical.token_is_key() ? Turn::kTokens : Turn::kOthers;
 }
 
+Status Lacks(const std::string& feature) {
+  return Status::Invalid("feature " + feature + ": needs statistics of the training rows, which are not there");
+}
+
 Result<const proto::ColumnStatistics*> Find(const proto::Statistics& statistics, const std::string& feature) {
   for (const proto::ColumnStatistics& one : statistics.column()) {
     if (one.name() == feature) return &one;
   }
-  return Status::Invalid("feature " + feature + ": needs statistics of the training rows, which are not there");
+  return Lacks(feature);
 }
 
 }  // namespace
@@ -47,8 +51,10 @@ Key CategoricalKey(std::uint64_t field_hash, bool token_is_key, std::string_view
 }
 
 Result<FeatureEncoder> FeatureEncoder::Make(const FeatureLayout& layout, const Schema& schema,
-                                            const proto::Statistics& statistics) {
-  FeatureEncoder encoder;
+                                            const proto::Statistics& statistics,
+                                            std::shared_ptr<const Vocabularies> vocabularies) {
+  if (vocabularies == nullptr) vocabularies = Vocabularies::Make(layout, statistics);
+  FeatureEncoder encoder(std::move(vocabularies));
   for (int i = 0; i < kSmall; ++i) encoder.log1p_.push_back(std::log(1.0 + i));
   for (const FeatureLayout::TableFields& table : layout.tables) {
     encoder.tables_.emplace_back().features.resize(table.features.size());
@@ -99,7 +105,12 @@ Status FeatureEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schem
                         {},
                         {},
                         {},
-                        0};
+                        0,
+                        nullptr};
+  if (categorical.has_vocabulary()) {
+    keyed.numbers = vocabularies_->Find(place.name);
+    if (keyed.numbers == nullptr) return Lacks(place.name);
+  }
   if (config.has_cross()) {
     keyed.kind = Kind::kCross;
     for (const int part : place.crossed) {
@@ -126,6 +137,7 @@ Status FeatureEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schem
     keyed.valued = schema.columns[keyed.column].valued;
     if (keyed.token_is_key) keyed.kind = Kind::kKeyToken;
     if (!keyed.token_is_key) hasher_.AddField(keyed.column, keyed.field_hash);
+    if (keyed.numbers != nullptr) numbered_.push_back(static_cast<int>(keyed_.size()));
   }
   Table& table = tables_[place.table];
   const bool listed = keyed.kind == Kind::kTokens || keyed.kind == Kind::kOccurrences;
@@ -157,6 +169,7 @@ void FeatureEncoder::Begin(std::uint32_t max_rows, Minibatch* minibatch) const {
 void FeatureEncoder::Add(const Row& row, Minibatch* minibatch) {
   const std::uint32_t index = minibatch->rows;
   if (hasher_.fields() > 0) hasher_.Hash(row.values, key_of_.data());
+  for (const int i : numbered_) key_of_[i] = keyed_[i].numbers->KeyOf(key_of_[i]);
   for (std::size_t i = hasher_.fields(); i < keyed_.size(); ++i) {
     if (keyed_[i].kind < Kind::kTokens) key_of_[i] = SingleKey(keyed_[i], row);
   }
@@ -182,6 +195,11 @@ void FeatureEncoder::End(Minibatch* minibatch) const {
     // Libsvm files of ones are the rule; then nobody needs to multiply.
     if (std::all_of(keys.weights.begin(), keys.weights.end(), [](float w) { return w == 1; })) keys.weights.clear();
   }
+}
+
+Key FeatureEncoder::TokenKeyOf(const KeyedFeature& feature, std::string_view token) {
+  const Key key = CategoricalKey(feature.field_hash, feature.token_is_key, token);
+  return feature.numbers == nullptr ? key : feature.numbers->KeyOf(key);
 }
 
 Key FeatureEncoder::SingleKey(const KeyedFeature& feature, const Row& row) const {
@@ -267,9 +285,8 @@ void FeatureEncoder::AddListed(const Table& table, const Row& row, TableKeys* ke
 
 void FeatureEncoder::AddTokens(const KeyedFeature& feature, std::string_view text, TableKeys* keys) const {
   const std::size_t first = keys->keys.size();
-  ForEachToken(text, feature.separator, [&](std::string_view token) {
-    keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, token));
-  });
+  ForEachToken(text, feature.separator,
+               [&](std::string_view token) { keys->keys.push_back(TokenKeyOf(feature, token)); });
   const std::size_t count = keys->keys.size() - first;
   if (feature.mean) keys->weights.resize(keys->keys.size(), 1.0f / static_cast<float>(count));
 }
@@ -281,7 +298,7 @@ void FeatureEncoder::AddOccurrences(const KeyedFeature& feature, const Row& row,
                        [](const Occurrence& a, const Occurrence& b) { return a.column < b.column; });
   const float share = feature.mean && begin != end ? 1.0f / static_cast<float>(end - begin) : 1.0f;
   for (auto one = begin; one != end; ++one) {
-    keys->keys.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, one->token));
+    keys->keys.push_back(TokenKeyOf(feature, one->token));
     keys->weights.push_back(one->value * share);
   }
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -13,6 +15,7 @@
 #include "worker/data/row_parser.h"
 #include "worker/data/schema.h"
 #include "worker/data/token_hasher.h"
+#include "worker/data/token_numbers.h"
 
 namespace sherd {
 
@@ -27,9 +30,11 @@ inline constexpr std::uint64_t kMissingBucket = std::uint64_t{1} << 63;
 // to one thread.
 class FeatureEncoder {
  public:
-  // `layout` must stay. Invalid when statistics lack a feature that goes by them.
+  // `layout` must stay. Invalid when statistics lack a feature that goes by them. `vocabularies`: those of the
+  // statistics, for who makes many encoders; null: they are made here.
   static Result<FeatureEncoder> Make(const FeatureLayout& layout, const Schema& schema,
-                                     const proto::Statistics& statistics);
+                                     const proto::Statistics& statistics,
+                                     std::shared_ptr<const Vocabularies> vocabularies = nullptr);
 
   // Empties the keys and numbers of a minibatch that will have at most so many rows.
   void Begin(std::uint32_t max_rows, Minibatch* minibatch) const;
@@ -51,6 +56,7 @@ class FeatureEncoder {
     std::vector<int> crossed;      // indexes in keyed_
     std::vector<Key> bucket_keys;  // of the first buckets
     Key missing_key;               // in place of a bucket's
+    const TokenNumbers* numbers;   // null: no vocabulary
   };
   struct NumberFeature {
     int column;
@@ -64,10 +70,11 @@ class FeatureEncoder {
     bool weighted = false;
   };
 
-  FeatureEncoder() = default;
+  explicit FeatureEncoder(std::shared_ptr<const Vocabularies> vocabularies) : vocabularies_(std::move(vocabularies)) {}
   Status AddNumber(const FeatureLayout::FeatureColumn& feature, int column, const proto::Statistics& statistics);
   Status AddKeyed(const FeatureLayout& layout, const Schema& schema, int feature, const proto::Statistics& statistics);
 
+  static Key TokenKeyOf(const KeyedFeature& feature, std::string_view token);
   Key SingleKey(const KeyedFeature& feature, const Row& row) const;
   Key BucketKey(const KeyedFeature& feature, const Value& value) const;
   float NumberOf(const NumberFeature& feature, const Value& value) const;
@@ -78,6 +85,8 @@ class FeatureEncoder {
   void AddOccurrences(const KeyedFeature& feature, const Row& row, TableKeys* keys) const;
 
   std::vector<KeyedFeature> keyed_;  // first the kToken ones, which hasher_ knows; crosses after what they cross
+  std::vector<int> numbered_;        // indexes of the kToken ones that have vocabularies
+  std::shared_ptr<const Vocabularies> vocabularies_;
   TokenHasher hasher_;
   std::vector<NumberFeature> numbers_;
   std::vector<Table> tables_;

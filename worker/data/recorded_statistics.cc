@@ -32,8 +32,12 @@ bool TakeFeatures(const proto::DataStatistics& recorded, const FeatureLayout& la
   for (const FeatureLayout::FeatureColumn& feature : layout.features) {
     if (!NeedsStatistics(*feature.config)) continue;
     const std::uint32_t quantiles = feature.config->bucket().quantiles();
+    const proto::Categorical& categorical = feature.config->categorical();
     const auto fits = [&](const proto::FeatureStatistics& one) {
-      return one.statistics().name() == feature.name && one.column() == feature.column && one.quantiles() == quantiles;
+      return one.statistics().name() == feature.name && one.column() == feature.column &&
+             one.quantiles() == quantiles && one.has_min_count() == categorical.has_vocabulary() &&
+             (!one.has_min_count() || (one.min_count() == categorical.vocabulary().min_count() &&
+                                       one.max_tokens() == categorical.vocabulary().max_tokens()));
     };
     const auto found = std::find_if(recorded.feature().begin(), recorded.feature().end(), fits);
     if (found == recorded.feature().end()) return false;

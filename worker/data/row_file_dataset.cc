@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "worker/data/input_files.h"
+#include "worker/data/row_file_tokens.h"
 #include "worker/data/text_chunk_reader.h"
 
 namespace sherd {
@@ -196,13 +197,17 @@ void RowFileDataset::CutBlocks(const RowFile& file, std::uint32_t index, std::ui
   }
 }
 
-Result<ColumnEncoder> RowFileDataset::MakeEncoder(proto::Chunk::Set set, const RowFile& file,
-                                                  const Schema& schema) const {
+ColumnEncoder::Options RowFileDataset::EncoderOptions(proto::Chunk::Set set, const Schema& schema) const {
   ColumnEncoder::Options options;
   options.labels = !options_.predict;
   options.groups = schema.group >= 0 && set != proto::Chunk::TRAIN;
   options.log_loss = job_.model().loss() == proto::Model::LOG_LOSS;
-  return ColumnEncoder::Make(layout_, schema, statistics_, file, options);
+  return options;
+}
+
+Result<ColumnEncoder> RowFileDataset::MakeEncoder(proto::Chunk::Set set, const RowFile& file,
+                                                  const Schema& schema) const {
+  return ColumnEncoder::Make(layout_, schema, statistics_, file, EncoderOptions(set, schema), vocabularies_);
 }
 
 Result<std::shared_ptr<RowFileDataset::Loaded>> RowFileDataset::Load(proto::Chunk::Set set, std::uint32_t index) {
@@ -312,6 +317,8 @@ Result<proto::Statistics> RowFileDataset::ComputeStatistics() {
     return Status::Invalid("data.train: features need statistics of the training rows, and there are none");
   for (std::uint32_t i = 0; i < files.size(); ++i) {
     RETURN_IF_ERROR(AddStatistics(i, &collector).Annotate("statistics of the training rows"));
+    RETURN_IF_ERROR(CountTokens(job_, *files[i], RowsOf(proto::Chunk::TRAIN, i), &collector.counters())
+                        .Annotate("vocabularies of the training rows"));
   }
   return collector.Finish();
 }
@@ -350,7 +357,7 @@ Status RowFileDataset::AddStatistics(std::uint32_t index, StatisticsCollector* c
         const double value = numbers[stream][r];
         row.values[column] = {IsMissing(value) ? "" : "number", value};
       }
-      collector->Add(row, RowId(index, number));
+      collector->AddNumbers(row, RowId(index, number));
     }
   }
   return {};
@@ -371,7 +378,9 @@ Status RowFileDataset::CheckFirstRows(std::uint32_t rows) {
 
 Status RowFileDataset::CheckFile(proto::Chunk::Set set, std::uint32_t index, std::uint32_t* rows) {
   const RowFile& file = *sets_[set].files[index];
-  ASSIGN_OR_RETURN(ColumnEncoder encoder, MakeEncoder(set, file));
+  const proto::Statistics any = StandInStatistics(layout_);  // a check has no others
+  ASSIGN_OR_RETURN(ColumnEncoder encoder,
+                   ColumnEncoder::Make(layout_, schema_, any, file, EncoderOptions(set, schema_)));
   ASSIGN_OR_RETURN(const std::unique_ptr<RowFileReader> blocks, RowFileReader::Open(&file, encoder.wanted()));
   const std::shared_ptr<RowWindow> window = windows_.Take();
   RETURN_IF_ERROR(FillWindow(file, blocks.get(), encoder, 0, 1, window.get()));

@@ -16,6 +16,7 @@
 #include "worker/data/row_file_chunk_reader.h"
 #include "worker/data/schema.h"
 #include "worker/data/statistics.h"
+#include "worker/data/token_numbers.h"
 
 namespace sherd {
 
@@ -27,7 +28,10 @@ class RowFileDataset : public Dataset {
   static Result<std::unique_ptr<Dataset>> Open(const proto::Job& job, const FeatureLayout& layout, Options options);
 
   Result<proto::Statistics> ComputeStatistics() override;
-  void SetStatistics(proto::Statistics statistics) override { statistics_ = std::move(statistics); }
+  void SetStatistics(proto::Statistics statistics) override {
+    vocabularies_ = Vocabularies::Make(layout_, statistics);
+    statistics_ = std::move(statistics);
+  }
   bool Has(proto::Chunk::Set set) const override { return !FilesOf(set).files.empty(); }
   Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
   Result<std::vector<proto::Chunk>> ChunksOfNewFile(const std::string& path, std::uint32_t file,
@@ -79,6 +83,7 @@ class RowFileDataset : public Dataset {
   std::uint64_t RowsInMemory(proto::Chunk::Set set, std::uint32_t file) const;
   void CutBlocks(const RowFile& file, std::uint32_t index, std::uint64_t rows_a_chunk, ChunkCutter* cutter) const;
 
+  ColumnEncoder::Options EncoderOptions(proto::Chunk::Set set, const Schema& schema) const;
   Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file, const Schema& schema) const;
   Result<ColumnEncoder> MakeEncoder(proto::Chunk::Set set, const RowFile& file) const {
     return MakeEncoder(set, file, schema_);
@@ -99,6 +104,7 @@ class RowFileDataset : public Dataset {
   const Options options_;
   Schema schema_;
   proto::Statistics statistics_;
+  std::shared_ptr<const Vocabularies> vocabularies_;  // of the statistics
   std::array<Files, kSets> sets_;
   RowWindows windows_;
   FollowedFiles<FollowedFile> followed_;

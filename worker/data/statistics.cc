@@ -54,19 +54,31 @@ bool NeedsStatistics(const proto::Feature& feature) {
   const proto::Number::Transform transform = feature.number().transform();
   const bool moments =
       feature.has_number() && (transform == proto::Number::STANDARDIZE || transform == proto::Number::MIN_MAX);
-  return moments || feature.bucket().has_quantiles();
+  return moments || feature.bucket().has_quantiles() || feature.categorical().has_vocabulary();
+}
+
+proto::Statistics StandInStatistics(const FeatureLayout& layout) {
+  proto::Statistics statistics;
+  for (const FeatureLayout::FeatureColumn& feature : layout.features) {
+    if (NeedsStatistics(*feature.config)) statistics.add_column()->set_name(feature.name);
+  }
+  return statistics;
 }
 
 StatisticsCollector::StatisticsCollector(const FeatureLayout& layout, const Schema& schema) {
   for (std::size_t i = 0; i < layout.features.size(); ++i) {
     const proto::Feature& config = *layout.features[i].config;
     if (!NeedsStatistics(config)) continue;
+    if (config.categorical().has_vocabulary()) {
+      counters_.emplace_back(layout.features[i], schema, schema.feature_column[i]);
+      continue;
+    }
     features_.push_back(
         {layout.features[i].name, schema.feature_column[i], ColumnAccumulator(config.bucket().quantiles())});
   }
 }
 
-void StatisticsCollector::Add(const Row& row, std::uint64_t row_id) {
+void StatisticsCollector::AddNumbers(const Row& row, std::uint64_t row_id) {
   for (Feature& feature : features_) {
     const Value& value = row.values[feature.column];
     if (value.text.empty()) {
@@ -77,12 +89,17 @@ void StatisticsCollector::Add(const Row& row, std::uint64_t row_id) {
   }
 }
 
-proto::Statistics StatisticsCollector::Finish() {
+Result<proto::Statistics> StatisticsCollector::Finish() {
   proto::Statistics statistics;
   for (Feature& feature : features_) {
     proto::ColumnStatistics column = feature.accumulator.Finish();
     column.set_name(feature.name);
     *statistics.add_column() = std::move(column);
+  }
+  for (const TokenCounter& counter : counters_) {
+    proto::ColumnStatistics* const column = statistics.add_column();
+    column->set_name(counter.feature().name);
+    RETURN_IF_ERROR(counter.Finish(column));
   }
   return statistics;
 }

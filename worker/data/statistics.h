@@ -7,6 +7,7 @@
 #include "proto/checkpoint.pb.h"
 #include "worker/data/row_parser.h"
 #include "worker/data/schema.h"
+#include "worker/data/token_counter.h"
 
 namespace sherd {
 
@@ -39,16 +40,28 @@ class ColumnAccumulator {
   std::uint32_t largest_hash_ = ~std::uint32_t{0};  // rows with a larger one are not in the sample
 };
 
-// Does a feature standardise, or bucket by quantiles?
+// Does a feature standardise, bucket by quantiles, or have a vocabulary?
 bool NeedsStatistics(const proto::Feature& feature);
+
+// Statistics by which rows can be decoded whose numbers nobody uses.
+proto::Statistics StandInStatistics(const FeatureLayout& layout);
 
 // What the features of a job need to know of the training rows, each under its feature's name.
 class StatisticsCollector {
  public:
+  // `layout` must stay.
   StatisticsCollector(const FeatureLayout& layout, const Schema& schema);
-  bool empty() const { return features_.empty(); }
-  void Add(const Row& row, std::uint64_t row_id);
-  proto::Statistics Finish();
+  bool empty() const { return features_.empty() && counters_.empty(); }
+  // With the numbers and tokens that features need.
+  void Add(const Row& row, std::uint64_t row_id) {
+    AddNumbers(row, row_id);
+    for (TokenCounter& counter : counters_) counter.Add(row);
+  }
+  void AddNumbers(const Row& row, std::uint64_t row_id);
+  // Of each feature with a vocabulary, for who has its tokens otherwise.
+  std::vector<TokenCounter>& counters() { return counters_; }
+  // BadData: no token is frequent enough for a feature's vocabulary.
+  Result<proto::Statistics> Finish();
 
  private:
   struct Feature {
@@ -57,6 +70,7 @@ class StatisticsCollector {
     ColumnAccumulator accumulator;
   };
   std::vector<Feature> features_;
+  std::vector<TokenCounter> counters_;
 };
 
 }  // namespace sherd

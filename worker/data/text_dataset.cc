@@ -219,7 +219,7 @@ Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk
   RETURN_IF_ERROR(CheckChunk(chunk));
   ASSIGN_OR_RETURN(const TextFile* const found, FileOf(chunk));
   const TextFile& file = *found;
-  ASSIGN_OR_RETURN(FeatureEncoder encoder, FeatureEncoder::Make(layout_, schema_, statistics_));
+  ASSIGN_OR_RETURN(FeatureEncoder encoder, FeatureEncoder::Make(layout_, schema_, statistics_, vocabularies_));
   ASSIGN_OR_RETURN(std::unique_ptr<RowStream> stream, MakeStream(file, chunk, epoch));
   ASSIGN_OR_RETURN(std::unique_ptr<RowParser> parser, MakeParser(file));
   TextChunkReader::Options options;

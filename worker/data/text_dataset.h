@@ -15,6 +15,7 @@
 #include "worker/data/schema.h"
 #include "worker/data/statistics.h"
 #include "worker/data/text_file.h"
+#include "worker/data/token_numbers.h"
 
 namespace sherd {
 
@@ -26,7 +27,10 @@ class TextDataset : public Dataset {
   static Result<std::unique_ptr<Dataset>> Open(const proto::Job& job, const FeatureLayout& layout, Options options);
 
   Result<proto::Statistics> ComputeStatistics() override;
-  void SetStatistics(proto::Statistics statistics) override { statistics_ = std::move(statistics); }
+  void SetStatistics(proto::Statistics statistics) override {
+    vocabularies_ = Vocabularies::Make(layout_, statistics);
+    statistics_ = std::move(statistics);
+  }
   bool Has(proto::Chunk::Set set) const override { return !FilesOf(set).files.empty(); }
   Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
   Result<std::vector<proto::Chunk>> ChunksOfNewFile(const std::string& path, std::uint32_t file,
@@ -79,6 +83,7 @@ class TextDataset : public Dataset {
   const Options options_;
   Schema schema_;
   proto::Statistics statistics_;
+  std::shared_ptr<const Vocabularies> vocabularies_;  // of the statistics
   std::array<Files, kSets> sets_;
   BlockPool blocks_{kMaxBlockBytes + LineReader::kLineRoom};
   FollowedFiles<TextFile> followed_;

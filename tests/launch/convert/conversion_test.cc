@@ -6,8 +6,10 @@
 #include <cmath>
 
 #include "base/file.h"
+#include "base/file_system.h"
 #include "base/job_file.h"
 #include "launch/convert/crew.h"
+#include "tests/base/faulty_file_system.h"
 #include "tests/launch/convert/conversion_testing.h"
 #include "worker/data/recorded_statistics.h"
 
@@ -150,6 +152,38 @@ TEST(ConversionTest, BadRowsAreLeftOutCountedAndShown) {
   EXPECT_EQ(RowTexts(folder.Job("out"), Chunk::TRAIN).size(), 2000u);
 }
 
+// A wrong delimiter, say: days of files need not be read for it.
+TEST(ConversionTest, TooManyBadRowsAreFoundOutLongBeforeTheEnd) {
+  ConversionFolder folder("train: 'rows.csv' max_bad_fraction: 0.01");
+  std::string rows = ConversionFolder::Rows(0, 100);
+  for (int i = 0; i < 200'000; ++i) rows += "no;row\n";
+  folder.Write("rows.csv", rows);
+  const Status status = folder.Convert("out", InPieces("64k"), 2, 2);
+  EXPECT_EQ(status.code(), ErrorCode::kBadData);
+  EXPECT_THAT(status.text(),
+              HasSubstr("rows read so far are bad, more than data.max_bad_fraction = 0.01; one of them: " +
+                        folder.Path("rows.csv") + ":"));
+  const std::string of = " of the ";
+  const std::uint64_t read = std::stoull(status.text().substr(status.text().find(of) + of.size()));
+  EXPECT_LT(read, 50'000u);
+  EXPECT_THAT(FilesIn(folder.Path("out")), IsEmpty());
+}
+
+TEST(ConversionTest, AFullDiskFailsAndNothingIsLeft) {
+  ConversionFolder folder("train: 'rows.csv'");
+  folder.Write("rows.csv", ConversionFolder::Rows(0, 2000));
+  FaultyFileSystem disk;
+  disk.room = 20'000;  // a part of the pieces
+  Status status;
+  {
+    const FileSystemReplacement replacement(&disk);
+    status = folder.Convert("out", InPieces("8k"), 2);
+  }
+  EXPECT_EQ(status.code(), ErrorCode::kIo);
+  EXPECT_THAT(status.text(), AllOf(HasSubstr(folder.Path("out")), HasSubstr("No space left on device")));
+  EXPECT_THAT(FilesIn(folder.Path("out")), IsEmpty());
+}
+
 TEST(ConversionTest, TooManyBadRowsFailAndNothingIsLeft) {
   ConversionFolder folder("train: 'rows.csv' max_bad_fraction: 0.001");
   folder.Write("rows.csv", ConversionFolder::Rows(0, 1000) + "1,many,t,l,5,g\n1,many,t,l,5,g\n");
@@ -241,6 +275,50 @@ TEST(ConversionTest, StatisticsAreThoseOfTheTrainingRows) {
     EXPECT_EQ(std::vector<double>(a.quantile_edge().begin(), a.quantile_edge().end()),
               std::vector<double>(b.quantile_edge().begin(), b.quantile_edge().end()));
   }
+}
+
+// With the job's vocabularies the rows have the keys of all tokens, so that other data may be converted later.
+TEST(ConversionTest, VocabulariesOfTheJobAreCountedOnTheWay) {
+  ConversionFolder folder("train: 'rows.csv' test: 'test.csv'");
+  folder.Write("rows.csv", ConversionFolder::Rows(0, 3000));
+  folder.Write("test.csv", ConversionFolder::Rows(3000, 3300));
+  folder.Write("job.pbtxt",
+               *ReadFile(folder.Path("job.pbtxt")) +
+                   "feature { name: 'frequent' column: 't' categorical { vocabulary { min_count: 81 } } }\n"
+                   "feature { name: 'few' column: 'l' table: 'lists' categorical { separator: '|' "
+                   "vocabulary { max_tokens: 3 } } }\n");
+  const proto::Statistics own = *OpenedData(folder.Job())->ComputeStatistics();
+  const std::vector<std::string> rows = RowTexts(folder.Job(), Chunk::TEST);
+  ConvertRequest kept = InPieces("8k");
+  kept.keep_tokens = true;
+  for (const ConvertRequest& flags : {InPieces("8k"), kept}) {
+    const std::string out = flags.keep_tokens ? "kept" : "hashed";
+    const Status status = folder.Convert(out, flags, 2, 2);
+    ASSERT_TRUE(status.ok()) << status.text();
+    proto::Job job = folder.Job(out);
+    const auto recorded = FindRecordedStatistics(job, *FeatureLayout::Make(job));
+    ASSERT_TRUE(recorded.ok() && recorded->has_value()) << out;
+    int found = 0;
+    for (const proto::ColumnStatistics& column : (*recorded)->statistics.column()) {
+      for (const proto::ColumnStatistics& same : own.column()) {
+        if (same.name() != column.name() || same.token_size() == 0) continue;
+        EXPECT_EQ(std::vector(column.token().begin(), column.token().end()),
+                  std::vector(same.token().begin(), same.token().end()));
+        ++found;
+      }
+    }
+    EXPECT_EQ(found, 2);
+    // A pass over the row files themselves finds the same, and the rows have the same keys.
+    EXPECT_EQ(RowTexts(job, Chunk::TEST), rows);
+    for (proto::Feature& feature : *job.mutable_feature()) {
+      if (feature.name() == "few") feature.mutable_categorical()->mutable_vocabulary()->set_max_tokens(4);
+    }
+    EXPECT_FALSE(FindRecordedStatistics(job, *FeatureLayout::Make(job))->has_value()) << "another vocabulary";
+  }
+  ConvertRequest rare;
+  rare.min_count = "5";
+  EXPECT_THAT(folder.Convert("rare", rare).text(),
+              HasSubstr("--min_count: feature frequent has a vocabulary by the job file"));
 }
 
 TEST(ConversionTest, RareTokensShareOneKeyAndTheOthersStandInVocabularies) {

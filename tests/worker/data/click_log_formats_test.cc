@@ -146,7 +146,9 @@ TEST_F(ClickLogFormats, AFailingDiskLeavesNothingOrTheWholeFile) {
         const FileSystemReplacement replacement(&disk);
         const auto written = WriteClickLog(*log_, file);
         failed += !written.ok();
-        if (!written.ok()) EXPECT_THAT(written.status().text(), HasSubstr("No space left on device"));
+        if (!written.ok()) {
+          EXPECT_THAT(written.status().text(), HasSubstr("No space left on device"));
+        }
       }
       more = disk.calls() > call;
       if (std::filesystem::exists(file.path)) {

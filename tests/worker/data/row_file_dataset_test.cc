@@ -249,7 +249,9 @@ TEST_P(RowFiles, ReadersOnSeveralThreadsDoNotDisturbOneAnother) {
 
 TEST_P(RowFiles, CheckingReadsTheFirstRows) {
   OpenedData data(Job());
-  EXPECT_TRUE(data->CheckFirstRows(50).ok());
+  data->SetStatistics({});  // a check does not pass over all rows to know them
+  const Status status = data->CheckFirstRows(50);
+  EXPECT_TRUE(status.ok()) << status.text();
   EXPECT_EQ(data->counts().rows, 50u);
 }
 

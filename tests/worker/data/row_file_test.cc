@@ -10,6 +10,8 @@
 #include <limits>
 
 #include "base/file.h"
+#include "base/file_system.h"
+#include "tests/base/faulty_file_system.h"
 #include "tests/worker/data/data_testing.h"
 #include "tests/worker/data/row_file_bytes.h"
 #include "worker/data/row_file_writer.h"
@@ -227,6 +229,59 @@ TEST_F(RowFileFormat, AFileIsThereWhenItIsWhole) {
     EXPECT_FALSE(std::filesystem::exists(path_));
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+// Whichever call of the disk fails, alone or with all after it, the file is not there or whole, and the error says why.
+TEST_F(RowFileFormat, AFailingDiskLeavesNoPartOfAFile) {
+  const SampleRows sample(40);
+  ASSERT_TRUE(Write(path_, AllKinds(), sample.rows(), 10).ok());
+  const std::string whole = ReadFile(path_).value();
+  int failed = 0;
+  for (const bool go_on : {false, true}) {
+    bool more = true;
+    for (int call = 0; more; ++call) {
+      std::filesystem::remove(path_);
+      FaultyFileSystem disk;
+      disk.fail_at = call;
+      disk.go_on = go_on;
+      Status status;
+      {
+        const FileSystemReplacement replacement(&disk);
+        status = Write(path_, AllKinds(), sample.rows(), 10);
+      }
+      more = disk.calls() > call;
+      failed += !status.ok();
+      EXPECT_TRUE(!status.ok() || std::filesystem::exists(path_)) << "call " << call;
+      if (!status.ok()) {
+        EXPECT_EQ(status.code(), ErrorCode::kIo);
+        EXPECT_THAT(status.text(), ::testing::AllOf(HasSubstr(folder_.path()), HasSubstr("Input/output error")));
+      }
+      if (std::filesystem::exists(path_)) {
+        EXPECT_EQ(ReadFile(path_).value(), whole) << "call " << call;
+      }
+      if (!go_on) {
+        EXPECT_FALSE(std::filesystem::exists(path_ + ".partial")) << "call " << call;
+      }
+      std::filesystem::remove(path_ + ".partial");  // which can not be removed from a dead disk
+    }
+  }
+  EXPECT_GE(failed, 12);  // create, write, fsync, close, rename, and the folder's fsync, twice each
+}
+
+TEST_F(RowFileFormat, AFullDiskIsNamedWhereverItIsFull) {
+  const SampleRows sample(40);
+  ASSERT_TRUE(Write(path_, AllKinds(), sample.rows(), 10).ok());
+  const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path_));
+  std::filesystem::remove(path_);
+  for (const std::int64_t room : {std::int64_t{0}, std::int64_t{1}, size / 2, size - 1}) {
+    FaultyFileSystem disk;
+    disk.room = room;
+    const FileSystemReplacement replacement(&disk);
+    const Status status = Write(path_, AllKinds(), sample.rows(), 10);
+    EXPECT_EQ(status.code(), ErrorCode::kIo);
+    EXPECT_THAT(status.text(), HasSubstr("write " + path_ + ".partial: No space left on device"));
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path())) << room;
+  }
 }
 
 TEST_F(RowFileFormat, SchemasThatCannotBeAreRefused) {

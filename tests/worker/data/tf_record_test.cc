@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <filesystem>
 
 #include "tests/worker/data/data_testing.h"
 
@@ -144,6 +145,57 @@ TEST_F(TfRecordTest, BadRecordsAreSkippedAndNamedByTheirNumber) {
     EXPECT_EQ(places["line of at most 1 MiB expected"], t + "5");
     EXPECT_EQ(places["number expected as label"], t + "6: column y");
     EXPECT_EQ(data->counts().rows, 7u);
+  }
+}
+
+// Those it has still are read; of the others each says what is wrong.
+TEST_F(TfRecordTest, AFileThatShrinksOrVanishesWhileItIsReadIsNamed) {
+  std::string bytes;
+  for (int i = 0; i < 2000; ++i) bytes += Frame(Example("x", true));
+  const std::string path = folder_.Write("t", bytes);
+  OpenedData data(Job("train: 't' in_memory_bytes: 0"));
+  const auto chunks = data.Chunks(proto::Chunk::TRAIN, 0, 4);
+  ASSERT_GT(chunks.size(), 8u);
+  const std::uint64_t left = bytes.size() / 2 + 7;
+  std::filesystem::resize_file(path, left);
+  int whole = 0, cut = 0;
+  const auto read = [&](const proto::Chunk& chunk) -> Status {
+    ASSIGN_OR_RETURN(const auto reader, data->Read(chunk, 0, 0));
+    Minibatch minibatch;
+    for (bool more = true; more;) {
+      ASSIGN_OR_RETURN(more, reader->Next(&minibatch));
+    }
+    return {};
+  };
+  for (const proto::Chunk& chunk : chunks) {
+    const Status status = read(chunk);
+    EXPECT_EQ(status.ok(), chunk.end() <= left) << chunk.begin() << " to " << chunk.end();
+    ++(status.ok() ? whole : cut);
+    if (status.ok()) continue;
+    EXPECT_EQ(status.code(), ErrorCode::kBadData);
+    const std::uint64_t end = std::max(chunk.begin(), left);
+    EXPECT_THAT(status.text(), HasSubstr(path + ": ends at byte " + std::to_string(end) + ", but had " +
+                                         std::to_string(bytes.size()) + " bytes when the job began"));
+  }
+  EXPECT_GT(whole, 2);
+  EXPECT_GT(cut, 2);
+  std::filesystem::remove(path);
+  const Status gone = read(chunks[0]);
+  EXPECT_EQ(gone.code(), ErrorCode::kNotFound);
+  EXPECT_THAT(gone.text(), HasSubstr(path + ": the file is not there"));
+}
+
+TEST_F(TfRecordTest, OneThatShrinksBeforeItIsTakenIntoMemoryOrUnpackedIsNamed) {
+  std::string bytes;
+  for (int i = 0; i < 2000; ++i) bytes += Frame(Example("token " + std::to_string(i * 7919), true));
+  for (const std::string& stored : {bytes, Gzip(bytes)}) {
+    const std::string path = folder_.Write("t", stored);
+    OpenedData data(Job("test: 't'"));
+    std::filesystem::resize_file(path, stored.size() / 2);
+    const Status status = data->Chunks(proto::Chunk::TEST, 0, 1).status();
+    EXPECT_EQ(status.code(), ErrorCode::kBadData);
+    EXPECT_THAT(status.text(), HasSubstr(path + ": ends at byte " + std::to_string(stored.size() / 2) + ", but had " +
+                                         std::to_string(stored.size()) + " bytes when the job began"));
   }
 }
 
