@@ -20,14 +20,17 @@ int SmallIndex(double x) {
   return i == x ? i : -1;
 }
 
+bool IsByEdges(const proto::Bucket& bucket) { return bucket.has_quantiles() || bucket.edge_size() > 0; }
+
 // The order in which features are encoded.
-enum class Turn { kTokens, kOthers, kCrosses };
+enum class Turn { kTokens, kLogBuckets, kOthers, kCrosses };
 
 Turn TurnOf(const proto::Feature& config, const Schema& schema, int column) {
   const bool occurrences = column >= 0 && schema.columns[column].occurrences;
   if (config.has_cross()) return Turn::kCrosses;
+  if (config.has_bucket()) return IsByEdges(config.bucket()) ? Turn::kOthers : Turn::kLogBuckets;
   const proto::Categorical& categorical = config.categorical();
-  const bool single = column >= 0 && !config.has_bucket() && categorical.separator().empty() && !occurrences;
+  const bool single = column >= 0 && categorical.separator().empty() && !occurrences;
   return single && !categorical.token_is_key() ? Turn::kTokens : Turn::kOthers;
 }
 
@@ -62,13 +65,14 @@ Result<FeatureEncoder> FeatureEncoder::Make(const FeatureLayout& layout, const S
   for (const int feature : layout.numbers) {
     RETURN_IF_ERROR(encoder.AddNumber(layout.features[feature], schema.feature_column[feature], statistics));
   }
-  for (const Turn turn : {Turn::kTokens, Turn::kOthers, Turn::kCrosses}) {
+  for (const Turn turn : {Turn::kTokens, Turn::kLogBuckets, Turn::kOthers, Turn::kCrosses}) {
     for (std::size_t i = 0; i < layout.features.size(); ++i) {
       const proto::Feature& config = *layout.features[i].config;
       if (config.has_number() || TurnOf(config, schema, schema.feature_column[i]) != turn) continue;
       RETURN_IF_ERROR(encoder.AddKeyed(layout, schema, static_cast<int>(i), statistics));
     }
   }
+  for (Table& table : encoder.tables_) table.runs = RunsOf(table.features);
   encoder.key_of_.resize(encoder.keyed_.size() + TokenHasher::kSlack);
   return encoder;
 }
@@ -118,8 +122,7 @@ Status FeatureEncoder::AddKeyed(const FeatureLayout& layout, const Schema& schem
       keyed.crossed.push_back(tables_[other.table].features[other.field]);
     }
   } else if (config.has_bucket()) {
-    const bool by_edges = config.bucket().has_quantiles() || config.bucket().edge_size() > 0;
-    keyed.kind = by_edges ? Kind::kEdgeBucket : Kind::kLogBucket;
+    keyed.kind = IsByEdges(config.bucket()) ? Kind::kEdgeBucket : Kind::kLogBucket;
     keyed.edges.assign(config.bucket().edge().begin(), config.bucket().edge().end());
     if (config.bucket().has_quantiles()) {
       ASSIGN_OR_RETURN(const proto::ColumnStatistics* known, Find(statistics, place.name));
@@ -167,10 +170,14 @@ void FeatureEncoder::Begin(std::uint32_t max_rows, Minibatch* minibatch) const {
 }
 
 void FeatureEncoder::Add(const Row& row, Minibatch* minibatch) {
-  const std::uint32_t index = minibatch->rows;
   if (hasher_.fields() > 0) hasher_.Hash(row.values, key_of_.data());
+  AddRow(row, hasher_.fields(), minibatch);
+}
+
+void FeatureEncoder::AddRow(const Row& row, std::size_t known, Minibatch* minibatch) {
+  const std::uint32_t index = minibatch->rows;
   for (const int i : numbered_) key_of_[i] = keyed_[i].numbers->KeyOf(key_of_[i]);
-  for (std::size_t i = hasher_.fields(); i < keyed_.size(); ++i) {
+  for (std::size_t i = known; i < keyed_.size(); ++i) {
     if (keyed_[i].kind < Kind::kTokens) key_of_[i] = SingleKey(keyed_[i], row);
   }
   for (std::size_t t = 0; t < tables_.size(); ++t) {
@@ -253,10 +260,26 @@ float FeatureEncoder::NumberOf(const NumberFeature& feature, const Value& value)
   return static_cast<float>(std::clamp((x - feature.offset) * feature.factor, -kLargest, kLargest));
 }
 
+std::vector<FeatureEncoder::Run> FeatureEncoder::RunsOf(const std::vector<int>& features) {
+  std::vector<Run> runs;
+  for (const int i : features) {
+    if (runs.empty() || runs.back().first + runs.back().count != i) runs.push_back({i, 0});
+    ++runs.back().count;
+  }
+  return runs;
+}
+
 void FeatureEncoder::AddDense(const Table& table, const Row& row, std::uint32_t index, TableKeys* keys) const {
   const std::size_t begin = index * table.features.size();
   Key* out = keys->keys.data() + begin;
-  for (const int i : table.features) *out++ = key_of_[i];
+  for (const Run& run : table.runs) {
+    const Key* const from = key_of_.data() + run.first;
+    if (run.count == 1) {
+      *out++ = *from;
+    } else {
+      out = std::copy_n(from, run.count, out);
+    }
+  }
   if (!table.weighted) return;
   float* weight = keys->weights.data() + begin;
   for (const int i : table.features) {

@@ -22,9 +22,6 @@ namespace sherd {
 // The key of a token of a categorical feature. An integer is its own key where `token_is_key` says so.
 Key CategoricalKey(std::uint64_t field_hash, bool token_is_key, std::string_view token);
 
-// What the key of a missing value is made of, in place of a bucket.
-inline constexpr std::uint64_t kMissingBucket = std::uint64_t{1} << 63;
-
 // From rows to the columns of a minibatch: keys by table and field, numbers. A missing value is the empty token, or a
 // bucket of its own: every field has a key in every row, save libsvm's list of features, which may be empty. Confined
 // to one thread.
@@ -45,6 +42,7 @@ class FeatureEncoder {
 
  private:
   friend class ColumnEncoder;  // the same features of whole columns
+  friend class CriteoDecoder;  // makes the first keys of a row itself
   enum class Kind { kToken, kKeyToken, kLogBucket, kEdgeBucket, kCross, kTokens, kOccurrences };
   struct KeyedFeature {
     Kind kind;
@@ -64,8 +62,13 @@ class FeatureEncoder {
     double offset, factor;  // (transformed - offset) * factor
     float missing;
   };
+  // Fields of a table whose features follow one another in keyed_.
+  struct Run {
+    int first, count;
+  };
   struct Table {
     std::vector<int> features;  // by field: index in keyed_
+    std::vector<Run> runs;      // the same
     bool listed = false;        // some field has any number of keys, so offsets are needed
     bool weighted = false;
   };
@@ -75,17 +78,21 @@ class FeatureEncoder {
   Status AddKeyed(const FeatureLayout& layout, const Schema& schema, int feature, const proto::Statistics& statistics);
 
   static Key TokenKeyOf(const KeyedFeature& feature, std::string_view token);
+  // The keys of the first features stand in key_of_; the row's values need only hold what the others are made of.
+  void AddRow(const Row& row, std::size_t known, Minibatch* minibatch);
   Key SingleKey(const KeyedFeature& feature, const Row& row) const;
   Key BucketKey(const KeyedFeature& feature, const Value& value) const;
   float NumberOf(const NumberFeature& feature, const Value& value) const;
   double Log1p(double x) const;
+  static std::vector<Run> RunsOf(const std::vector<int>& features);
   void AddDense(const Table& table, const Row& row, std::uint32_t index, TableKeys* keys) const;
   void AddListed(const Table& table, const Row& row, TableKeys* keys) const;
   void AddTokens(const KeyedFeature& feature, std::string_view text, TableKeys* keys) const;
   void AddOccurrences(const KeyedFeature& feature, const Row& row, TableKeys* keys) const;
 
-  std::vector<KeyedFeature> keyed_;  // first the kToken ones, which hasher_ knows; crosses after what they cross
-  std::vector<int> numbered_;        // indexes of the kToken ones that have vocabularies
+  // First the kToken ones, which hasher_ knows, then kLogBucket; crosses after what they cross.
+  std::vector<KeyedFeature> keyed_;
+  std::vector<int> numbered_;  // indexes of the kToken ones that have vocabularies
   std::shared_ptr<const Vocabularies> vocabularies_;
   TokenHasher hasher_;
   std::vector<NumberFeature> numbers_;

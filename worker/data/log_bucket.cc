@@ -1,6 +1,7 @@
 #include "worker/data/log_bucket.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace sherd {
@@ -13,17 +14,20 @@ std::int64_t LogBucket(double x) {
 }
 
 LogBuckets::LogBuckets() {
-  for (std::int64_t i = 0; i < kSmall; ++i) small_[i] = static_cast<std::uint8_t>(LogBucket(static_cast<double>(i)));
-  for (std::uint64_t i = 0; i < kCells; ++i) {
-    const auto first = static_cast<std::int64_t>(std::ceil(std::bit_cast<double>((kFirstCell + i) << kCellShift)));
-    const auto behind = static_cast<std::int64_t>(std::ceil(std::bit_cast<double>((kFirstCell + i + 1) << kCellShift)));
-    cells_[i].bucket = LogBucket(static_cast<double>(first));
-    std::int64_t low = first, high = behind;  // low is in the cell's first bucket, high is not or is behind the cell
+  constexpr std::uint64_t kNever = std::uint64_t{1} << (63 - kBucketBits);
+  const auto bucket_of = [](std::uint64_t i) { return static_cast<std::uint64_t>(LogBucket(static_cast<double>(i))); };
+  for (std::uint64_t i = 0; i < kSmall; ++i) cells_[i] = kNever << kBucketBits | bucket_of(i);
+  const auto first_of = [](std::uint64_t cell) {
+    return static_cast<std::uint64_t>(std::ceil(std::bit_cast<double>((cell + kCellBase) << kCellShift)));
+  };
+  for (std::uint64_t i = kSmall; i < cells_.size(); ++i) {
+    const std::uint64_t bucket = bucket_of(first_of(i));
+    std::uint64_t low = first_of(i), high = first_of(i + 1);  // low is in the bucket, high is not or is behind the cell
     while (high - low > 1) {
-      const std::int64_t middle = low + (high - low) / 2;
-      (LogBucket(static_cast<double>(middle)) == cells_[i].bucket ? low : high) = middle;
+      const std::uint64_t middle = low + (high - low) / 2;
+      (bucket_of(middle) == bucket ? low : high) = middle;
     }
-    cells_[i].end = static_cast<double>(high);
+    cells_[i] = high << kBucketBits | bucket;
   }
 }
 

@@ -93,7 +93,6 @@ class StreamedRows : public RowStream {
   bool done_ = false;
   std::vector<Piece> pieces_;  // the rows of the block
   std::size_t at_ = 0;         // of the next one
-  std::vector<char> near_;     // texts of the rows given last, side by side
   std::vector<RowText> rows_;
 };
 

@@ -12,16 +12,9 @@ constexpr std::uint64_t kSampleLane = 0x6e656761;  // keeps the choice apart fro
 constexpr double kMaxBadRun = 100'000;             // bad rows in a row that say nothing about the file as a whole
 }  // namespace
 
-TextChunkReader::TextChunkReader(Options options, const TextFile* file, const Schema* schema, BadRowLog* log,
-                                 std::unique_ptr<RowStream> stream, std::unique_ptr<RowParser> parser,
-                                 FeatureEncoder encoder)
-    : options_(std::move(options)),
-      file_(file),
-      schema_(schema),
-      log_(log),
-      stream_(std::move(stream)),
-      parser_(std::move(parser)),
-      encoder_(std::move(encoder)) {}
+TextChunkReader::TextChunkReader(Options options, const TextFile* file, BadRowLog* log,
+                                 std::unique_ptr<RowStream> stream, std::unique_ptr<RowDecoder> decoder)
+    : options_(std::move(options)), file_(file), log_(log), stream_(std::move(stream)), decoder_(std::move(decoder)) {}
 
 // Minibatches that are skipped were counted by whoever read them.
 Status TextChunkReader::Start() {
@@ -57,12 +50,12 @@ Status TextChunkReader::Advance() {
 }
 
 bool TextChunkReader::Accept(const RowText& text) {
-  if (!parser_->Parse(text.text, &row_, &error_)) {
+  if (!decoder_->Parse(text.text, &error_)) {
     NoteBad(text);
     return false;
   }
   bad_run_ = 0;
-  if (options_.negative_rate >= 1 || row_.label != 0) return true;
+  if (options_.negative_rate >= 1 || decoder_->label() != 0) return true;
   const std::uint64_t hash = Mix(RowId(options_.chunk.file(), text.offset), kSampleLane);
   return UnitDouble(hash) < options_.negative_rate;
 }
@@ -111,15 +104,12 @@ void TextChunkReader::Begin(Minibatch* minibatch) {
   minibatch->file = options_.chunk.file();
   minibatch->ClearRows();
   minibatch->first_source = std::numeric_limits<std::uint64_t>::max();
-  encoder_.Begin(options_.batch_size, minibatch);
+  decoder_->Begin(options_.batch_size, minibatch);
 }
 
 void TextChunkReader::Add(Minibatch* minibatch) {
-  encoder_.Add(row_, minibatch);
-  minibatch->labels.push_back(row_.label);
-  if (schema_->weight >= 0) minibatch->weights.push_back(row_.weight);
+  decoder_->Add(minibatch);
   minibatch->row_ids.push_back(RowId(options_.chunk.file(), offset_));
-  if (options_.groups) minibatch->groups.push_back(HashBytes(row_.values[schema_->group].text));
   if (options_.predict) minibatch->source_rows.push_back(read_ - 1);
   minibatch->first_source = std::min(minibatch->first_source, offset_);
   minibatch->last_source = std::max(minibatch->last_source, offset_);
@@ -127,7 +117,7 @@ void TextChunkReader::Add(Minibatch* minibatch) {
 }
 
 void TextChunkReader::End(Minibatch* minibatch) {
-  encoder_.End(minibatch);
+  decoder_->End(minibatch);
   minibatch->last_of_chunk = !have_row_;
   if (minibatch->rows == 0) minibatch->first_source = 0;
   if (options_.predict) minibatch->source_rows_read = have_row_ ? read_ - 1 : read_;

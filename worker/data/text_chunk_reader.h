@@ -6,8 +6,7 @@
 
 #include "worker/data/bad_row_log.h"
 #include "worker/data/dataset.h"
-#include "worker/data/feature_encoder.h"
-#include "worker/data/row_parser.h"
+#include "worker/data/row_decoder.h"
 #include "worker/data/row_stream.h"
 
 namespace sherd {
@@ -33,12 +32,11 @@ class TextChunkReader : public ChunkReader {
     double negative_rate = 1;  // rows with label 0 that stay
     double max_bad_fraction = 1;
     bool predict = false;
-    bool groups = false;
   };
 
-  // `file`, `schema` and `log` must stay.
-  TextChunkReader(Options options, const TextFile* file, const Schema* schema, BadRowLog* log,
-                  std::unique_ptr<RowStream> stream, std::unique_ptr<RowParser> parser, FeatureEncoder encoder);
+  // `file` and `log` must stay.
+  TextChunkReader(Options options, const TextFile* file, BadRowLog* log, std::unique_ptr<RowStream> stream,
+                  std::unique_ptr<RowDecoder> decoder);
   Result<bool> Next(Minibatch* minibatch) override;
 
  private:
@@ -54,19 +52,16 @@ class TextChunkReader : public ChunkReader {
 
   const Options options_;
   const TextFile* const file_;
-  const Schema* const schema_;
   BadRowLog* const log_;
   const std::unique_ptr<RowStream> stream_;
-  const std::unique_ptr<RowParser> parser_;
-  FeatureEncoder encoder_;
+  const std::unique_ptr<RowDecoder> decoder_;
 
   std::span<const RowText> texts_;  // what the stream gave last
   std::size_t at_ = 0;              // of the next one
   std::uint32_t read_ = 0;          // rows of the chunk taken from the stream
   std::uint64_t uncounted_ = 0;     // rows that the log does not know yet
   bool started_ = false;
-  bool have_row_ = false;
-  Row row_;                   // the next good row, when there is one
+  bool have_row_ = false;     // the decoder has the next good row
   std::uint64_t offset_ = 0;  // its place
   RowError error_;
   std::uint64_t bad_run_ = 0;     // bad rows since the last good one

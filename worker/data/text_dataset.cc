@@ -45,8 +45,7 @@ Result<const TextFile*> TextDataset::FileOf(const proto::Chunk& chunk) {
 }
 
 Result<std::unique_ptr<RowParser>> TextDataset::MakeParser(const TextFile& file) const {
-  const auto labels = options_.predict ? RowParser::Labels::kIgnored : RowParser::Labels::kNeeded;
-  return RowParser::Make(job_, schema_, labels, file.path(), file.header());
+  return RowParser::Make(job_, schema_, labels(), file.path(), file.header());
 }
 
 // A file of the wrong format is found out before the job begins: it has no row that can be read. As a rule the first
@@ -219,9 +218,12 @@ Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk
   RETURN_IF_ERROR(CheckChunk(chunk));
   ASSIGN_OR_RETURN(const TextFile* const found, FileOf(chunk));
   const TextFile& file = *found;
-  ASSIGN_OR_RETURN(FeatureEncoder encoder, FeatureEncoder::Make(layout_, schema_, statistics_, vocabularies_));
+  const RowDecoder::Options decoding = {.labels = labels(),
+                                        .groups = schema_.group >= 0 && chunk.set() != proto::Chunk::TRAIN};
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<RowDecoder> decoder,
+      RowDecoder::Make(job_, layout_, schema_, statistics_, file.path(), file.header(), decoding, vocabularies_));
   ASSIGN_OR_RETURN(std::unique_ptr<RowStream> stream, MakeStream(file, chunk, epoch));
-  ASSIGN_OR_RETURN(std::unique_ptr<RowParser> parser, MakeParser(file));
   TextChunkReader::Options options;
   options.chunk = chunk;
   options.epoch = epoch;
@@ -230,9 +232,8 @@ Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk
   options.negative_rate = Shuffles(chunk.set()) ? job_.data().negative_rate() : 1;
   options.max_bad_fraction = job_.data().max_bad_fraction();
   options.predict = options_.predict;
-  options.groups = schema_.group >= 0 && chunk.set() != proto::Chunk::TRAIN;
-  return std::unique_ptr<ChunkReader>(std::make_unique<TextChunkReader>(
-      std::move(options), &file, &schema_, &log_, std::move(stream), std::move(parser), std::move(encoder)));
+  return std::unique_ptr<ChunkReader>(
+      std::make_unique<TextChunkReader>(std::move(options), &file, &log_, std::move(stream), std::move(decoder)));
 }
 
 Result<proto::Statistics> TextDataset::ComputeStatistics() {

@@ -62,6 +62,9 @@ class TextDataset : public Dataset {
   Result<const TextFile*> FileOf(const proto::Chunk& chunk);
   Status OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns);
   Status FindGoodRow(const TextFile& file) const;
+  RowParser::Labels labels() const {
+    return options_.predict ? RowParser::Labels::kIgnored : RowParser::Labels::kNeeded;
+  }
   Result<std::unique_ptr<RowParser>> MakeParser(const TextFile& file) const;
   // Are evaluation rows taken out of the training files?
   bool splits() const;

@@ -12,7 +12,7 @@
 #include "models/feature_layout.h"
 #include "worker/data/dataset.h"
 #include "worker/data/feature_encoder.h"
-#include "worker/data/row_parser.h"
+#include "worker/data/row_decoder.h"
 #include "worker/data/text_file.h"
 #include "worker/data/unpackers.h"
 
@@ -31,7 +31,10 @@ constexpr char kNamed[] =
 std::map<std::string, std::string> RowJobs() {
   return {
       {"delimited", std::string("format: DELIMITED delimited { header: true trim: true comment: '#' ") + kNamed},
-      {"criteo", "format: CRITEO_TSV } feature { column: 'I1..I13' bucket {} } feature { column: 'C1..C26' }"},
+      {"criteo",
+       "format: CRITEO_TSV } feature { column: 'I1..I13' bucket {} } feature { column: 'C1..C26' } "
+       "feature { name: 'n' column: 'I2' number { transform: LOG } } "
+       "feature { name: 'l' column: 'C2' categorical { separator: 'a' pooling: MEAN } }"},
       {"libsvm", "format: LIBSVM } feature { column: 'features' categorical { pooling: MEAN } }"},
       {"libffm", "format: LIBFFM libffm { fields: 3 } } feature { column: 'F2' } feature { column: 'F0' }"},
       {"json_lines", std::string("format: JSON_LINES delimited { ") + kNamed},
@@ -57,32 +60,48 @@ std::string WriteFile(std::string_view bytes) {
 
 struct Rows {
   std::vector<std::pair<std::uint64_t, std::string>> texts;  // with their offsets
+  std::vector<std::string> faults;                           // by row; empty: none
   Minibatch minibatch;
   bool whole = false;
 };
 
-// Parses and encodes rows, as long as `next` gives some.
-template <typename Next>
-Rows Decode(const proto::Job& job, const TextFile& file, const Next& next) {
+// A parser and an encoder put together by hand: what a RowDecoder with a way of its own must agree with.
+class PlainDecoder {
+ public:
+  PlainDecoder(std::unique_ptr<RowParser> parser, FeatureEncoder encoder)
+      : parser_(std::move(parser)), encoder_(std::move(encoder)) {}
+  bool Parse(std::string_view text, RowError* error) { return parser_->Parse(text, &row_, error); }
+  void Begin(std::uint32_t max_rows, Minibatch* minibatch) const { encoder_.Begin(max_rows, minibatch); }
+  void Add(Minibatch* minibatch) {
+    encoder_.Add(row_, minibatch);
+    minibatch->labels.push_back(row_.label);
+  }
+  void End(Minibatch* minibatch) const { encoder_.End(minibatch); }
+
+ private:
+  const std::unique_ptr<RowParser> parser_;
+  FeatureEncoder encoder_;
+  Row row_;
+};
+
+// Decodes rows, as long as `next` gives some.
+template <typename Decoder, typename Next>
+Rows Decode(Decoder* decoder, const Next& next) {
   Rows rows;
-  const FeatureLayout layout = FeatureLayout::Make(job).value();
-  const Schema schema = Schema::Make(job, layout).value();
-  auto parser = RowParser::Make(job, schema, RowParser::Labels::kNeeded, file.path(), file.header());
-  if (!parser.ok()) return rows;
-  FeatureEncoder encoder = FeatureEncoder::Make(layout, schema, {}).value();
-  encoder.Begin(kMaxRows, &rows.minibatch);
-  Row row;
+  decoder->Begin(kMaxRows, &rows.minibatch);
   RowError error;
   for (RowText text; next(&text);) {
     rows.texts.emplace_back(text.offset, text.text);
-    if (!(*parser)->Parse(text.text, &row, &error)) {
+    rows.faults.emplace_back();
+    if (!decoder->Parse(text.text, &error)) {
       CHECK(!error.expected.empty());
+      rows.faults.back() = error.expected + ", " + error.got + ", " + error.column;
     } else if (rows.minibatch.rows < kMaxRows) {
-      encoder.Add(row, &rows.minibatch);
+      decoder->Add(&rows.minibatch);
       ++rows.minibatch.rows;
     }
   }
-  encoder.End(&rows.minibatch);
+  decoder->End(&rows.minibatch);
   rows.whole = true;
   return rows;
 }
@@ -96,8 +115,17 @@ void RunRows(const std::string& settings, std::string_view bytes) {
   if (!file.ok()) return;
   const auto lines = (*file)->Lines();
   CHECK(lines.ok());
+  const FeatureLayout layout = FeatureLayout::Make(job).value();
+  const Schema schema = Schema::Make(job, layout).value();
+  constexpr auto kLabels = RowParser::Labels::kNeeded;
+  const std::string &path = (*file)->path(), &header = (*file)->header();
+  auto parser = RowParser::Make(job, schema, kLabels, path, header);
+  auto decoder = RowDecoder::Make(job, layout, schema, {}, path, header, {.labels = kLabels});
+  CHECK_EQ(parser.ok(), decoder.ok());
+  if (!parser.ok()) return;
+  PlainDecoder plain(std::move(parser.value()), FeatureEncoder::Make(layout, schema, {}).value());
   Status fault;
-  const Rows streamed = Decode(job, **file, [&](RowText* text) {
+  const Rows streamed = Decode(&plain, [&](RowText* text) {
     for (Line line;;) {
       const Result<bool> more = (*lines)->Next(&line);
       fault = more.status();
@@ -112,17 +140,21 @@ void RunRows(const std::string& settings, std::string_view bytes) {
   if (!loaded.ok()) return;
   CHECK(*loaded);
   std::uint32_t at = 0;
-  const Rows held = Decode(job, **file, [&](RowText* text) {
+  const Rows held = Decode(decoder->get(), [&](RowText* text) {
     if (at == (*file)->rows()) return false;
     *text = (*file)->row(at++);
     return true;
   });
   CHECK_EQ(streamed.whole, held.whole);
   CHECK(streamed.texts == held.texts);
+  CHECK(streamed.faults == held.faults);
   CHECK_EQ(streamed.minibatch.rows, held.minibatch.rows);
+  CHECK(streamed.minibatch.labels == held.minibatch.labels);
+  CHECK(streamed.minibatch.numbers == held.minibatch.numbers);
   for (std::size_t t = 0; t < held.minibatch.tables.size(); ++t) {
     CHECK(streamed.minibatch.tables[t].keys == held.minibatch.tables[t].keys);
     CHECK(streamed.minibatch.tables[t].offsets == held.minibatch.tables[t].offsets);
+    CHECK(streamed.minibatch.tables[t].weights == held.minibatch.tables[t].weights);
   }
 }
 
