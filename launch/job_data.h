@@ -9,6 +9,7 @@
 #include "models/feature_layout.h"
 #include "scheduler/scheduler.h"
 #include "worker/data/dataset.h"
+#include "worker/data/interaction_dataset.h"
 
 namespace sherd {
 
@@ -31,11 +32,14 @@ class JobData : public ChunkSource {
   const proto::Statistics& statistics() const { return statistics_; }
   const FeatureLayout& layout() const { return *layout_; }
   Dataset* dataset() { return dataset_.get(); }
+  // With job.recommend; null without.
+  const InteractionDataset* recommending() const { return recommending_; }
 
  private:
   const proto::Data* data_ = nullptr;
   std::unique_ptr<FeatureLayout> layout_;
   std::unique_ptr<Dataset> dataset_;
+  const InteractionDataset* recommending_ = nullptr;  // the same
   proto::Statistics statistics_;
 };
 

@@ -43,6 +43,11 @@ constexpr JobFlag kFlags[] = {
     {"interface", "cluster.interface", "NAME", "network interface or address for TCP"},
     {"transport", "cluster.transport", "auto|ipc|tcp", "how processes talk to each other"},
     {"security", "cluster.security", "curve|none", "encryption of TCP"},
+    {"subject", "recommend.subject", "users|items", "recommend: for whom, or like which items"},
+    {"at", "recommend.at", "N", "recommend: items in a list"},
+    {"allow", "recommend.allow", "FILE", "recommend: of these items alone, one a line"},
+    {"deny", "recommend.deny", "FILE", "recommend: none of these items"},
+    {"titles", "recommend.titles", "FILE", "recommend: CSV of the items' titles"},
 };
 
 const JobFlag* Find(const std::string& name) {
@@ -68,8 +73,9 @@ Result<std::string> FieldText(const FlagValue& flag) {
 }
 
 // A flag's paths, once its field is set.
-Status ResolvePaths(const std::string& flag, bool from_data_dir, proto::Job* job) {
+Status ResolvePaths(const std::string& flag, const std::string& value, bool from_data_dir, proto::Job* job) {
   const Status empty = Status::Invalid("an empty path");
+  if (IsOfRecommending(flag) && value.empty()) return empty;
   if (flag == "spill_dir" && job->cluster().spill_dir().empty()) return empty;
   if (flag == "checkpoint_server_dir" && job->checkpoint().server_dir().empty()) return empty;
   proto::Data* const data = job->mutable_data();
@@ -101,6 +107,11 @@ std::string AbsolutePath(const std::string& path) {
 
 std::span<const JobFlag> JobFlags() { return kFlags; }
 
+bool IsOfRecommending(const std::string& flag) {
+  const JobFlag* const found = Find(flag);
+  return found != nullptr && std::string_view(found->field).starts_with("recommend.");
+}
+
 std::vector<std::string> ApplyFlags(const std::vector<FlagValue>& flags, proto::Job* job) {
   std::vector<std::string> problems;
   bool data_dir = false;
@@ -110,7 +121,7 @@ std::vector<std::string> ApplyFlags(const std::vector<FlagValue>& flags, proto::
     const Result<std::string> value = FieldText(given);
     Status status = value.status();
     if (status.ok()) status = SetJobField(job, flag->field, *value);
-    if (status.ok()) status = ResolvePaths(given.name, data_dir, job);
+    if (status.ok()) status = ResolvePaths(given.name, given.value, data_dir, job);
     if (!status.ok()) problems.push_back("--" + given.name + ": " + status.text());
   }
   return problems;

@@ -17,6 +17,8 @@ struct JobFlag {
 };
 
 std::span<const JobFlag> JobFlags();
+// The flag is of `sherd recommend` alone.
+bool IsOfRecommending(const std::string& flag);
 
 struct FlagValue {
   std::string name;  // of a JobFlag

@@ -20,7 +20,8 @@ using Command = JobRequest::Command;
 using Problems = std::vector<std::string>;
 
 bool NeedsCheckpoint(const JobRequest& request) {
-  return request.command == Command::kEvaluate || request.command == Command::kPredict;
+  return request.command == Command::kEvaluate || request.command == Command::kPredict ||
+         request.command == Command::kRecommend;
 }
 
 void Append(const Problems& more, const std::string& prefix, Problems* problems) {
@@ -63,6 +64,30 @@ Problems UseInput(const std::string& input, proto::Job* job) {
   return {};
 }
 
+// A job's part for recommending is there for that command alone, so that who has the job knows what it is to do.
+Problems UseRecommend(const JobRequest& request, proto::Job* job) {
+  if (request.command != Command::kRecommend) {
+    Problems problems;
+    for (const FlagValue& flag : request.flags) {
+      if (IsOfRecommending(flag.name)) problems.push_back("--" + flag.name + " is for recommend");
+    }
+    job->clear_recommend();
+    return problems;
+  }
+  proto::Recommend& recommend = *job->mutable_recommend();
+  if (!request.input.empty()) recommend.clear_input();
+  std::istringstream in(request.input);
+  for (std::string path; std::getline(in, path, ',');) {
+    if (path.empty()) return {"--input: an empty path"};
+    recommend.add_input(path);
+  }
+  for (std::string& path : *recommend.mutable_input()) path = AbsolutePath(path);
+  if (recommend.has_allow()) recommend.set_allow(AbsolutePath(recommend.allow()));
+  if (recommend.has_deny()) recommend.set_deny(AbsolutePath(recommend.deny()));
+  if (recommend.has_titles()) recommend.set_titles(AbsolutePath(recommend.titles()));
+  return {};
+}
+
 // The workers that the command line asks for. A job file's are those of a run without mpirun.
 std::optional<std::uint32_t> WorkersByFlag(const JobRequest& request, const proto::Job& job) {
   for (const FlagValue& flag : request.flags) {
@@ -86,6 +111,47 @@ Problems FormatProblems(const proto::Job& job) {
     return {"data.negative_rate: needs model.loss LOG_LOSS and a format with labels"};
   }
   return {};
+}
+
+Problems RankingProblems(const proto::Job& job) {
+  const bool user_item = job.data().format() == proto::Data::USER_ITEM;
+  Problems problems;
+  if (job.evaluation().has_full_ranking() && !user_item) {
+    problems.push_back("evaluation.full_ranking: ranks the items of a user, which only format USER_ITEM has");
+  }
+  if (job.evaluation().has_full_ranking() && job.data().user_item().has_candidates_file()) {
+    problems.push_back(
+        "evaluation.full_ranking: ranks all items, and data.user_item.candidates_file a few; leave one out");
+  }
+  if (job.model().loss() == proto::Model::BPR && (!user_item || job.data().user_item().negatives() == 0)) {
+    problems.push_back(
+        "model.loss: BPR compares items with negatives, which needs format USER_ITEM and "
+        "data.user_item.negatives of 1 or more");
+  }
+  if (job.model().loss() == proto::Model::IN_BATCH_SOFTMAX && (!user_item || job.data().user_item().negatives() > 0)) {
+    problems.push_back(
+        "model.loss: IN_BATCH_SOFTMAX takes a minibatch's other items for negatives, which needs format USER_ITEM and "
+        "data.user_item.negatives: 0");
+  }
+  return problems;
+}
+
+// What can not be recommended from.
+Problems RecommendProblems(const proto::Job& job, const proto::ModelSpec& model) {
+  if (!job.has_recommend()) return {};
+  if (job.data().format() != proto::Data::USER_ITEM) {
+    return {"recommend: format " + proto::Data::Format_Name(job.data().format()) +
+            " has no items that could be recommended to users; USER_ITEM has"};
+  }
+  Problems problems;
+  if (job.data().train_size() == 0) {
+    problems.push_back("data.train: is required to recommend, which goes by what users have there");
+  }
+  if (job.recommend().subject() == proto::Recommend::ITEMS && !model.has_factors()) {
+    problems.push_back("recommend.subject: " + job.model().name() +
+                       " has no vectors of items that could be compared; bpr_mf and two_tower have");
+  }
+  return problems;
 }
 
 Problems ConsistencyProblems(const proto::Train& train) {
@@ -144,10 +210,18 @@ Problems LabelRangeProblems(const proto::Job& job) {
 Problems MetricProblems(const proto::Job& job) {
   if (!job.evaluation().has_metric()) return {};
   const proto::Evaluation::Metric metric = job.evaluation().metric();
-  const bool ranking = metric == proto::Evaluation::HIT_RATE || metric == proto::Evaluation::NDCG;
+  const bool full = metric == proto::Evaluation::RECALL || metric == proto::Evaluation::PRECISION ||
+                    metric == proto::Evaluation::MRR || metric == proto::Evaluation::MAP;
+  const bool ranking = full || metric == proto::Evaluation::HIT_RATE || metric == proto::Evaluation::NDCG;
   const std::string name = proto::Evaluation::Metric_Name(metric);
   if (ranking && job.data().format() != proto::Data::USER_ITEM) {
     return {"evaluation.metric: " + name + " needs candidate lists, which only format USER_ITEM has"};
+  }
+  if (full && !job.evaluation().has_full_ranking()) {
+    return {"evaluation.metric: " + name + " needs evaluation.full_ranking { }"};
+  }
+  if (job.evaluation().has_full_ranking() && !ranking) {
+    return {"evaluation.metric: " + name + " is of rows with labels, and evaluation.full_ranking asks for rankings"};
   }
   const bool squared = job.model().loss() == proto::Model::SQUARED_ERROR;
   if (squared && !ranking && metric != proto::Evaluation::RMSE && metric != proto::Evaluation::MAE) {
@@ -283,9 +357,11 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
     const auto model = DescribeModel(job);
     if (!model.ok()) problems.push_back(model.status().text());
     if (model.ok()) Append(StorageProblems(job, *model, command), "", &problems);
+    if (model.ok()) Append(RecommendProblems(job, *model), "", &problems);
   }
   Append(LabelRangeProblems(job), "", &problems);
   Append(MetricProblems(job), "", &problems);
+  Append(RankingProblems(job), "", &problems);
   Append(ConsistencyProblems(job.train()), "", &problems);
   if (command == Command::kTrain || command == Command::kCheck) {
     if (job.data().train_size() == 0 && !job.data().has_follow()) {
@@ -318,6 +394,7 @@ Result<LoadedJob> LoadJob(const JobRequest& request, std::uint32_t ranks) {
     loaded.job.mutable_checkpoint()->set_server_dir(AbsolutePath(dir));
   }
   if (request.command == Command::kPredict) Append(UseInput(request.input, &loaded.job), "", &problems);
+  Append(UseRecommend(request, &loaded.job), "", &problems);
   const std::string prefix = (request.job_file.empty() ? request.checkpoint : request.job_file) + ": ";
   Append(FindContradictions(loaded.job, request.command), prefix, &problems);
   Append(CheckpointProblems(request, loaded.job), "", &problems);

@@ -21,16 +21,16 @@ struct ConvertRequest {
 
 // What the command line asks for.
 struct JobRequest {
-  enum class Command { kTrain, kEvaluate, kPredict, kCheck, kConvert, kPlan, kDoctor };
+  enum class Command { kTrain, kEvaluate, kPredict, kRecommend, kCheck, kConvert, kPlan, kDoctor };
 
   Command command = Command::kTrain;
-  std::string job_file;  // evaluate and predict may do without: the checkpoint holds the job it came from
+  std::string job_file;  // evaluate, predict and recommend may do without: the checkpoint holds the job it came from
   std::vector<FlagValue> flags;
   bool resume = false;     // train: from the newest checkpoint of the job's folder
-  std::string checkpoint;  // evaluate, predict: its folder; empty: the newest of the job's folder
+  std::string checkpoint;  // evaluate, predict, recommend: its folder; empty: the newest of the job's folder
   std::string against;     // evaluate: folder of another checkpoint to compare with; empty: none
-  std::string input;       // predict: files, separated by commas
-  std::string output;      // predict
+  std::string input;       // predict, recommend: files, separated by commas
+  std::string output;      // predict, recommend
   std::string metrics;     // file; empty: none
   ConvertRequest convert;
   // plan: rows to read at least, seconds to train at most, and whether the answer is for programs; texts: as given

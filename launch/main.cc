@@ -62,6 +62,11 @@ DEFINE_string(spill_dir, "", "");
 DEFINE_string(interface, "", "");
 DEFINE_string(transport, "", "");
 DEFINE_string(security, "", "");
+DEFINE_string(subject, "", "");
+DEFINE_string(at, "", "");
+DEFINE_string(allow, "", "");
+DEFINE_string(deny, "", "");
+DEFINE_string(titles, "", "");
 DEFINE_bool(resume, false, "");
 DEFINE_string(checkpoint, "", "");
 DEFINE_string(against, "", "");
@@ -89,9 +94,9 @@ namespace {
 using Command = JobRequest::Command;
 
 const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},     {"eval", Command::kEvaluate},
-                                                  {"predict", Command::kPredict}, {"check", Command::kCheck},
-                                                  {"convert", Command::kConvert}, {"plan", Command::kPlan},
-                                                  {"doctor", Command::kDoctor}};
+                                                  {"predict", Command::kPredict}, {"recommend", Command::kRecommend},
+                                                  {"check", Command::kCheck},     {"convert", Command::kConvert},
+                                                  {"plan", Command::kPlan},       {"doctor", Command::kDoctor}};
 
 std::vector<std::string> FlagNames() {
   std::vector<std::string> names{"resume",    "checkpoint", "against",     "input",   "output",    "metrics",
@@ -175,21 +180,24 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
 std::vector<std::string> RequestProblems(const JobRequest& request) {
   std::vector<std::string> problems;
   const bool train = request.command == Command::kTrain, predict = request.command == Command::kPredict;
-  const bool from_checkpoint = predict || request.command == Command::kEvaluate;
+  const bool recommend = request.command == Command::kRecommend;
+  const bool from_checkpoint = predict || recommend || request.command == Command::kEvaluate;
   if (request.job_file.empty() && request.checkpoint.empty()) {
     problems.push_back(from_checkpoint ? "give a job file or --checkpoint" : "which job file?");
   }
   if (request.resume && !train) problems.push_back("--resume is for train");
-  if (!request.checkpoint.empty() && !from_checkpoint) problems.push_back("--checkpoint is for eval and predict");
+  if (!request.checkpoint.empty() && !from_checkpoint)
+    problems.push_back("--checkpoint is for eval, predict and recommend");
   if (!request.against.empty() && request.command != Command::kEvaluate) problems.push_back("--against is for eval");
-  if (!request.input.empty() && !predict) problems.push_back("--input is for predict");
-  if (!request.output.empty() && !predict) problems.push_back("--output is for predict");
+  if (!request.input.empty() && !predict && !recommend) problems.push_back("--input is for predict and recommend");
+  if (!request.output.empty() && !predict && !recommend) problems.push_back("--output is for predict and recommend");
   const bool of_plan = request.json || !request.sample_rows.empty() || !request.seconds.empty();
   if (of_plan && request.command != Command::kPlan) {
     problems.push_back("--json, --sample_rows and --seconds are for plan");
   }
   if (predict && request.input.empty()) problems.push_back("--input: is required to predict");
   if (predict && request.output.empty()) problems.push_back("--output: is required to predict");
+  if (recommend && request.output.empty()) problems.push_back("--output: is required to recommend");
   if (!request.key_file.empty() && !train && !from_checkpoint && request.command != Command::kDoctor) {
     problems.push_back("--key_file is for train, eval, predict and doctor");
   }
@@ -296,9 +304,11 @@ int Main(int argc, char** argv) {
   const std::optional<Command> command = CommandOf(argc, argv);
   if (!command) {
     return BadUsage(
-        {argc < 2 ? "which command? train, eval, predict, check, doctor, plan, convert, gen, keygen or checkpoint"
-                  : std::string("unknown command ") + argv[1] +
-                        "; there are train, eval, predict, check, doctor, plan, convert, gen, keygen and checkpoint"});
+        {argc < 2
+             ? "which command? train, eval, predict, recommend, check, doctor, plan, convert, gen, keygen or checkpoint"
+             : std::string("unknown command ") + argv[1] +
+                   "; there are train, eval, predict, recommend, check, doctor, plan, convert, gen, keygen and "
+                   "checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);
   if (!problems.empty()) return BadUsage(problems);

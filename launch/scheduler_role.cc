@@ -16,11 +16,13 @@ namespace {
 SchedulerOptions::Mode ModeOf(JobRequest::Command command) {
   if (command == JobRequest::Command::kEvaluate) return SchedulerOptions::Mode::kEvaluate;
   if (command == JobRequest::Command::kPredict) return SchedulerOptions::Mode::kPredict;
+  if (command == JobRequest::Command::kRecommend) return SchedulerOptions::Mode::kRecommend;
   return SchedulerOptions::Mode::kTrain;
 }
 
 std::string DoneWord(JobRequest::Command command) {
   if (command == JobRequest::Command::kEvaluate) return "evaluated";
+  if (command == JobRequest::Command::kRecommend) return "recommended";
   return command == JobRequest::Command::kPredict ? "predicted" : "trained";
 }
 
@@ -47,6 +49,10 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
   if (request.command == JobRequest::Command::kPredict) {
     ASSIGN_OR_RETURN(role->predictions_, PredictionFile::Create(request.output));
   }
+  if (request.command == JobRequest::Command::kRecommend) {
+    ASSIGN_OR_RETURN(role->recommendations_,
+                     RecommendationFile::Create(request.output, loaded.job.recommend(), data->recommending()));
+  }
   SchedulerOptions options;
   options.mode = ModeOf(request.command);
   options.job_id = job_id;
@@ -71,8 +77,8 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
     ASSIGN_OR_RETURN(role->checkpoints_, TemporaryDir::Make());
     options.checkpoint_dir = role->checkpoints_->path();
   }
-  role->scheduler_ =
-      std::make_unique<Scheduler>(network, std::move(options), data, &role->observers_, role->predictions_.get());
+  role->scheduler_ = std::make_unique<Scheduler>(network, std::move(options), data, &role->observers_,
+                                                 role->predictions_.get(), role->recommendations_.get());
   ASSIGN_OR_RETURN(role->endpoint_, role->scheduler_->Bind());
   return role;
 }

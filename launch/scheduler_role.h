@@ -10,6 +10,7 @@
 #include "launch/observer_list.h"
 #include "launch/prediction_file.h"
 #include "launch/progress_display.h"
+#include "launch/recommendation_file.h"
 #include "launch/signal_watch.h"
 #include "launch/temporary_dir.h"
 #include "scheduler/scheduler.h"
@@ -17,7 +18,7 @@
 namespace sherd {
 
 // Rank 0's part of a job with all that belongs to it: the scheduler, its view of the data, the display, the file of
-// predictions. Confined to the thread that made it.
+// predictions or recommendations. Confined to the thread that made it.
 class SchedulerRole {
  public:
   // Binds the scheduler. `loaded`, `data`, `network` and `metrics` (nullptr: none), which is told of all that happens
@@ -35,6 +36,7 @@ class SchedulerRole {
 
   ProgressDisplay display_;
   std::unique_ptr<PredictionFile> predictions_;
+  std::unique_ptr<RecommendationFile> recommendations_;
   ObserverList observers_;
   std::unique_ptr<TemporaryDir> checkpoints_;  // of a job that keeps none
   std::unique_ptr<Scheduler> scheduler_;

@@ -13,6 +13,7 @@ constexpr char kIntroduction[] =
   sherd train JOB.pbtxt [flags]          train, and test at the end
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
+  sherd recommend [JOB.pbtxt] [flags]    for each user the items that a checkpoint scores best
   sherd check JOB.pbtxt [flags]          is the job file right, and can its first rows be read?
   sherd doctor JOB.pbtxt [flags]         under mpirun: are all hosts and the network between them fit for the job?
   sherd convert JOB.pbtxt --out=DIR      row files of its data, with statistics, and the job that trains on them
@@ -36,10 +37,10 @@ struct RunFlag {
 };
 constexpr RunFlag kRunFlags[] = {
     {"resume", "", "train: go on from the newest checkpoint of --checkpoint_dir"},
-    {"checkpoint", "DIR", "eval, predict: which one; default: the newest of the job's folder"},
+    {"checkpoint", "DIR", "eval, predict, recommend: which one; default: the newest of the job's folder"},
     {"against", "DIR", "eval: another checkpoint of the same model, for the differences and whether they are chance"},
-    {"input", "FILE,...", "predict: rows to predict"},
-    {"output", "FILE", "predict: where to"},
+    {"input", "FILE,...", "predict: rows to predict; recommend: users, one a line; default: all"},
+    {"output", "FILE", "predict, recommend: where to"},
     {"out", "DIR", "convert: a new folder for the row files"},
     {"split", "HOW", "convert: training rows that test instead: hash:0.1, last:0.1 or time:COLUMN:0.1 of them"},
     {"min_count", "N", "convert: tokens with fewer training rows share one key; writes vocabularies of the others"},

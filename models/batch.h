@@ -27,8 +27,15 @@ struct Batch {
   std::span<const float> labels;   // [rows], or [targets]
   std::span<const float> weights;  // the same; empty: all 1
   std::span<const float> numbers;  // [rows, numbers], row-major
+  // Rows [i * group_rows, (i + 1) * group_rows) are a positive and its negatives, for losses that compare them. 1: each
+  // row stands alone.
+  std::uint32_t group_rows = 1;
   std::span<const std::uint64_t>
       row_ids;  // [rows]: names of the rows in the data, for masks that must not depend on the run
+  // For losses that compare the minibatch's items: each row's item by a name, and the logarithm of its share of the
+  // training rows.
+  std::span<const std::uint64_t> items;  // [rows] or empty
+  std::span<const float> log_shares;     // [rows] or empty
   std::uint64_t epoch = 0;
   std::vector<TableBatch<T>> tables;  // by table id
 };

@@ -36,6 +36,9 @@ Status CheckJob(const proto::Job& job, const FeatureLayout& layout) {
     }
   }
   const proto::Model& model = job.model();
+  if (model.tower().unit_length() && model.name() != "two_tower") {
+    return Status::Invalid("model.tower.unit_length: is for two_tower, and not for " + model.name());
+  }
   for (const auto& [name, optimizer] : {std::pair{"embedding_optimizer", &model.embedding_optimizer()},
                                         std::pair{"linear_optimizer", &model.linear_optimizer()},
                                         std::pair{"dense_optimizer", &model.dense_optimizer()}}) {
@@ -59,6 +62,9 @@ Result<nn::Activation<T>*> Declare(const proto::Job& job, const FeatureLayout& l
     return Status::Invalid("model.name: " + job.model().name() +
                            " predicts one value a row, and with data.user_item.bags each row has a list of targets; " +
                            "autorec predicts them");
+  }
+  if (job.model().loss() == proto::Model::IN_BATCH_SOFTMAX && graph->loss_head() == nullptr) {
+    return Status::Invalid("model.loss: IN_BATCH_SOFTMAX needs a model whose score is a dot product, as two_tower");
   }
   std::uint64_t parameters = 0;
   for (const auto& tensor : graph->spec().tensor()) parameters += std::uint64_t{tensor.rows()} * tensor.cols();
@@ -92,9 +98,16 @@ class GraphModel : public Model<T> {
     return {logits_->data, graph_->RowsOf(*logits_)};
   }
 
+  ScoreFactors<T> Factors() const override {
+    const auto& [user, item] = graph_->factors();
+    if (user == nullptr) return {};
+    return {user->values(rows_), item->values(rows_)};
+  }
+
   double Loss(const Batch<T>& batch) override {
     CHECK_EQ(batch.rows, rows_) << "of another batch than the last Forward's";
     nn::Step<T> step = StepOf(batch, Mode::kTrain);
+    if (auto* head = graph_->loss_head()) return loss_ = head->Loss(step);
     step.rows = graph_->RowsOf(*logits_);
     return loss_ = nn::Loss(loss_kind_, step, *logits_);
   }

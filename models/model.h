@@ -6,10 +6,16 @@
 
 #include "base/status.h"
 #include "models/batch.h"
+#include "models/nn/kernels.h"
 #include "proto/job.pb.h"
 #include "proto/model_spec.pb.h"
 
 namespace sherd {
+
+template <typename T>
+struct ScoreFactors {
+  nn::Matrix<T> user, item;
+};
 
 // A network built once from a job, for minibatches of up to `max_rows` rows: parameters in one flat array laid out by
 // DenseLayout, activations in one arena, no allocation after it is built. T is float in training, double in gradient
@@ -29,6 +35,9 @@ class Model {
   enum class Mode { kTrain, kEvaluate };  // dropout and batch statistics, or running statistics
   // Logits (or values, with squared error), one a row, or one a target; valid until the next call.
   virtual std::span<const T> Forward(const Batch<T>& batch, Mode mode) = 0;
+  // Where the score is a dot product (ModelSpec.factors): the user's and the item's vector of each row of the last
+  // Forward, [rows, factors]. Otherwise they are null.
+  virtual ScoreFactors<T> Factors() const { return {}; }
   // The sum of the rows' losses of the batch of the last Forward, times their weights.
   virtual double Loss(const Batch<T>& batch) = 0;
   // After Forward in kTrain and Loss: fills gradients() and the gradients of the batch's tables.

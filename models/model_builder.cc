@@ -5,10 +5,12 @@
 #include "models/nn/activation.h"
 #include "models/nn/batch_norm.h"
 #include "models/nn/cross.h"
+#include "models/nn/dot.h"
 #include "models/nn/dropout.h"
 #include "models/nn/elementwise.h"
 #include "models/nn/embedding.h"
 #include "models/nn/gemm.h"
+#include "models/nn/in_batch_softmax.h"
 
 namespace sherd {
 namespace {
@@ -247,11 +249,12 @@ nn::Activation<T>* ModelBuilder<T>::CrossNetwork(Activation* x) {
 }
 
 template <typename T>
-nn::Activation<T>* ModelBuilder<T>::Tower(Activation* x, std::span<const std::uint32_t> hidden) {
+nn::Activation<T>* ModelBuilder<T>::Tower(Activation* x, std::span<const std::uint32_t> hidden,
+                                          const std::string& prefix) {
   const proto::Tower& tower = model().tower();
   const nn::Nonlinearity f = TowerNonlinearity();
   for (std::size_t i = 0; i < hidden.size(); ++i) {
-    const std::string name = "tower." + std::to_string(i);
+    const std::string name = prefix + "." + std::to_string(i);
     x = nn::Linear(graph_, name, x,
                    {.units = hidden[i],
                     .bias = true,
@@ -301,6 +304,21 @@ template <typename T>
 Status ModelBuilder<T>::RequireTower() const {
   if (!model().tower().hidden().empty()) return {};
   return Status::Invalid("model.tower.hidden: " + model().name() + " needs at least one layer");
+}
+
+template <typename T>
+Status ModelBuilder<T>::RequireLoss(proto::Model::Loss loss) const {
+  if (model().loss() == loss) return {};
+  return Status::Invalid("model.loss: " + model().name() + " is trained with " + proto::Model::Loss_Name(loss));
+}
+
+template <typename T>
+nn::Activation<T>* ModelBuilder<T>::DotScore(Activation* user, Activation* item) {
+  graph_->SetFactors(user, item);
+  if (model().loss() == proto::Model::IN_BATCH_SOFTMAX) {
+    return nn::InBatchSoftmax(graph_, "score", user, item, model().in_batch_softmax());
+  }
+  return nn::Dot(graph_, "score", user, item);
 }
 
 template <typename T>

@@ -65,17 +65,21 @@ class ModelBuilder {
   Activation* CrossNetwork(Activation* x);
   nn::Nonlinearity TowerNonlinearity() const;
   // Hidden layers "tower.0" … of these units: linear, batch norm, activation, dropout, as model.tower says.
-  Activation* Tower(Activation* x, std::span<const std::uint32_t> hidden);
+  Activation* Tower(Activation* x, std::span<const std::uint32_t> hidden, const std::string& name = "tower");
   // x w, [rows, 1], without a bias.
   Activation* Project(const std::string& name, Activation* x, const proto::Optimizer& optimizer);
   // The sum of terms [rows, 1] and a bias, named "output".
   Activation* Output(const std::vector<Activation*>& terms);
+  // The score of a model that is a dot product of a user's and an item's vector, [rows, dim] each, named "score". So it
+  // can rank all items by one product of matrices: user must not depend on the item's features, nor item on the user's.
+  Activation* DotScore(Activation* user, Activation* item);
 
   // ---- what a model refuses
   Status RefuseTower() const;
   Status RequireTower() const;
   // A part of the job's model that no piece was made of, once all are made.
   Status RefuseUnused() const;
+  Status RequireLoss(proto::Model::Loss loss) const;
   // Models of users and items: one field in the table "user", one in "item", and nothing else. Their ids.
   struct UserItemTables {
     int user, item;

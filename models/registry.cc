@@ -14,7 +14,9 @@
   MODEL("autorec", BuildAutoRec)    \
   MODEL("gmf", BuildGmf)            \
   MODEL("mlp", BuildMlp)            \
-  MODEL("neumf", BuildNeuMf)
+  MODEL("neumf", BuildNeuMf)        \
+  MODEL("bpr_mf", BuildBprMf)       \
+  MODEL("two_tower", BuildTwoTower)
 
 namespace sherd {
 

@@ -13,6 +13,7 @@ bool SmallerIsBetter(proto::Evaluation::Metric metric) {
 
 proto::Evaluation::Metric ChooseMetric(const proto::Job& job, const Metrics& metrics) {
   if (job.evaluation().has_metric()) return job.evaluation().metric();
+  if (job.evaluation().has_full_ranking()) return proto::Evaluation::NDCG;
   const auto hit_rate = MetricName(proto::Evaluation::HIT_RATE, job.evaluation().at());
   if (metrics.contains(hit_rate)) return proto::Evaluation::HIT_RATE;
   return job.model().loss() == proto::Model::SQUARED_ERROR ? proto::Evaluation::RMSE : proto::Evaluation::AUC;
@@ -34,6 +35,14 @@ std::string MetricName(proto::Evaluation::Metric metric, std::uint32_t at) {
       return "hr@" + std::to_string(at);
     case proto::Evaluation::NDCG:
       return "ndcg@" + std::to_string(at);
+    case proto::Evaluation::RECALL:
+      return "recall@" + std::to_string(at);
+    case proto::Evaluation::PRECISION:
+      return "precision@" + std::to_string(at);
+    case proto::Evaluation::MRR:
+      return "mrr@" + std::to_string(at);
+    case proto::Evaluation::MAP:
+      return "map@" + std::to_string(at);
   }
   return "unknown";
 }

@@ -10,8 +10,8 @@
 
 namespace sherd {
 
-// The metric that epochs are judged by: the job's, else RMSE for squared error, HIT_RATE when the figures are of
-// candidate lists, AUC.
+// The metric that epochs are judged by: the job's, else NDCG with full ranking, HIT_RATE when the figures are
+// of candidate lists, RMSE for squared error, AUC.
 proto::Evaluation::Metric ChooseMetric(const proto::Job& job, const Metrics& metrics);
 // Its name among the figures: "auc", "hr@10".
 std::string MetricName(proto::Evaluation::Metric metric, std::uint32_t at);

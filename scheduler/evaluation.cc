@@ -1,5 +1,6 @@
 #include "scheduler/evaluation.h"
 
+#include <numeric>
 #include <utility>
 
 namespace sherd {
@@ -28,6 +29,17 @@ Result<ChunkResult> ParseChunkResult(const Message& message, ResultKind kind) {
   if (result.body.bad_rows() > result.body.rows()) return Status::Invalid("eval result: more bad rows than rows");
   if (kind == ResultKind::kPrediction) {
     RETURN_IF_ERROR(CheckFrame(result.scores, "scores", sizeof(float), result.body.rows()));
+    return result;
+  }
+  if (kind == ResultKind::kRecommendation) {
+    const auto& lengths = result.body.list_length();
+    if (std::accumulate(lengths.begin(), lengths.end(), std::uint64_t{0}) != scores) {
+      return Status::Invalid("eval result: lists of other lengths than there are scores");
+    }
+    if (lengths.size() + result.body.bad_rows() != result.body.rows()) {
+      return Status::Invalid("eval result: as many lists as good rows expected");
+    }
+    RETURN_IF_ERROR(CheckFrame(result.groups, "items", sizeof(std::uint64_t), scores));
     return result;
   }
   RETURN_IF_ERROR(CheckFrame(result.labels, "labels", sizeof(float), scores));

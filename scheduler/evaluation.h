@@ -21,8 +21,9 @@ struct ChunkResult {
 };
 
 enum class ResultKind {
-  kEvaluation,  // labels for all scores
-  kPrediction,  // a score for each row of the chunk, NaN for bad ones; no labels needed
+  kEvaluation,      // labels for all scores
+  kRecommendation,  // lists, with a score and an item for each place
+  kPrediction,      // a score for each row of the chunk, NaN for bad ones; no labels needed
 };
 
 // The result in an EVAL_RESULT message, or what does not fit in it.

@@ -14,6 +14,11 @@ constexpr std::chrono::seconds kHold{1};  // a request for a task, until WAIT
 constexpr std::chrono::seconds kBusy{1};  // a longer time between two ticks was not spent listening
 constexpr int kMessagesPerTick = 1000;
 
+ResultKind KindOfResults(SchedulerOptions::Mode mode) {
+  if (mode == SchedulerOptions::Mode::kPredict) return ResultKind::kPrediction;
+  return mode == SchedulerOptions::Mode::kRecommend ? ResultKind::kRecommendation : ResultKind::kEvaluation;
+}
+
 }  // namespace
 
 Status Scheduler::Impl::Step() {
@@ -272,9 +277,7 @@ void Scheduler::Impl::CountRows(std::uint32_t worker, std::uint64_t read, std::u
 
 Status Scheduler::Impl::OnEvalResult(const Envelope& envelope) {
   const proto::Header& header = envelope.message.header;
-  const bool predict = options_.mode == SchedulerOptions::Mode::kPredict;
-  ASSIGN_OR_RETURN(ChunkResult result,
-                   ParseChunkResult(envelope.message, predict ? ResultKind::kPrediction : ResultKind::kEvaluation));
+  ASSIGN_OR_RETURN(ChunkResult result, ParseChunkResult(envelope.message, KindOfResults(options_.mode)));
   if (evaluation_) RETURN_IF_ERROR(evaluation_->Take(std::move(result)));
   Reply(envelope, MakeReply(header));
   while (evaluation_ && failure_.ok()) {
@@ -290,10 +293,16 @@ Status Scheduler::Impl::Consume(const ChunkResult& result) {
   const proto::EvalResult& body = result.body;
   CountRows(result.worker, body.rows(), body.bad_rows(), body.bad_row());
   const auto scores = result.scores.As<float>();
+  if (options_.mode == SchedulerOptions::Mode::kRecommend) {
+    predicted_rows_ += body.list_length().size();
+    return recommendations_->Write(body.list_length(), result.groups.As<std::uint64_t>(), scores)
+        .Annotate("write recommendations");
+  }
   if (options_.mode != SchedulerOptions::Mode::kPredict) {
     quality_->Add(scores, result.labels.As<float>(), result.weights.As<float>(), result.groups.As<std::uint64_t>());
     KeepRows(scores, result.labels.As<float>(), result.weights.As<float>(), result.groups.As<std::uint64_t>());
     quality_->Add({body.lists(), body.hit_sum(), body.ndcg_sum(), body.reciprocal_rank_sum()});
+    quality_->AddFullRanking(body);
     return {};
   }
   std::vector<float> predictions(scores.begin(), scores.end());

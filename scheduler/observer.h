@@ -41,7 +41,8 @@ struct ProgressReport {
 };
 
 // Metric names are those of the metrics file: "auc", "log_loss", "accuracy", "calibration", "rmse", "mae", "hr@10",
-// "ndcg@10", "mrr", "group_auc", "gauc", "auc_error" (bound, when by histogram).
+// "ndcg@10", "mrr", "recall@20", "precision@20", "mrr@20", "map@20", "group_auc", "gauc", "auc_error" (bound, when by
+// histogram).
 using Metrics = std::map<std::string, double>;
 
 // What the rows of a file have come to in an epoch, in all runs of it.

@@ -39,11 +39,12 @@ const char* SetName(proto::Chunk::Set set) {
 }  // namespace
 
 Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
-                      PredictionSink* predictions)
+                      PredictionSink* predictions, RecommendationSink* recommendations)
     : options_(std::move(options)),
       chunks_(chunks),
       observer_(observer),
       predictions_(predictions),
+      recommendations_(recommendations),
       request_timeout_(Seconds(options_.job.cluster().request_timeout())),
       mailbox_(network->Open()),
       calls_(mailbox_.get(), options_.job_id,
@@ -93,6 +94,8 @@ Status Scheduler::Impl::RunJob() {
       return EvaluateOnly();
     case Mode::kPredict:
       return Predict();
+    case Mode::kRecommend:
+      return Recommend();
   }
   return {};
 }
@@ -319,8 +322,10 @@ Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::u
   const proto::Job& job = options_.job;
   const Deadline start = Clock::now();
   ASSIGN_OR_RETURN(auto chunks, chunks_->Chunks(set, epoch_, options_.workers));
-  quality_.emplace(QualityOptions{
-      .loss = job.model().loss(), .exact_auc_rows = job.evaluation().exact_auc_rows(), .at = job.evaluation().at()});
+  quality_.emplace(QualityOptions{.loss = job.model().loss(),
+                                  .exact_auc_rows = job.evaluation().exact_auc_rows(),
+                                  .at = job.evaluation().at(),
+                                  .full_ranking_at = FullRankingQuality::PlacesOf(job.evaluation())});
   kept_rows_.reset();
   if (KeepsRows()) kept_rows_.emplace(job.model().loss());
   last_moved_ = Clock::now();
@@ -328,9 +333,12 @@ Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::u
   RETURN_IF_ERROR(Until([this] { return evaluation_->done(); }));
   evaluation_.reset();
   const std::string name = SetName(set);
-  EvaluationReport report{
-      .set = set, .epoch = epoch, .rows = std::max(quality_->rows(), quality_->lists()), .seconds = 0, .metrics = {}};
-  if (options_.mode == Mode::kPredict) return report;
+  EvaluationReport report{.set = set,
+                          .epoch = epoch,
+                          .rows = std::max({quality_->rows(), quality_->lists(), quality_->users()}),
+                          .seconds = 0,
+                          .metrics = {}};
+  if (options_.mode == Mode::kPredict || options_.mode == Mode::kRecommend) return report;
   RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
   if (quality_->not_finite() > 0) {
     return Status::BadData(std::to_string(quality_->not_finite()) + " predictions of the " + name +
@@ -349,6 +357,17 @@ Status Scheduler::Impl::Predict() {
   if (!chunks_->Has(proto::Chunk::TEST)) return Status::Invalid("the job has no test data to predict");
   RETURN_IF_ERROR(Evaluate(proto::Chunk::TEST, 0).status());
   RETURN_IF_ERROR(predictions_->Finish().Annotate("write predictions"));
+  DoneReport done;
+  done.rows = predicted_rows_;
+  done.seconds = SecondsSoFar();
+  Done(std::move(done));
+  return {};
+}
+
+Status Scheduler::Impl::Recommend() {
+  CHECK_NOTNULL(recommendations_);
+  RETURN_IF_ERROR(Evaluate(proto::Chunk::TEST, 0).status());
+  RETURN_IF_ERROR(recommendations_->Finish().Annotate("write recommendations"));
   DoneReport done;
   done.rows = predicted_rows_;
   done.seconds = SecondsSoFar();

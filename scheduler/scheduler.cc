@@ -5,8 +5,8 @@
 namespace sherd {
 
 Scheduler::Scheduler(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
-                     PredictionSink* predictions)
-    : impl_(std::make_unique<Impl>(network, std::move(options), chunks, observer, predictions)) {}
+                     PredictionSink* predictions, RecommendationSink* recommendations)
+    : impl_(std::make_unique<Impl>(network, std::move(options), chunks, observer, predictions, recommendations)) {}
 
 Scheduler::~Scheduler() = default;
 

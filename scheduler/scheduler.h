@@ -40,6 +40,16 @@ class PredictionSink {
   virtual Status Finish() = 0;
 };
 
+// Takes the lists of `sherd recommend` in the order of their users: list i is the next lengths[i] items, by number,
+// with their scores.
+class RecommendationSink {
+ public:
+  virtual ~RecommendationSink() = default;
+  virtual Status Write(std::span<const std::uint32_t> lengths, std::span<const std::uint64_t> items,
+                       std::span<const float> scores) = 0;
+  virtual Status Finish() = 0;
+};
+
 // A checkpoint and what its manifest says.
 struct StartingPoint {
   std::string dir;
@@ -47,7 +57,7 @@ struct StartingPoint {
 };
 
 struct SchedulerOptions {
-  enum class Mode { kTrain, kEvaluate, kPredict };
+  enum class Mode { kTrain, kEvaluate, kPredict, kRecommend };
   Mode mode = Mode::kTrain;
   std::uint64_t job_id = 0;
   proto::Job job;  // paths resolved, flags applied
@@ -76,7 +86,7 @@ struct SchedulerOptions {
 class Scheduler {
  public:
   Scheduler(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
-            PredictionSink* predictions = nullptr);
+            PredictionSink* predictions = nullptr, RecommendationSink* recommendations = nullptr);
   ~Scheduler();
 
   // Binds; the endpoint is what servers and workers are given. Before Run.

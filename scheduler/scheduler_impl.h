@@ -34,8 +34,8 @@ namespace sherd {
 // to one thread but for RequestStop and RequestCheckpoint.
 class Scheduler::Impl {
  public:
-  Impl(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer,
-       PredictionSink* predictions);
+  Impl(Network* network, SchedulerOptions options, ChunkSource* chunks, Observer* observer, PredictionSink* predictions,
+       RecommendationSink* recommendations);
 
   Result<std::string> Bind();
   Status Run();
@@ -66,6 +66,7 @@ class Scheduler::Impl {
   std::uint32_t Samples(std::uint32_t wanted);
   void TellUncertainty(EvaluationReport* report);
   Status Predict();
+  Status Recommend();
   Result<EvaluationReport> Evaluate(proto::Chunk::Set set, std::uint32_t epoch);
   Status StopOrderly();
   void Done(DoneReport report);
@@ -189,6 +190,7 @@ class Scheduler::Impl {
   ChunkSource* const chunks_;
   Observer* const observer_;
   PredictionSink* const predictions_;
+  RecommendationSink* const recommendations_;
   const Clock::duration request_timeout_;
   const std::unique_ptr<Mailbox> mailbox_;
   ShardCalls calls_;

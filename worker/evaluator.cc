@@ -49,9 +49,13 @@ void ListRanker::Add(std::span<const float> scores, std::span<const std::uint64_
 
 Evaluator::Evaluator(const proto::Job& job, bool predict)
     : predict_(predict),
+      recommend_(job.has_recommend()),
       min_(-std::numeric_limits<float>::infinity()),
       max_(std::numeric_limits<float>::infinity()),
-      ranker_(job.evaluation().at()) {
+      ranker_(job.evaluation().at()),
+      judge_(FullRankingQuality::PlacesOf(job.evaluation())),
+      catalogue_ranker_(recommend_ ? job.recommend().at() : FullRankingQuality::PlacesOf(job.evaluation()).back(),
+                        recommend_ ? static_cast<RankedListSink*>(&collector_) : &judge_) {
   if (job.data().has_label_range()) {
     min_ = static_cast<float>(job.data().label_range().min());
     max_ = static_cast<float>(job.data().label_range().max());
@@ -66,6 +70,11 @@ float Evaluator::PredictionOf(float score) const { return std::clamp(score + log
 void Evaluator::Add(const Work& work, std::span<const float> scores) {
   const Minibatch& minibatch = work.minibatch;
   bad_rows_ += work.bad_rows;
+  if (minibatch.ranking.kind != RankingPart::Kind::kNone) {
+    rows_ += minibatch.ranking.relevant_end.size() + work.bad_rows;  // a user is a row
+    catalogue_ranker_.Add(minibatch.ranking, minibatch.rows, scores);
+    return;
+  }
   rows_ += predict_ ? 0 : scores.size() + work.bad_rows;
   if (predict_) {
     AddPredictions(minibatch, scores);
@@ -119,6 +128,14 @@ Message Evaluator::Finish(const Work& last, std::span<const proto::BadRow> kinds
     result.set_reciprocal_rank_sum(sums.reciprocal_ranks);
   }
   ranker_.Clear();
+  if (judge_.quality().users() > 0) judge_.quality().Save(&result);
+  judge_.Clear();
+  if (recommend_) {
+    result.mutable_list_length()->Add(collector_.lengths.begin(), collector_.lengths.end());
+    collector_.lengths.clear();
+    scores_.swap(collector_.scores);
+    groups_.swap(collector_.items);
+  }
   Message message = MakeControl(proto::EVAL_RESULT, result);
   message.frames.push_back(TakeFrame(&scores_));
   message.frames.push_back(TakeFrame(&labels_));

@@ -7,6 +7,8 @@
 
 #include "net/message.h"
 #include "proto/job.pb.h"
+#include "worker/catalogue_ranker.h"
+#include "worker/ranked_lists.h"
 #include "worker/work.h"
 
 namespace sherd {
@@ -38,13 +40,13 @@ class ListRanker {
 
 // Gathers the predictions of an EVALUATE task's chunk into its EVAL_RESULT: logits (values with squared error),
 // corrected for down-sampled negatives or clipped to data.label_range, with labels, weights and groups; sums alone
-// where the rows stand in candidate lists. To predict: one score for each input row of the chunk, NaN for a bad one.
-// Confined to one thread.
+// where the rows stand in candidate lists, or all items are ranked. To predict: one score for each input row of the
+// chunk, NaN for a bad one. With job.recommend: the lists of the chunk's users. Confined to one thread.
 class Evaluator {
  public:
   Evaluator(const proto::Job& job, bool predict);
 
-  // The works of a chunk in order; `scores` has one an example.
+  // The works of a chunk in order; `scores` are the work's, none when it has no rows.
   void Add(const Work& work, std::span<const float> scores);
   // The message, when `last` ends its chunk. `kinds`: the bad rows read so far, first of each kind. Begins anew.
   Message Finish(const Work& last, std::span<const proto::BadRow> kinds);
@@ -57,10 +59,13 @@ class Evaluator {
   // What is told of a model's output.
   float PredictionOf(float score) const;
 
-  const bool predict_;
+  const bool predict_, recommend_;
   float logit_shift_ = 0;
   float min_, max_;  // of squared error's predictions
   ListRanker ranker_;
+  ListJudge judge_;
+  ListCollector collector_;
+  CatalogueRanker catalogue_ranker_;
   std::vector<float> scores_, labels_, weights_;
   std::vector<std::uint64_t> groups_;
   std::uint64_t rows_ = 0, bad_rows_ = 0;

@@ -179,7 +179,7 @@ Status Pipeline::ComputeOn(Work* work, Trainer* trainer) {
 }
 
 void Pipeline::Evaluated(const Work& work) {
-  evaluator_.Add(work, std::span(work.scores).first(work.minibatch.examples()));
+  evaluator_.Add(work, work.has_rows() ? std::span<const float>(work.scores) : std::span<const float>());
   if (work.ends_chunk) state_.Post(evaluator_.Finish(work, options_.dataset->counts().kinds));
 }
 

@@ -1,11 +1,24 @@
 #include "worker/trainer.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
 namespace sherd {
+namespace {
+
+void CopyRows(const nn::Matrix<float>& from, std::vector<float>* to) {
+  CHECK(from.data != nullptr) << "a model whose score is no dot product has no vectors";
+  to->resize(std::size_t{from.rows} * from.cols);
+  for (std::uint32_t row = 0; row < from.rows; ++row) {
+    std::copy_n(from.data + row * from.stride, from.cols, to->data() + std::size_t{row} * from.cols);
+  }
+}
+
+}  // namespace
 
 Status Trainer::Prepare(std::uint32_t max_rows) {
   if (model_ != nullptr && max_rows <= max_rows_) return {};
@@ -23,6 +36,9 @@ Status Trainer::Bind(Work* work) {
   batch_.numbers = minibatch.numbers;
   batch_.row_ids = minibatch.row_ids;
   batch_.epoch = minibatch.epoch;
+  batch_.group_rows = minibatch.group_rows;
+  batch_.items = minibatch.candidates;
+  batch_.log_shares = minibatch.log_shares;
   batch_.tables.resize(work->keys.size());
   pointers_.resize(work->keys.size());
   work->gradients.resize(work->keys.size());
@@ -96,8 +112,7 @@ void Trainer::SumErrors(std::span<const float> predictions, Work* work) const {
 void Trainer::CountLogits(std::span<const float> logits, Work* work) const {
   work->positive.fill(0);
   work->negative.fill(0);
-  if (job_->model().loss() == proto::Model::SQUARED_ERROR) SumErrors(logits, work);
-  if (job_->model().loss() != proto::Model::LOG_LOSS) return;
+  if (job_->model().loss() == proto::Model::SQUARED_ERROR) return SumErrors(logits, work);
   constexpr float kBinsAUnit = kLogitBins / 16.0f;
   for (std::uint32_t row = 0; row < work->minibatch.examples(); ++row) {
     const float place = (std::clamp(logits[row], -8.0f, 8.0f) + 8) * kBinsAUnit;
@@ -121,7 +136,14 @@ Status Trainer::Train(Work* work) {
 Status Trainer::Predict(Work* work) {
   RETURN_IF_ERROR(Bind(work));
   const std::span<const float> logits = model_->Forward(batch_, Model<float>::Mode::kEvaluate);
-  work->scores.assign(logits.begin(), logits.begin() + work->minibatch.examples());
+  const RankingPart::Kind kind = work->minibatch.ranking.kind;
+  if (kind == RankingPart::Kind::kItems || kind == RankingPart::Kind::kAlike) {
+    CopyRows(model_->Factors().item, &work->scores);
+  } else if (kind == RankingPart::Kind::kUsers) {
+    CopyRows(model_->Factors().user, &work->scores);
+  } else {
+    work->scores.assign(logits.begin(), logits.begin() + work->minibatch.examples());
+  }
   for (float logit : work->scores) {
     if (!std::isfinite(logit)) return NotFinite("a prediction is " + std::to_string(logit), *work);
   }

@@ -32,7 +32,8 @@ class Trainer {
   // Forward, loss and backward: fills the trainer's part of `work` and lets go of its pulled values. BadData when the
   // loss is not finite: the text names the rows and the model's part.
   Status Train(Work* work);
-  // The scores of a work with rows: logits, or values with squared error. BadData when one is not finite.
+  // The scores of a work with rows: logits, or values with squared error; for a full ranking by vectors, these. BadData
+  // when one is not finite.
   Status Predict(Work* work);
 
  private:

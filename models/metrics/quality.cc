@@ -117,6 +117,7 @@ std::map<std::string, double> Quality::Figures() {
     figures["ndcg" + at] = ranking_.ndcg / lists;
     figures["mrr"] = ranking_.reciprocal_rank / lists;
   }
+  figures.merge(full_ranking_.Figures());
   return figures;
 }
 

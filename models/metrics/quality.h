@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/metrics/auc.h"
+#include "models/metrics/full_ranking.h"
 #include "proto/job.pb.h"
 
 namespace sherd {
@@ -26,7 +27,8 @@ struct RankingSums {
 struct QualityOptions {
   proto::Model::Loss loss = proto::Model::LOG_LOSS;
   std::uint64_t exact_auc_rows = 100'000'000;
-  std::uint32_t at = 10;  // K of the rankings' names
+  std::uint32_t at = 10;                              // K of the rankings' names
+  std::vector<std::uint32_t> full_ranking_at = {10};  // those of full rankings
 };
 
 // The figures of one evaluation over all of its rows, not a mean of means. Sums are taken in the order of the calls, in
@@ -34,23 +36,26 @@ struct QualityOptions {
 // with groups) up to exact_auc_rows; once these are passed, a histogram of fixed size. Thread-compatible.
 class Quality {
  public:
-  explicit Quality(QualityOptions options) : options_(options) {}
+  explicit Quality(QualityOptions options) : options_(options), full_ranking_(options.full_ranking_at) {}
 
   // Rows: logits (squared error: predictions), labels, and as many weights and groups, or none of them (weight 1, no
   // groups). A row whose score, label or weight is not finite or whose weight is negative is counted and left out.
   void Add(std::span<const float> scores, std::span<const float> labels, std::span<const float> weights,
            std::span<const std::uint64_t> groups);
   void Add(const RankingSums& sums) { ranking_ += sums; }
+  // The sums over the users of a full ranking that it has, if any.
+  void AddFullRanking(const proto::EvalResult& result) { full_ranking_.Add(result); }
 
   std::uint64_t rows() const { return rows_; }
   std::uint64_t lists() const { return ranking_.lists; }
+  std::uint64_t users() const { return full_ranking_.users(); }
   // Rows that were left out.
   std::uint64_t not_finite() const { return not_finite_; }
 
   // By name: "auc" or, by histogram, "auc" and "auc_error"; "group_auc", "gauc", "log_loss", "accuracy", "calibration"
-  // (log loss); "rmse"; "mae" (squared error); with lists "hr@K", "ndcg@K", "mrr". What is not defined for these rows
-  // (AUC of a single class, calibration without positives) is absent. May be called more than once; sorts what it
-  // keeps.
+  // (log loss); "rmse"; "mae" (squared error); with lists "hr@K", "ndcg@K", "mrr"; those of FullRankingQuality. What is
+  // not defined for these rows (AUC of a single class, calibration without positives) is absent. May be called more
+  // than once; sorts what it keeps.
   std::map<std::string, double> Figures();
 
  private:
@@ -68,6 +73,7 @@ class Quality {
   std::vector<GroupedRow> grouped_;
   std::vector<LogitHistogram> histogram_;  // empty, or the one once the rows are too many
   RankingSums ranking_;
+  FullRankingQuality full_ranking_;
 };
 
 // log(1 + exp(x)) without overflow: the log loss of logit x with label 0, of -x with label 1.

@@ -127,6 +127,13 @@ Activation<T>* Graph<T>::Concat(const std::string& name, const std::vector<Activ
   return whole;
 }
 
+template <typename T>
+void Graph<T>::SetFactors(const Activation<T>* user, const Activation<T>* item) {
+  CHECK_EQ(user->cols, item->cols);
+  factors_ = {user, item};
+  spec_.set_factors(user->cols);
+}
+
 // ---- building ------------------------------------------------------------------------------------------------------
 
 template <typename T>

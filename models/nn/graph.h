@@ -109,6 +109,16 @@ class Layer {
   std::vector<Columns> clear_;  // gradients that nobody has written, and this layer adds to or reads
 };
 
+// A layer that computes the loss itself, where it is no function of the rows' outputs alone.
+template <typename T>
+class LossHead {
+ public:
+  virtual ~LossHead() = default;
+  // After Forward: the sum of the rows' losses. The layer's Backward then begins from it, not from its output's
+  // gradient.
+  virtual double Loss(const Step<T>& step) = 0;
+};
+
 // A network, declared layer by layer and then built once: parameters in one flat array laid out by DenseLayout,
 // activations and their gradients in one arena. Nothing is allocated after Build. Confined to one thread.
 template <typename T>
@@ -132,6 +142,17 @@ class Graph {
   Activation<T>* AddIn(const Domain* domain, std::unique_ptr<Layer<T>> layer);
   // The inputs side by side, [rows, sum of their cols].
   Activation<T>* Concat(const std::string& name, const std::vector<Activation<T>*>& inputs);
+
+  // The vectors of user and item whose dot product is the output, of one width.
+  struct Factors {
+    const Activation<T>*user = nullptr, *item = nullptr;
+  };
+  void SetFactors(const Activation<T>* user, const Activation<T>* item);
+  const Factors& factors() const { return factors_; }  // null: the output is no dot product
+
+  // The layer that makes the output; it is the graph's.
+  void SetLossHead(LossHead<T>* head) { loss_head_ = head; }
+  LossHead<T>* loss_head() const { return loss_head_; }  // null: the loss goes by the output
 
   // Tables are the model's to fill in; tensors come by NewParameter.
   proto::ModelSpec& spec() { return spec_; }
@@ -175,6 +196,8 @@ class Graph {
     std::uint32_t capacity = 0;
   };
   std::vector<std::unique_ptr<CountedDomain>> domains_;
+  Factors factors_;
+  LossHead<T>* loss_head_ = nullptr;
   std::uint32_t max_rows_ = 0, rows_ = 0;
   AlignedBuffer<T> parameters_, gradients_, arena_;
 };

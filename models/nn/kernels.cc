@@ -380,6 +380,33 @@ void DropoutMask(const std::uint64_t* row_hash, std::uint32_t drop, Matrix<T> ma
 
 // ---- loss ----------------------------------------------------------------------------------------------------------
 
+template <typename T>
+HWY_ATTR void Softmax(Matrix<T> x, T* log_sums) {
+  const hn::ScalableTag<T> d;
+  const hn::CappedTag<T, 1> one;
+  const std::size_t lanes = hn::Lanes(d);
+  for (std::size_t r = 0; r < x.rows; ++r) {
+    T* row = x.data + r * x.stride;
+    const T most = *std::max_element(row, row + x.cols);
+    auto sums = hn::Zero(d);
+    T sum = 0;
+    std::size_t c = 0;
+    for (; c + lanes <= x.cols; c += lanes) {
+      const auto e = hn::Exp(d, hn::Sub(hn::LoadU(d, row + c), hn::Set(d, most)));
+      sums = hn::Add(sums, e);
+      hn::StoreU(e, d, row + c);
+    }
+    for (; c < x.cols; ++c) {
+      hn::StoreU(hn::Exp(one, hn::Sub(hn::LoadU(one, row + c), hn::Set(one, most))), one, row + c);
+      sum += row[c];
+    }
+    sum += hn::GetLane(hn::SumOfLanes(d, sums));
+    log_sums[r] = most + std::log(sum);
+    const T share = 1 / sum;
+    for (c = 0; c < x.cols; ++c) row[c] *= share;
+  }
+}
+
 // One vector of rows: losses into `loss`, gradients into `dz`.
 template <class D, typename T = hn::TFromD<D>>
 HWY_ATTR void LogLossOf(D d, const T* z, const T* label, T* loss, T* dz) {
@@ -429,6 +456,7 @@ constexpr Kernels<T> kKernels = {
     .normalize = Normalize<T>,
     .normalize_gradient = NormalizeGradient<T>,
     .dropout_mask = DropoutMask<T>,
+    .softmax = Softmax<T>,
     .log_loss = LogLoss<T>,
 };
 

@@ -65,6 +65,9 @@ struct Kernels {
   // mask[r][c] = 0 with probability `drop`/65536, else 1 / (1 - drop/65536): a function of (row_hash[r], c) alone.
   void (*dropout_mask)(const std::uint64_t* row_hash, std::uint32_t drop, Matrix<T> mask);
 
+  // Each row becomes its softmax, and log_sums[row] the logarithm of the sum of its exponentials. cols > 0, all finite.
+  void (*softmax)(Matrix<T> x, T* log_sums);
+
   // The sum over n rows of weight * (log(1 + e^z) - label * z), and its gradient by z; weights null: all 1.
   double (*log_loss)(std::uint32_t n, const T* z, const float* labels, const float* weights, T* dz);
 };

@@ -8,7 +8,10 @@ namespace sherd::nn {
 
 // The sum over the logits' rows (step.rows: those of the batch, or of a domain) of weight * loss(logit, label), and its
 // gradient, written to that of `logits` [rows, 1]. LOG_LOSS: log(1 + e^z) - label * z, which is -log of the label's
-// probability under sigmoid(z), computed without overflow. SQUARED_ERROR: (z - label)^2.
+// probability under sigmoid(z), computed without overflow. SQUARED_ERROR: (z - label)^2. BPR, of the
+// groups that the batch says: the mean over the negatives of -log sigmoid(z_positive - z_negative), once for each row
+// of the group, so that a mean over rows is one over groups; the weight is that of the positive. A row alone has
+// nothing to be compared with: its loss is 0.
 template <typename T>
 double Loss(proto::Model::Loss kind, const Step<T>& step, const Activation<T>& logits);
 

@@ -242,6 +242,22 @@ TEST_F(FormulaTest, Gmf) {
   }
 }
 
+TEST_F(FormulaTest, BprMfIsTheDotProductOfItsVectors) {
+  Run(std::string(kPairs) + R"(model { name: "bpr_mf" embedding_dim: 19 loss: BPR })");
+  const ScoreFactors<double> factors = model_->Factors();
+  ASSERT_EQ(factors.user.cols, 19u);
+  EXPECT_EQ(model_->spec().factors(), 19u);
+  for (int r = 0; r < 3; ++r) {
+    double z = 0;
+    for (int d = 0; d < 19; ++d) {
+      z += Row(0, r, 1)[d] * Row(1, r, 1)[d];
+      EXPECT_EQ(factors.user.data[r * factors.user.stride + d], Row(0, r, 1)[d]);
+      EXPECT_EQ(factors.item.data[r * factors.item.stride + d], Row(1, r, 1)[d]);
+    }
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
 TEST_F(FormulaTest, NeuMfIsGmfBesideMlp) {
   Run(std::string(kPairs) + R"(model { name: "neumf" embedding_dim: 4 tower { hidden: 6 hidden: 5 hidden: 2 } })");
   for (int r = 0; r < 3; ++r) {

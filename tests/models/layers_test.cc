@@ -9,6 +9,7 @@
 #include "models/nn/activation.h"
 #include "models/nn/batch_norm.h"
 #include "models/nn/cross.h"
+#include "models/nn/dot.h"
 #include "models/nn/dropout.h"
 #include "models/nn/elementwise.h"
 #include "models/nn/embedding.h"
@@ -16,6 +17,7 @@
 #include "models/nn/interaction.h"
 #include "models/nn/linear.h"
 #include "models/nn/loss.h"
+#include "models/nn/unit_length.h"
 #include "tests/models/testing_graph.h"
 
 namespace sherd::nn {
@@ -402,6 +404,85 @@ TEST_P(LossTest, GradientAndFormula) {
   const std::vector<double> gradients = dz;
   CheckGradients(
       "logits", x, gradients, [&] { return Loss(GetParam(), step, logits); }, 1e-6);
+}
+
+// Rendle et al. 2009: -ln sigmoid(x_ui - x_uj), here of two negatives, and counted for each of the group's three rows.
+TEST(BprLossTest, GradientAndFormula) {
+  constexpr std::uint32_t kRows = 150, kGroup = 3;
+  std::vector<float> labels(kRows), weights(kRows);
+  std::vector<double> z(kRows), dz(kRows);
+  for (std::uint32_t i = 0; i < kRows; ++i) weights[i] = static_cast<float>(i % 4), z[i] = 9 * Value(1, i);
+  Activation<double> scores = {.name = "z", .cols = 1, .data = z.data(), .gradient = dz.data(), .stride = 1};
+  Batch<double> batch;
+  batch.rows = kRows;
+  batch.labels = labels;
+  batch.weights = weights;
+  batch.group_rows = kGroup;
+  const Step<double> step = {&batch, kRows, true, 0, &Kernels<double>::Best()};
+  const double loss = Loss(proto::Model::BPR, step, scores);
+  double expected = 0;
+  for (std::uint32_t i = 0; i < kRows; i += kGroup) {
+    for (std::uint32_t j = i + 1; j < i + kGroup; ++j)
+      expected += weights[i] * kGroup / 2.0 * -std::log(1 / (1 + std::exp(z[j] - z[i])));
+  }
+  EXPECT_NEAR(loss, expected, 1e-11 * expected);
+  std::vector<double*> x;
+  for (double& v : z) x.push_back(&v);
+  const std::vector<double> gradients = dz;
+  CheckGradients(
+      "scores", x, gradients, [&] { return Loss(proto::Model::BPR, step, scores); }, 1e-6);
+}
+
+TEST(BprLossTest, HugeMarginsStayFinite) {
+  std::vector<float> z = {-1e30f, 1e30f, 1e30f, -1e30f}, dz(4), labels(4);
+  Activation<float> scores = {.name = "z", .cols = 1, .data = z.data(), .gradient = dz.data(), .stride = 1};
+  Batch<float> batch;
+  batch.rows = 4;
+  batch.labels = labels;
+  batch.group_rows = 2;
+  const double loss = Loss(proto::Model::BPR, {&batch, 4, true, 0, &Kernels<float>::Best()}, scores);
+  EXPECT_FLOAT_EQ(static_cast<float>(loss), 4e30f);
+  EXPECT_EQ(dz, (std::vector<float>{-2, 2, 0, 0}));
+}
+
+TEST(DotTest, GradientAndFormula) {
+  for (const std::uint32_t cols : {3u, 8u, 21u}) {
+    Graph<double> graph;
+    Activation<double>* a = Leaf(&graph, "a", 5, cols);
+    Activation<double>* b = Leaf(&graph, "b", 5, cols);
+    GraphCheck check(&graph, Dot(&graph, "y", a, b), 5);
+    check.Check();
+    for (std::uint32_t r = 0; r < 5; ++r) {
+      double expected = 0;
+      for (std::uint32_t c = 0; c < cols; ++c) expected += a->data[r * a->stride + c] * b->data[r * b->stride + c];
+      EXPECT_NEAR(check.output(r, 0), expected, 1e-14);
+    }
+  }
+}
+
+TEST(UnitLengthTest, GradientAndFormula) {
+  Graph<double> graph;
+  Activation<double>* x = Leaf(&graph, "x", 5, 19);
+  GraphCheck check(&graph, UnitLength(&graph, "y", x), 5);
+  check.Check();
+  for (std::uint32_t r = 0; r < 5; ++r) {
+    double squares = 0;
+    for (std::uint32_t c = 0; c < 19; ++c) squares += x->data[r * x->stride + c] * x->data[r * x->stride + c];
+    for (std::uint32_t c = 0; c < 19; ++c) {
+      EXPECT_NEAR(check.output(r, c), x->data[r * x->stride + c] / std::sqrt(squares), 1e-14);
+    }
+  }
+  std::fill_n(graph.parameters().data(), graph.parameters().size(), 0.0);
+  check.Backward();
+  for (std::uint32_t c = 0; c < 19; ++c) EXPECT_EQ(check.output(0, c), 0) << "a row of zeros has no direction";
+  for (const double g : graph.gradients()) EXPECT_EQ(g, 0);
+}
+
+// The gradient of one that stands on both sides is the sum of both.
+TEST(DotTest, OfAVectorWithItself) {
+  Graph<double> graph;
+  Activation<double>* a = Leaf(&graph, "a", 4, 11);
+  GraphCheck(&graph, Dot(&graph, "y", a, a), 4).Check();
 }
 
 TEST(LogLossTest, HugeLogitsStayFinite) {

@@ -67,6 +67,14 @@ const NamedJob kJobs[] = {
     {"Mlp", kPairs, R"(model { name: "mlp" tower { hidden: 8 hidden: 6 hidden: 3 } })"},
     {"NeuMf", kPairs, R"(model { name: "neumf" embedding_dim: 5 tower { hidden: 8 hidden: 6 hidden: 3 } })"},
     {"NeuMfWithoutHiddenLayers", kPairs, R"(model { name: "neumf" embedding_dim: 3 tower { hidden: 8 } })"},
+    {"TwoTower", kPairs,
+     R"(model { name: "two_tower" embedding_dim: 5 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.7 }
+                tower { hidden: 7 hidden: 6 activation: TANH unit_length: true } })"},
+    {"TwoTowerOfEmbeddings", kPairs,
+     R"(model { name: "two_tower" embedding_dim: 5 loss: IN_BATCH_SOFTMAX
+                in_batch_softmax { correct_frequency: false } })"},
+    {"TwoTowerByPairs", kPairs, R"(model { name: "two_tower" embedding_dim: 5 loss: BPR tower { hidden: 7 } })"},
+    {"BprMf", kPairs, R"(model { name: "bpr_mf" embedding_dim: 5 loss: BPR })"},
 };
 
 proto::Job JobOfCase(const NamedJob& named) { return JobOf(std::string(named.data) + named.text); }
@@ -356,6 +364,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{kPairs, R"(table { name: "user" dim: 3 } model { name: "mlp" tower { hidden: 8 } })",
                 "table 'user': dim can not be set"},
         Refusal{kPairs, R"(table { name: "user" dim: 3 } model { name: "gmf" })", "table 'item': dim 16 differs"},
+        Refusal{kPairs, R"(model { name: "gmf" loss: IN_BATCH_SOFTMAX })",
+                "needs a model whose score is a dot product"},
+        Refusal{kPairs, R"(model { name: "bpr_mf" })", "model.loss: bpr_mf is trained with BPR"},
         Refusal{kPairs, R"(model { name: "gmf" linear_optimizer { sgd { } } })", "gmf has no first-order weights"},
         Refusal{kPairs, R"(table { name: "user" dim: 3 } model { name: "fm" })", "table 'item': dim 16 differs"},
         Refusal{R"(data { format: CRITEO_TSV } feature { column: "I1" number { } })", R"(model { name: "fm" })",

@@ -47,7 +47,9 @@ class TestData {
   enum class Lookups { kOne, kMany };
   static constexpr std::uint32_t kUnique = 7;
 
-  TestData(const proto::Job& job, std::vector<std::uint64_t> ids, Lookups lookups) : ids_(std::move(ids)) {
+  // For losses that compare rows, all of them are one group.
+  TestData(const proto::Job& job, std::vector<std::uint64_t> ids, Lookups lookups)
+      : ids_(std::move(ids)), grouped_(job.model().loss() == proto::Model::BPR) {
     const proto::ModelSpec spec = DescribeModel(job).value();
     const FeatureLayout layout = FeatureLayout::Make(job).value();
     tables_.resize(spec.table_size());
@@ -59,6 +61,8 @@ class TestData {
     std::uint64_t examples = 0;
     for (std::size_t r = 0; r < ids_.size(); ++r) {
       const std::uint64_t id = ids_[r];
+      items_.push_back(id % 5);
+      log_shares_.push_back(-1 - static_cast<float>(id % 5));
       const bool bag = targets >= 0 && lookups == Lookups::kMany;
       examples += bag ? tables_[targets].offset[r + 1] - tables_[targets].offset[r] : 1;
       while (labels_.size() < examples) {
@@ -77,6 +81,9 @@ class TestData {
     batch.numbers = numbers_;
     batch.row_ids = ids_;
     batch.epoch = 3;
+    batch.items = items_;
+    batch.log_shares = log_shares_;
+    if (grouped_ && !ids_.empty()) batch.group_rows = batch.rows;
     for (Table& t : tables_) {
       batch.tables.push_back({t.unique, t.offset, t.weight, {t.rows.data(), t.rows.size()}, t.gradient_rows});
     }
@@ -132,7 +139,9 @@ class TestData {
   }
 
   std::vector<std::uint64_t> ids_;
-  std::vector<float> labels_, weights_, numbers_;
+  const bool grouped_;
+  std::vector<float> labels_, weights_, numbers_, log_shares_;
+  std::vector<std::uint64_t> items_;
   std::vector<Table> tables_;
 };
 

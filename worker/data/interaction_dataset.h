@@ -9,7 +9,9 @@
 #include "worker/data/bad_row_log.h"
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
+#include "worker/data/interaction_reader.h"
 #include "worker/data/interactions.h"
+#include "worker/data/ranked_set.h"
 #include "worker/data/schema.h"
 
 namespace sherd {
@@ -22,7 +24,7 @@ class InteractionDataset : public Dataset {
 
   Result<proto::Statistics> ComputeStatistics() override { return proto::Statistics(); }
   void SetStatistics(proto::Statistics) override {}
-  bool Has(proto::Chunk::Set set) const override { return !interactions_.sets[set].empty(); }
+  bool Has(proto::Chunk::Set set) const override { return ranks(set) || !interactions_.sets[set].empty(); }
   Result<std::vector<proto::Chunk>> Chunks(proto::Chunk::Set set, std::uint32_t epoch, std::uint32_t workers) override;
   Result<std::unique_ptr<ChunkReader>> Read(const proto::Chunk& chunk, std::uint32_t epoch,
                                             std::uint32_t first_minibatch) override;
@@ -30,6 +32,9 @@ class InteractionDataset : public Dataset {
   ReadCounts counts() const override { return log_.counts(); }
   Status CheckFirstRows(std::uint32_t rows) override { return log_.Check(job_.data().max_bad_fraction()); }
   std::string FileName(proto::Chunk::Set set, std::uint32_t file) const override;
+  // With job.recommend, whose lists are the TEST set: for whom they are. Null without.
+  const Recommended* recommended() const { return recommended_ ? &*recommended_ : nullptr; }
+  const Interactions& interactions() const { return interactions_; }
 
  private:
   InteractionDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
@@ -37,7 +42,13 @@ class InteractionDataset : public Dataset {
 
   Status Prepare();
   Status PrepareLists();
+  Status PrepareRanking();
+  Status PrepareToRecommend();
+  bool ranks(proto::Chunk::Set set) const { return ranked_[set].has_value(); }
+  std::unique_ptr<ChunkReader> ReadRanking(InteractionChunk part) const;
   bool lists(proto::Chunk::Set set) const { return set != proto::Chunk::TRAIN && !options_.predict; }
+  std::uint64_t UsersOfChunk(proto::Chunk::Set set, std::uint32_t workers) const;
+  SampleReader::Order SampleOrder() const;
   // Rows of a chunk of so many minibatches.
   std::uint64_t RowsOf(proto::Chunk::Set set, std::uint64_t minibatches) const;
 
@@ -50,6 +61,10 @@ class InteractionDataset : public Dataset {
   std::optional<UserItems> trained_;                // what each user has in training: never a negative
   std::optional<UserItems> touched_;                // what each user has anywhere: never a sampled candidate
   std::vector<std::unique_ptr<EpochOrder>> order_;  // of the training files
+  std::optional<Recommended> recommended_;
+  std::array<std::optional<RankedSet>, 3> ranked_;  // by set, with evaluation.full_ranking
+  bool by_factors_ = false;                         // it goes by items' and users' vectors
+  std::vector<float> log_shares_;                   // by item, for losses that compare the items of a minibatch
   std::uint32_t longest_list_ = 0;
   std::uint32_t max_rows_ = 0;
 };

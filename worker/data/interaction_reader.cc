@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "worker/data/chunk_cutter.h"
@@ -41,15 +40,22 @@ void PairWriter::End(Minibatch* minibatch) const {
 }
 
 SampleReader::SampleReader(PairWriter writer, EpochOrder::Rows order, const UserItems* known, std::uint32_t negatives,
-                           std::uint64_t seed)
-    : writer_(std::move(writer)), order_(std::move(order)), known_(known), per_row_(1 + negatives), seed_(seed) {
+                           std::uint64_t seed, Order samples, const std::vector<float>* log_shares)
+    : writer_(std::move(writer)),
+      order_(std::move(order)),
+      known_(known),
+      log_shares_(log_shares),
+      per_row_(1 + negatives),
+      step_(samples == Order::kGroups ? per_row_ : 1),
+      seed_(seed) {
   const InteractionChunk& chunk = writer_.chunk();
-  samples_.resize((chunk.chunk.end() - chunk.chunk.begin()) * per_row_);
-  std::iota(samples_.begin(), samples_.end(), 0u);
+  samples_.resize((chunk.chunk.end() - chunk.chunk.begin()) * (per_row_ / step_));
+  for (std::size_t i = 0; i < samples_.size(); ++i) samples_[i] = static_cast<std::uint32_t>(i * step_);
   Shuffle(Mix(seed_, chunk.chunk.file(), chunk.chunk.begin()), std::span(samples_));
-  minibatch_rows_ = static_cast<std::uint32_t>(EvenRows(samples_.size(), chunk.max_rows));
+  const std::uint64_t steps = EvenRows(samples_.size(), std::max(1u, chunk.max_rows / step_));
+  minibatch_rows_ = static_cast<std::uint32_t>(steps) * step_;
   SkipImpossible();
-  for (; minibatches_ < chunk.first_minibatch; ++minibatches_) Skip(minibatch_rows_);
+  for (; minibatches_ < chunk.first_minibatch; ++minibatches_) Skip(steps);
 }
 
 const Interaction& SampleReader::RowOf(std::uint32_t sample) const {
@@ -57,9 +63,13 @@ const Interaction& SampleReader::RowOf(std::uint32_t sample) const {
 }
 
 // A user who has every item has no negatives.
+bool SampleReader::Impossible(std::uint32_t sample) const {
+  const bool with_negative = step_ > 1 || sample % per_row_ != 0;
+  return with_negative && known_->Others(RowOf(sample).user) == 0;
+}
+
 void SampleReader::SkipImpossible() {
-  while (at_ < samples_.size() && samples_[at_] % per_row_ != 0 && known_->Others(RowOf(samples_[at_]).user) == 0)
-    ++at_;
+  while (at_ < samples_.size() && Impossible(samples_[at_])) ++at_;
 }
 
 void SampleReader::Skip(std::uint64_t samples) {
@@ -78,13 +88,18 @@ void SampleReader::Add(std::uint32_t sample, Minibatch* minibatch) {
     item = known_->Other(row.user, static_cast<std::uint32_t>(Below(Mix(seed_, row_id), known_->Others(row.user))));
   }
   writer_.Add(row, item, lane == 0 ? 1.0f : 0.0f, row_id, minibatch);
+  if (log_shares_ == nullptr) return;
+  minibatch->candidates.push_back(writer_.chunk().interactions->items.hash(item));
+  minibatch->log_shares.push_back((*log_shares_)[item]);
 }
 
 Result<bool> SampleReader::Next(Minibatch* minibatch) {
   if (at_ >= samples_.size()) return false;
   writer_.Begin(minibatches_++, minibatch_rows_, minibatch);
+  minibatch->group_rows = step_;
   while (at_ < samples_.size() && minibatch->rows < minibatch_rows_) {
-    Add(samples_[at_++], minibatch);
+    for (std::uint32_t i = 0; i < step_; ++i) Add(samples_[at_] + i, minibatch);
+    ++at_;
     SkipImpossible();
   }
   writer_.End(minibatch);

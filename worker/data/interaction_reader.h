@@ -39,25 +39,31 @@ class PairWriter {
 };
 
 // Training: each row of the chunk once with label 1, and with `negatives` items that its user has not in training,
-// drawn anew each epoch; all in an order of their own.
+// drawn anew each epoch; all in an order of their own. In groups, a positive's negatives stand behind it, and positives
+// that have none are left out.
 class SampleReader : public ChunkReader {
  public:
+  enum class Order { kAlone, kGroups };
+  // `log_shares`: null, or by item what Minibatch::log_shares are.
   SampleReader(PairWriter writer, EpochOrder::Rows order, const UserItems* known, std::uint32_t negatives,
-               std::uint64_t seed);
+               std::uint64_t seed, Order samples, const std::vector<float>* log_shares);
   Result<bool> Next(Minibatch* minibatch) override;
 
  private:
   const Interaction& RowOf(std::uint32_t sample) const;
   void Skip(std::uint64_t samples);
+  bool Impossible(std::uint32_t sample) const;
   void SkipImpossible();
   void Add(std::uint32_t sample, Minibatch* minibatch);
 
   PairWriter writer_;
   const EpochOrder::Rows order_;
   const UserItems* const known_;
-  const std::uint32_t per_row_;  // samples of a row
-  const std::uint64_t seed_;     // of the job and the epoch
-  std::vector<std::uint32_t> samples_;
+  const std::vector<float>* const log_shares_;
+  const std::uint32_t per_row_;         // samples of a row
+  const std::uint32_t step_;            // samples that stay together: 1, or those of a row
+  const std::uint64_t seed_;            // of the job and the epoch
+  std::vector<std::uint32_t> samples_;  // the first of each `step_`
   std::uint32_t minibatch_rows_ = 0;
   std::size_t at_ = 0;
   std::uint32_t minibatches_ = 0;

@@ -83,19 +83,23 @@ class InteractionParser {
 // Reads the sets and divides them; what it has at the end is an Interactions.
 class Loader {
  public:
-  Loader(const proto::Job& job, const Schema& schema, bool predict, BadRowLog* log)
+  Loader(const proto::Job& job, const Schema& schema, Interactions::Purpose purpose, BadRowLog* log)
       : data_(job.data()),
         wants_eval_(job.has_evaluation() && !job.evaluation().test_each_epoch()),
         parser_(data_, schema),
-        predict_(predict),
+        purpose_(purpose),
         log_(log) {}
 
   Result<Interactions> Load(const FeatureLayout& layout) {
     RETURN_IF_ERROR(AddFeatures(layout));
+    if (purpose_ == Purpose::kRecommend) {
+      out_.users.KeepTexts();
+      out_.items.KeepTexts();
+    }
     RETURN_IF_ERROR(ReadSet(proto::Chunk::TRAIN, data_.train()));
     RETURN_IF_ERROR(ReadSet(proto::Chunk::EVAL, data_.eval()));
     RETURN_IF_ERROR(ReadSet(proto::Chunk::TEST, data_.test()));
-    if (!predict_) {
+    if (purpose_ == Purpose::kTrain) {
       Divide();
       RETURN_IF_ERROR(ReadCandidates());
     }
@@ -104,6 +108,8 @@ class Loader {
   }
 
  private:
+  using Purpose = Interactions::Purpose;
+
   Status AddFeatures(const FeatureLayout& layout) {
     for (const FeatureLayout::FeatureColumn& feature : layout.features) {
       if (feature.config->has_cross()) continue;
@@ -131,7 +137,7 @@ class Loader {
     file.path = text.path();
     ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, text.Lines());
     // What is to be predicted has none yet.
-    const bool told = predict_ && set == proto::Chunk::TEST;
+    const bool told = purpose_ == Purpose::kPredict && set == proto::Chunk::TEST;
     const auto ratings = told ? InteractionParser::Ratings::kIgnored : InteractionParser::Ratings::kNeeded;
     std::uint64_t rows = 0, good = 0;
     RowError error;
@@ -158,7 +164,8 @@ class Loader {
 
   // Bad rows have their line in the predictions, and their list in the file of candidates.
   bool KeepsBadRows(proto::Chunk::Set set) const {
-    return predict_ || (set == proto::Chunk::TEST && data_.user_item().has_candidates_file());
+    if (purpose_ != Purpose::kTrain) return purpose_ == Purpose::kPredict;
+    return set == proto::Chunk::TEST && data_.user_item().has_candidates_file();
   }
 
   static std::uint32_t Saturated(std::uint64_t line) {
@@ -176,7 +183,9 @@ class Loader {
     return {};
   }
 
-  bool LeavesOneOut() const { return data_.user_item().leave_one_out() && data_.test().empty() && !predict_; }
+  bool LeavesOneOut() const {
+    return data_.user_item().leave_one_out() && data_.test().empty() && purpose_ == Purpose::kTrain;
+  }
 
   // Moves rows of the training files to where they are evaluated on.
   void Divide() {
@@ -284,7 +293,7 @@ class Loader {
   const proto::Data& data_;
   const bool wants_eval_;
   const InteractionParser parser_;
-  const bool predict_;
+  const Purpose purpose_;
   BadRowLog* const log_;
   std::vector<std::int64_t> times_;  // of the training rows, over all files
   Interactions out_;
@@ -293,7 +302,7 @@ class Loader {
 }  // namespace
 
 Result<Interactions> Interactions::Load(const proto::Job& job, const FeatureLayout& layout, const Schema& schema,
-                                        bool predict, BadRowLog* log) {
+                                        Purpose purpose, BadRowLog* log) {
   const proto::UserItem& format = job.data().user_item();
   if (format.delimiter().empty()) return Status::Invalid("data.user_item.delimiter: is empty");
   if (format.has_bags() && format.rating_column() < 0) {
@@ -303,7 +312,7 @@ Result<Interactions> Interactions::Load(const proto::Job& job, const FeatureLayo
     return Status::Invalid(
         "data.user_item.rating_column: goes with bags; ratings of single rows are the label of format DELIMITED");
   }
-  return Loader(job, schema, predict, log).Load(layout);
+  return Loader(job, schema, purpose, log).Load(layout);
 }
 
 std::uint64_t Interactions::rows(proto::Chunk::Set set) const {

@@ -34,9 +34,11 @@ struct Interactions {
   std::uint32_t catalogue = 0;
   std::optional<CandidateLists> test_candidates;  // from data.user_item.candidates_file
 
-  // `predict`: nothing is left out for evaluation, and bad rows keep their places.
+  // To predict and to recommend nothing is left out for evaluation. To predict, bad rows keep their places; to
+  // recommend, the texts of users and items are kept.
+  enum class Purpose { kTrain, kPredict, kRecommend };
   static Result<Interactions> Load(const proto::Job& job, const FeatureLayout& layout, const Schema& schema,
-                                   bool predict, BadRowLog* log);
+                                   Purpose purpose, BadRowLog* log);
   std::uint64_t rows(proto::Chunk::Set set) const;
 };
 

@@ -12,6 +12,7 @@ std::uint32_t Vocabulary::Add(std::string_view token) {
   const std::uint32_t number = size();
   numbers_.emplace(hash, number);
   hashes_.push_back(hash);
+  if (keeps_texts_) texts_.emplace_back(token);
   for (const Feature& feature : features_) {
     keys_.push_back(CategoricalKey(feature.field_hash, feature.token_is_key, token));
   }
@@ -27,6 +28,9 @@ void Vocabulary::Renumber(std::span<const std::uint32_t> new_number) {
       keys[new_number[i] * features_.size() + f] = keys_[i * features_.size() + f];
     }
   }
+  std::vector<std::string> texts(texts_.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) texts[new_number[i]] = std::move(texts_[i]);
+  texts_ = std::move(texts);
   hashes_ = std::move(hashes);
   keys_ = std::move(keys);
   numbers_ = {};

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -12,7 +13,8 @@
 namespace sherd {
 
 // The users or the items of a job: each distinct token a number from 0, with its keys in all the features made from it,
-// so that a token is hashed once and never kept. Tokens are told apart by their hashes. Thread-compatible.
+// so that a token is hashed once and, but where its text is asked for, never kept. Tokens are told apart by their
+// hashes. Thread-compatible.
 class Vocabulary {
  public:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
@@ -22,6 +24,8 @@ class Vocabulary {
     bool token_is_key;
   };
 
+  // Before the first token: their texts are kept.
+  void KeepTexts() { keeps_texts_ = true; }
   // Before the first token.
   void AddFeature(Feature feature) { features_.push_back(feature); }
   // The token's number; a new one when it was not there. kNone when there are no more numbers.
@@ -30,6 +34,7 @@ class Vocabulary {
   std::uint32_t size() const { return static_cast<std::uint32_t>(hashes_.size()); }
   // The name of a token among all of them, whatever the features.
   std::uint64_t hash(std::uint32_t token) const { return hashes_[token]; }
+  const std::string& text(std::uint32_t token) const { return texts_[token]; }  // with KeepTexts
   // By the order of AddFeature.
   const Key* keys(std::uint32_t token) const { return keys_.data() + std::size_t{token} * features_.size(); }
 
@@ -37,9 +42,11 @@ class Vocabulary {
   void Renumber(std::span<const std::uint32_t> new_number);
 
  private:
+  bool keeps_texts_ = false;
   std::vector<Feature> features_;
   std::unordered_map<std::uint64_t, std::uint32_t> numbers_;
   std::vector<std::uint64_t> hashes_;  // by token
+  std::vector<std::string> texts_;     // by token, or empty
   std::vector<Key> keys_;              // [tokens, features]
 };
 
