@@ -182,7 +182,7 @@ class Server {
     const std::uint32_t shards = static_cast<std::uint32_t>(map.endpoint_size());
     const std::uint32_t primary = place(map.endpoint()), follower = place(map.follower());
     const std::uint32_t number = primary < shards ? primary : follower;
-    if (number >= shards || (primary >= shards && map.follower().empty())) return nullptr;
+    if (number >= shards || (primary >= shards && map.follower().empty())) return std::unique_ptr<Shard>();
     const ShardOptions options{.shard = number,
                                .map_epoch = map.epoch(),
                                .train = options_.train,
