@@ -4,13 +4,13 @@
 #include <cerrno>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/file.h"
 #include "bench/bench_case.h"
-#include "bench/click_log.h"
 #include "bench/job_process.h"
-#include "bench/row_files.h"
+#include "worker/data/click_log/file.h"
 
 namespace sherd::bench {
 namespace {
@@ -33,29 +33,39 @@ data { format: ROW_FILE in_memory_bytes: 0 train: ")" +
          folder + "/rows-*\" }\n";
 }
 
-// So many files, which are one and the same by many names: what grows is the input and nothing that is learned of it.
-Status LinkFiles(const std::string& file, const std::string& folder, std::uint64_t count) {
+std::string FileName(std::uint64_t i) { return "rows-" + std::to_string(i); }
+
+// Rows of the log's own, each file's others than those of all files before. The log has few enough tokens that nearly
+// all of them come among the first rows: what grows is the input, and hardly what is learned of it.
+Status WriteFile(const std::string& folder, std::uint64_t i) {
+  ASSIGN_OR_RETURN(const auto log, ClickLog::Make({.scale = 0.01}));
+  ClickLogFile file;
+  file.path = folder + "/" + FileName(i);
+  file.format = ClickLogFormat::kRowFile;
+  file.first_row = i * kFileRows;
+  file.rows = kFileRows;
+  file.threads = std::max(1u, std::thread::hardware_concurrency());
+  return WriteClickLog(*log, file).status();
+}
+
+// The first so many files by further names, in a folder of their own.
+Status LinkFiles(const std::string& folder, const std::string& inputs, std::uint64_t count) {
   std::error_code error;
-  std::filesystem::create_directory(folder, error);
+  std::filesystem::create_directory(inputs, error);
   for (std::uint64_t i = 0; i < count && !error; ++i) {
-    std::filesystem::create_hard_link(file, folder + "/rows-" + std::to_string(i), error);
+    std::filesystem::create_hard_link(folder + "/" + FileName(i), inputs + "/" + FileName(i), error);
   }
-  return error ? Status(ErrorCode::kIo, folder + ": " + error.message()) : Status();
+  return error ? Status(ErrorCode::kIo, inputs + ": " + error.message()) : Status();
 }
 
 Status Measure(const std::string& folder, const Options& options, const Report& report) {
-  std::string log = options.click_log;
-  if (log.empty()) {
-    log = folder + "/log.tsv";
-    RETURN_IF_ERROR(WriteClickLog(log, kFileRows));
-  }
-  const std::string file = folder + "/log.rows";
-  RETURN_IF_ERROR(ConvertClickLog(log, file));
   const std::uint64_t most = std::max<std::uint64_t>(options.rows_or(kMostRows) / kFileRows, 1);
+  std::uint64_t written = 0;
   double first_cost = 0, first_memory = 0;
   for (std::uint64_t files = std::max<std::uint64_t>(most / 100, 1); files <= most; files *= 10) {
     const std::string inputs = folder + "/" + std::to_string(files);
-    RETURN_IF_ERROR(LinkFiles(file, inputs, files));
+    for (; written < files; ++written) RETURN_IF_ERROR(WriteFile(folder, written));
+    RETURN_IF_ERROR(LinkFiles(folder, inputs, files));
     std::vector<double> costs, seconds, memory;
     double rows = 0;
     for (std::uint64_t turn = 0; turn < (files < most ? 3u : 1u); ++turn) {

@@ -139,8 +139,8 @@ Result<std::unique_ptr<Dataset>> BagDataset::Open(const proto::Job& job, const F
     }
   }
   ASSIGN_OR_RETURN(dataset->schema_, Schema::Make(job, layout));
-  ASSIGN_OR_RETURN(dataset->interactions_,
-                   Interactions::Load(job, layout, dataset->schema_, options.predict, &dataset->log_));
+  const auto purpose = options.predict ? Interactions::Purpose::kPredict : Interactions::Purpose::kTrain;
+  ASSIGN_OR_RETURN(dataset->interactions_, Interactions::Load(job, layout, dataset->schema_, purpose, &dataset->log_));
   if (!dataset->Has(proto::Chunk::TRAIN)) {
     return Status::Invalid("data.train: the histories of data.user_item.bags are those of the training files");
   }

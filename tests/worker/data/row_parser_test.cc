@@ -64,6 +64,26 @@ TEST(DelimitedTest, FieldsQuotesAndMissingMarks) {
   EXPECT_EQ(parse(std::string("x\0y,7,s,1", 9)), (Fields{"1", std::string("x\0y", 3), "7", "1"}));
 }
 
+// Lines without quotes are taken apart another way.
+TEST(DelimitedTest, LinesWithoutQuotesGiveTheFieldsOfQuotedOnes) {
+  TestRandom random(1);
+  for (const bool trims : {false, true}) {
+    Parsed parse(Delimited(trims ? "trim: true missing: 'bb'" : "missing: 'bb'"));
+    for (int round = 0; round < 2000; ++round) {
+      std::string plain, quoted;
+      const std::uint32_t fields = random.Next(4) ? 4 : 2 + random.Next(150);
+      for (std::uint32_t i = 0; i < fields; ++i) {
+        std::string field(random.Next(random.Next(8) ? 3 : 90), 'b');
+        if (i % 2 == 1) field = std::to_string(random.Next(2));
+        const std::string blanks(trims ? random.Next(3) : 0, ' ');
+        plain += (i == 0 ? "" : ",") + blanks + field + blanks;
+        quoted += (i == 0 ? "\"" : ",\"") + field + '"';
+      }
+      ASSERT_EQ(parse(plain), parse(quoted)) << plain;
+    }
+  }
+}
+
 TEST(DelimitedTest, BadRowsSayWhatWasExpectedAndWhere) {
   Parsed parse(Delimited(""));
   EXPECT_EQ(parse("x,abc,s,1"), (Fields{"bad: integer expected", "abc", "n"}));
