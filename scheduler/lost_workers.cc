@@ -23,7 +23,7 @@ Status Scheduler::Impl::LoseFailedWorker(std::uint32_t worker, const std::string
     if (same == failure) return Status::BadData(what + "; so had worker " + std::to_string(other));
   }
   own_failures_[worker] = failure;
-  const std::uint32_t successor = membership_.Expel(worker);
+  const std::uint32_t successor = membership_.Expel(proto::WORKER, worker);
   if (membership_.LiveWorkers().empty()) return Status::BadData(what + "; no worker is left");
   observer_->OnMessage("failed: " + what + "; the others take over its work");
   LoseWorker(worker, successor);

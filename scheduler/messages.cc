@@ -294,8 +294,9 @@ Status Scheduler::Impl::Consume(const ChunkResult& result) {
   CountRows(result.worker, body.rows(), body.bad_rows(), body.bad_row());
   const auto scores = result.scores.As<float>();
   if (options_.mode == SchedulerOptions::Mode::kRecommend) {
-    predicted_rows_ += body.list_length().size();
-    return recommendations_->Write(body.list_length(), result.groups.As<std::uint64_t>(), scores)
+    const std::span lengths(body.list_length().data(), static_cast<std::size_t>(body.list_length_size()));
+    predicted_rows_ += lengths.size();
+    return recommendations_->Write(lengths, result.groups.As<std::uint64_t>(), scores)
         .Annotate("write recommendations");
   }
   if (options_.mode != SchedulerOptions::Mode::kPredict) {
