@@ -146,7 +146,7 @@ TEST(ServerTest, AnAnswerThatCanNotBeSentIsAnErrorNotSilence) {
   section->set_dense(true);
   section->set_count(4);  // all blocks of the model: 10,200 bytes
   const Status status = requester.Call(peer, pull, "pull").status();
-  EXPECT_EQ(status.code(), ErrorCode::kIo);
+  EXPECT_EQ(status.code(), ErrorCode::kBadData);  // of the peer, not of ours
   EXPECT_THAT(status.text(), HasSubstr("shard 0"));
   EXPECT_THAT(status.text(), HasSubstr("a frame of 10200 bytes, at most 1000"));
   Message stop;

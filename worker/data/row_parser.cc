@@ -114,7 +114,7 @@ bool RowParser::ReadLabel(Row* row, RowError* error) const {
   const std::string_view text = row->label_text;
   if (text == "0" || text == "1") {  // nearly all there are, where no texts are set for them
     row->label = static_cast<float>(text[0] - '0');
-    if (job_.data().delimited().positive().empty()) return true;
+    if (job_.data().delimited().positive().empty() && !job_.data().has_label_range()) return true;
   }
   const proto::Delimited& delimited = job_.data().delimited();
   const std::string_view column = schema_.label < 0 ? "label" : std::string_view(schema_.columns[schema_.label].name);
