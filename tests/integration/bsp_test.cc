@@ -67,7 +67,7 @@ TEST_P(BspModelTest, GivesTheSameBitsOnOneAndThreeServers) {
   if (std::string(GetParam().name) == "mf") model->set_loss(proto::Model::SQUARED_ERROR);
   test.job().mutable_evaluation()->clear_metric();
   const std::string one = CheckpointOf(&test, "one", 1, false);
-  ASSERT_GT(Lines(one).size(), 100);
+  ASSERT_GT(Lines(one).size(), 25) << "autorec has rows for the few users of these ratings alone";
   EXPECT_TRUE(CheckpointOf(&test, "three", 3, false) == one);
 }
 
