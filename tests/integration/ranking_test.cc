@@ -113,7 +113,7 @@ TEST(MovielensRankingTest, BprRanksAllFilmsUnderMpirun) {
   TestJob job("movielens_bpr_mf");
   const std::string metrics = job.Path("metrics.jsonl");
   const ProcessResult run =
-      RunProcess(UnderMpirun(4, {"train", job.Write(), "--servers=1", "--epochs=10", "--metrics=" + metrics}), 200);
+      RunProcess(UnderMpirun(4, {"train", job.Write(), "--servers=1", "--epochs=12", "--metrics=" + metrics}), 200);
   ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_GT(DoneMetric(metrics, "test", "ndcg@10"), 0.02);

@@ -22,7 +22,7 @@ TEST_P(RatingTest, LearnsTellsBadRatingsAndPredictsWithinTheirRange) {
   const std::string train = test.job().data().train(0), metrics = test.Path("train.jsonl");
   WriteOrDie(train, ReadOrDie(train) + "7,31,9.5,0\n7,31,two,0\n");
   test.job().mutable_checkpoint()->set_dir(test.Path("checkpoints"));
-  test.job().mutable_train()->set_epochs(8);
+  test.job().mutable_train()->set_epochs(20);
   const std::string file = test.Write();
   const ProcessResult trained = RunProcess(UnderMpirun(4, {"train", file, "--servers=1", "--metrics=" + metrics}), 200);
   ASSERT_EQ(trained.exit_code, 0) << trained.out << trained.err;
