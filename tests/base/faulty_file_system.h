@@ -21,6 +21,7 @@ class FaultyFileSystem : public FileSystem {
   std::int64_t room = -1;  // bytes that can be written before the disk is full; -1: any
 
   std::int64_t calls() const { return calls_; }
+  bool refused_removal() const { return refused_removal_; }
 
   int Open(const std::string& path, int flags) override { return Fails() ? -1 : FileSystem::Open(path, flags); }
   ssize_t Write(int descriptor, std::span<const std::byte> bytes) override {
@@ -43,7 +44,11 @@ class FaultyFileSystem : public FileSystem {
     return Fails() ? -1 : FileSystem::Rename(from, to);
   }
   int MakeDirectory(const std::string& path) override { return Fails() ? -1 : FileSystem::MakeDirectory(path); }
-  int Remove(const std::string& path) override { return Fails() ? -1 : FileSystem::Remove(path); }
+  int Remove(const std::string& path) override {
+    if (!Fails()) return FileSystem::Remove(path);
+    refused_removal_ = true;
+    return -1;
+  }
 
  private:
   bool Fails() {
@@ -54,6 +59,7 @@ class FaultyFileSystem : public FileSystem {
   }
 
   std::atomic<std::int64_t> calls_{0}, written_{0};
+  std::atomic<bool> refused_removal_ = false;
 };
 
 }  // namespace sherd
