@@ -111,9 +111,10 @@ TEST_P(FullRankingTest, EvalAgreesWithSortedPredictionsOnAnyNumberOfWorkers) {
 // The popular films first, the same for everyone, are .019 of NDCG@10 and .122 of recall@50.
 TEST(MovielensRankingTest, BprRanksAllFilmsUnderMpirun) {
   TestJob job("movielens_bpr_mf");
+  job.job().mutable_train()->set_consistency(proto::Train::BSP);  // 671 users: figures of other runs differ by a fifth
   const std::string metrics = job.Path("metrics.jsonl");
   const ProcessResult run =
-      RunProcess(UnderMpirun(4, {"train", job.Write(), "--servers=1", "--epochs=12", "--metrics=" + metrics}), 200);
+      RunProcess(UnderMpirun(4, {"train", job.Write(), "--servers=1", "--metrics=" + metrics}), 200);
   ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_GT(DoneMetric(metrics, "test", "ndcg@10"), 0.02);
