@@ -245,7 +245,7 @@ TEST(StrangersTest, WhoeverHasNotTheKeysOrIsOfAnotherJobLearnsNoTablesName) {
   CountingJob folder({.files = 1, .rows = 64});  // of the key file
   const std::string key_file = folder.test().Path("job.keys");
   ASSERT_TRUE(MakeKeyFile(key_file).ok());
-  TcpJob job({.files = 60, .rows = 6400}, {"--key_file=" + key_file});
+  TcpJob job({.files = 200, .rows = 6400}, {"--key_file=" + key_file});
   ASSERT_TRUE(job.good());
   const CurveKeys keys = ReadKeyFile(key_file).value();
   CurveKeys stranger = MakeCurveKeys();
