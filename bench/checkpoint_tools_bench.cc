@@ -19,6 +19,8 @@
 #include "base/manifest.h"
 #include "bench/bench_case.h"
 #include "bench/process_memory.h"
+#include "bench/train_jobs.h"
+#include "launch/temporary_dir.h"
 #include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_reader.h"
 #include "ps/row_layout.h"
@@ -72,6 +74,7 @@ Result<std::uint64_t> WriteCheckpoint(const std::string& dir, const proto::Model
   proto::Manifest manifest;
   manifest.set_version(1);
   manifest.set_job_name("bench");
+  manifest.set_job_text(DeepFmJob());  // what the commands read of it is that it says nothing of compression
   *manifest.mutable_model() = model;
   std::uint64_t bytes = 0;
   for (std::uint32_t shard = 0; shard < kShards; ++shard) {
@@ -165,11 +168,9 @@ Status Measure(const std::string& folder, const Options& options, const Report& 
 }  // namespace
 
 Status CheckpointMemory(const Options& options, const Report& report) {
-  std::string folder = JoinPath(options.spill_dir.empty() ? "." : options.spill_dir, "sherd-bench-XXXXXX");
-  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make folder " + folder, errno);
-  const Status status = Measure(folder, options, report);
-  const Status removed = RemoveTree(folder);
-  return status.ok() ? removed : status;
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryDir> folder,
+                   TemporaryDir::MakeIn(options.spill_dir.empty() ? "." : options.spill_dir));
+  return Measure(folder->path(), options, report);
 }
 
 }  // namespace sherd::bench

@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <zstd.h>
 
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include "bench/click_log.h"
 #include "launch/convert/conversion.h"
 #include "launch/convert/crew.h"
+#include "launch/temporary_dir.h"
 
 namespace sherd::bench {
 namespace {
@@ -96,12 +96,10 @@ Result<Figure> Measure(const std::string& folder, std::uint64_t rows) {
 }  // namespace
 
 Status DataConvert(const Options& options, const Report& report) {
-  std::string folder = "/tmp/sherd-bench-XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  const Result<Figure> figure = Measure(folder, options.rows_or(kRows));
-  RETURN_IF_ERROR(RemoveTree(folder));
-  if (figure.ok()) report(figure.value());
-  return figure.status();
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryDir> folder, TemporaryDir::Make());
+  ASSIGN_OR_RETURN(const Figure figure, Measure(folder->path(), options.rows_or(kRows)));
+  report(figure);
+  return {};
 }
 
 }  // namespace sherd::bench

@@ -1,14 +1,14 @@
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "bench/bench_case.h"
 #include "bench/click_log.h"
 #include "bench/scalar_tsv.h"
+#include "launch/temporary_dir.h"
 #include "models/feature_layout.h"
 #include "worker/data/dataset.h"
 
@@ -96,18 +96,12 @@ Result<Figure> Measure(const std::string& file) {
 }  // namespace
 
 Status DataTsv(const Options& options, const Report& report) {
-  std::string folder = "/tmp/sherd-bench-XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryDir> folder, TemporaryDir::Make());
   std::string file = options.click_log;
-  Status status;
-  if (file.empty()) status = WriteClickLog(file = folder + "/lines.tsv", kRows);
-  if (status.ok()) {
-    const Result<Figure> figure = Measure(file);
-    if (figure.ok()) report(figure.value());
-    status = figure.status();
-  }
-  RETURN_IF_ERROR(RemoveTree(folder));
-  return status;
+  if (file.empty()) RETURN_IF_ERROR(WriteClickLog(file = folder->path() + "/lines.tsv", kRows));
+  ASSIGN_OR_RETURN(const Figure figure, Measure(file));
+  report(figure);
+  return {};
 }
 
 }  // namespace sherd::bench

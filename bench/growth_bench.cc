@@ -1,15 +1,13 @@
-#include <stdlib.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "base/file.h"
 #include "bench/bench_case.h"
 #include "bench/job_process.h"
+#include "launch/temporary_dir.h"
 #include "worker/data/click_log/file.h"
 
 namespace sherd::bench {
@@ -93,11 +91,9 @@ Status Measure(const std::string& folder, const Options& options, const Report& 
 }  // namespace
 
 Status DataGrowth(const Options& options, const Report& report) {
-  std::string folder = JoinPath(options.spill_dir.empty() ? "/tmp" : options.spill_dir, "sherd-bench-XXXXXX");
-  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  const Status status = Measure(folder, options, report);
-  RETURN_IF_ERROR(RemoveTree(folder));
-  return status;
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryDir> folder,
+                   options.spill_dir.empty() ? TemporaryDir::Make() : TemporaryDir::MakeIn(options.spill_dir));
+  return Measure(folder->path(), options, report);
 }
 
 }  // namespace sherd::bench

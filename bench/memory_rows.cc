@@ -1,19 +1,18 @@
 #include "bench/memory_rows.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <numeric>
 #include <utility>
 
-#include "base/file.h"
 #include "base/job_file.h"
 #include "bench/click_log.h"
 #include "bench/key_stream.h"
+#include "launch/temporary_dir.h"
 #include "models/feature_layout.h"
 
 namespace sherd::bench {
@@ -60,19 +59,13 @@ Status WritePairs(const std::string& path, std::uint64_t pairs) {
 // Reads the rows of a job on a file that `write` makes, which is gone afterwards.
 Result<MemoryJob> LoadWritten(const std::string& text, const std::function<Status(const std::string&)>& write,
                               std::uint64_t rows) {
-  std::string folder = "/tmp/sherd-bench-XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  const std::string file = folder + "/rows";
-  const auto load = [&]() -> Result<MemoryJob> {
-    RETURN_IF_ERROR(write(file));
-    MemoryJob made;
-    ASSIGN_OR_RETURN(made.job, ParseJob(text, "bench"));
-    made.job.mutable_data()->add_train(file);
-    ASSIGN_OR_RETURN(made.rows, MemoryRows::Load(made.job, rows));
-    return made;
-  };
-  Result<MemoryJob> made = load();
-  RETURN_IF_ERROR(RemoveTree(folder));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryDir> folder, TemporaryDir::Make());
+  const std::string file = folder->path() + "/rows";
+  RETURN_IF_ERROR(write(file));
+  MemoryJob made;
+  ASSIGN_OR_RETURN(made.job, ParseJob(text, "bench"));
+  made.job.mutable_data()->add_train(file);
+  ASSIGN_OR_RETURN(made.rows, MemoryRows::Load(made.job, rows));
   return made;
 }
 

@@ -1,15 +1,14 @@
 // What a follower of every shard costs a job.
-#include <stdlib.h>
 
-#include <cerrno>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "bench/bench_case.h"
 #include "bench/click_log.h"
 #include "bench/job_process.h"
 #include "bench/train_jobs.h"
+#include "launch/temporary_dir.h"
 
 namespace sherd::bench {
 namespace {
@@ -57,11 +56,8 @@ Status Measure(const std::string& folder, const Options& options, const Report& 
 }  // namespace
 
 Status FaultReplicas(const Options& options, const Report& report) {
-  std::string folder = "/tmp/sherd-bench-XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-  const Status status = Measure(folder, options, report);
-  RETURN_IF_ERROR(RemoveTree(folder));
-  return status;
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryDir> folder, TemporaryDir::Make());
+  return Measure(folder->path(), options, report);
 }
 
 }  // namespace sherd::bench

@@ -1,7 +1,5 @@
-#include <stdlib.h>
 #include <zstd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -16,6 +14,7 @@
 #include "bench/memory_rows.h"
 #include "bench/row_files.h"
 #include "bench/train_jobs.h"
+#include "launch/temporary_dir.h"
 #include "models/feature_layout.h"
 #include "worker/data/dataset.h"
 
@@ -27,25 +26,21 @@ constexpr std::uint64_t kRows = 1'000'000;
 // A click log as text and as a row file, in a folder that goes away.
 class ClickFiles {
  public:
-  ~ClickFiles() {
-    if (!folder_.empty()) (void)RemoveTree(folder_);
-  }
   Status Make(const Options& options) {
-    std::string folder = "/tmp/sherd-bench-XXXXXX";
-    if (::mkdtemp(folder.data()) == nullptr) return Status::Io("make a folder", errno);
-    folder_ = folder;
+    ASSIGN_OR_RETURN(folder_, TemporaryDir::Make());
     text_ = options.click_log;
     if (text_.empty()) {
-      text_ = folder_ + "/log.tsv";
+      text_ = folder_->path() + "/log.tsv";
       RETURN_IF_ERROR(WriteClickLog(text_, options.rows_or(kRows)));
     }
     return ConvertClickLog(text_, rows());
   }
   const std::string& text() const { return text_; }
-  std::string rows() const { return folder_ + "/log.rows"; }
+  std::string rows() const { return folder_->path() + "/log.rows"; }
 
  private:
-  std::string folder_, text_;
+  std::unique_ptr<TemporaryDir> folder_;
+  std::string text_;
 };
 
 // A job on a file, opened.

@@ -1,7 +1,6 @@
-#include <stdlib.h>
-
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "bench/disk_reads.h"
 #include "bench/process_memory.h"
 #include "bench/table_floor.h"
+#include "launch/temporary_dir.h"
 
 namespace sherd::bench {
 namespace {
@@ -21,27 +21,6 @@ constexpr std::uint64_t kDiskPerRow = 80;                   // free disk wanted:
 constexpr std::uint64_t kColdOneIn = 100;                   // keys of mixed batches
 constexpr std::uint64_t kReserve = std::uint64_t{2} << 30;  // for the requests, the system and its page cache
 constexpr std::size_t kBatches = 32, kEach = 16;
-
-// A folder of its own, removed with all that is in it.
-class SpillFolder {
- public:
-  static Result<SpillFolder> Make(const std::string& parent) {
-    std::string path = (parent.empty() ? std::string(".") : parent) + "/sherd-bench-spill-XXXXXX";
-    if (mkdtemp(path.data()) == nullptr) return Status::Io(path, errno);
-    return SpillFolder(path);
-  }
-  ~SpillFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  SpillFolder(SpillFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  SpillFolder& operator=(SpillFolder&&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  explicit SpillFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 TableShape HalfPrecision(std::uint32_t dim) { return {.dim = dim, .weights = proto::RowStorage::BF16}; }
 
@@ -159,11 +138,12 @@ Status Spill(const TableShape& shape, std::uint64_t rows, const Report& report) 
 Status TableSpill(const Options& options, const Report& report) {
   const std::uint64_t rows = options.rows_or(kRows);
   ASSIGN_OR_RETURN(const ProcessMemory memory, ReadProcessMemory());
-  ASSIGN_OR_RETURN(const SpillFolder folder, SpillFolder::Make(options.spill_dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryDir> folder,
+                   TemporaryDir::MakeIn(options.spill_dir.empty() ? "." : options.spill_dir));
   TableShape shape = HalfPrecision(options.dim);
-  shape.spill_dir = folder.path();
+  shape.spill_dir = folder->path();
   shape.memory_budget = Budget(shape, rows, memory.available);
-  if (const std::string why = Obstacle(folder.path(), rows, shape.memory_budget); !why.empty()) {
+  if (const std::string why = Obstacle(folder->path(), rows, shape.memory_budget); !why.empty()) {
     Skip("table.spill", why);
     return {};
   }

@@ -37,6 +37,7 @@ class FollowTest : public ::testing::Test {
   // The next rows of the log, as a file that comes.
   void AddFile(Compression compression = Compression::kNone) {
     ClickLogFile file;
+    file.format = format_;
     file.path = test_.Path("in/" + std::to_string(files_));
     file.compression = compression;
     file.first_row = kFileRows * files_++;
@@ -52,6 +53,7 @@ class FollowTest : public ::testing::Test {
   TestJob test_;
   std::unique_ptr<ClickLog> log_;
   std::uint64_t files_ = 0;
+  ClickLogFormat format_ = ClickLogFormat::kCriteoTsv;
 };
 
 TEST_F(FollowTest, FilesThatComeAreTrainedOnOnceUnderMpirun) {
@@ -69,6 +71,18 @@ TEST_F(FollowTest, FilesThatComeAreTrainedOnOnceUnderMpirun) {
     rows += std::stoull(line.substr(line.find("\"rows\":") + 7));
   }
   EXPECT_EQ(rows, 3 * kFileRows);
+}
+
+TEST_F(FollowTest, RowFilesThatComeAreTrainedOnOnceUnderMpirun) {
+  format_ = ClickLogFormat::kRowFile;
+  test_.job().mutable_data()->set_format(proto::Data::ROW_FILE);
+  AddFile();
+  Process process(UnderMpirun(4, {"train", test_.Write(), "--servers=1"}));
+  ASSERT_TRUE(process.WaitForOutput("epoch 1", 60)) << process.out() << process.err();
+  AddFile();
+  const ProcessResult result = process.Wait(120);
+  ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_EQ(RowsOfNewest(), 2 * kFileRows);
 }
 
 TEST_F(FollowTest, AfterAStopInMidFileEachRowIsTrainedOnOnce) {

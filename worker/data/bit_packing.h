@@ -22,6 +22,7 @@ class PackedIntegers {
   PackedIntegers() = default;
   PackedIntegers(const std::byte* bytes, int bits)
       : bytes_(bytes), bits_(bits), mask_((std::uint64_t{1} << bits) - 1) {}
+  const std::byte* bytes() const { return bytes_; }
   std::uint64_t operator[](std::size_t i) const {
     const std::size_t bit = i * static_cast<std::size_t>(bits_);
     std::uint64_t word;

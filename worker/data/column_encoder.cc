@@ -5,11 +5,12 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <tuple>
+
+#include "worker/data/row_gather.h"
 
 namespace sherd {
 namespace {
-
-constexpr std::size_t kTile = 4096;
 
 // Entries, and room for any id that its bits can say.
 std::size_t TableSize(const BlockStream& stream) {
@@ -38,7 +39,7 @@ int ColumnEncoder::FileColumn(std::string_view name) const {
 int ColumnEncoder::AddUse(const Use& use, bool one_a_row) {
   const int index = static_cast<int>(uses_.size());
   uses_.push_back(use);
-  if (one_a_row) by_stream_.push_back(index);
+  if (one_a_row) columns_.push_back(index);
   return index;
 }
 
@@ -66,23 +67,32 @@ Status ColumnEncoder::AddUses(const FeatureLayout& layout, const Schema& schema)
       RETURN_IF_ERROR(AddKeyed(feature, schema));
     }
   }
-  std::stable_sort(by_stream_.begin(), by_stream_.end(),
-                   [this](int a, int b) { return uses_[a].stream < uses_[b].stream; });
+  MakeRuns();
   return {};
 }
 
-namespace {
+void ColumnEncoder::MakeRuns() {
+  const auto place = [this](int use) { return std::tuple(uses_[use].target, uses_[use].table, uses_[use].field); };
+  std::ranges::sort(columns_, {}, place);
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    Use& use = uses_[columns_[i]];
+    const Run* const last = runs_.empty() ? nullptr : &runs_.back();
+    const bool beside = last != nullptr && last->target == use.target && last->table == use.table &&
+                        last->field + static_cast<int>(last->columns) == use.field;
+    if (!beside) runs_.push_back({use.target, use.table, use.field, i, 0, {}});
+    use.run = static_cast<int>(runs_.size()) - 1;
+    ++runs_.back().columns;
+    runs_.back().uses.push_back(columns_[i]);
+  }
+  for (std::size_t i = 0; i < uses_.size(); ++i) {
+    Use& use = uses_[i];
+    if (use.run >= 0) continue;
+    use.run = static_cast<int>(runs_.size());
+    runs_.push_back({use.target, use.table, use.field, columns_.size(), 0, {static_cast<int>(i)}});
+  }
+}
 
-// The ids of rows, straight out of a stream; and once they were found.
-struct PackedIds {
-  PackedIntegers packed;
-  const std::uint32_t* rows;
-  std::uint32_t operator[](std::size_t i) const { return static_cast<std::uint32_t>(packed[rows[i]]); }
-};
-struct FoundIds {
-  const std::uint32_t* ids;
-  std::uint32_t operator[](std::size_t i) const { return ids[i]; }
-};
+namespace {
 
 // Why a categorical feature can not be made from a column; empty: it can.
 std::string Unfit(const FeatureLayout::FeatureColumn& feature, const proto::RowFileColumn& column) {
@@ -175,28 +185,43 @@ float ColumnEncoder::NumberOf(const Use& use, double number) const {
 }
 
 Status ColumnEncoder::Prepare(BlockFeatures* block) const {
-  block->keys.resize(uses_.size());
-  block->numbers.resize(uses_.size());
+  block->keys.resize(runs_.size());
+  block->numbers.resize(runs_.size());
+  block->begins.resize(columns_.size());
   block->offsets.resize(file_.streams().columns.size());
-  for (std::size_t i = 0; i < uses_.size(); ++i) RETURN_IF_ERROR(MakeTable(static_cast<int>(i), block));
+  for (const Run& run : runs_) RETURN_IF_ERROR(MakeRun(run, block));
+  RETURN_IF_ERROR(MakeIds(block));
   for (const ListedField& field : listed_) {
     if (field.column >= 0) RETURN_IF_ERROR(MakeOffsets(field.column, block));
   }
   return {};
 }
 
-Status ColumnEncoder::MakeTable(int index, BlockFeatures* block) const {
-  const Use& use = uses_[index];
-  const BlockStream& stream = block->block.streams[use.stream];
+Status ColumnEncoder::MakeRun(const Run& run, BlockFeatures* block) const {
+  std::vector<std::size_t> begins = {0};
+  for (const int use : run.uses) begins.push_back(begins.back() + TableSize(block->block.streams[uses_[use].stream]));
+  const std::size_t index = &run - runs_.data();
+  const bool keyed = run.target == Target::kKeys || run.target == Target::kGroups;
+  if (keyed) block->keys[index].resize(begins.back());
+  if (!keyed) block->numbers[index].resize(begins.back());
+  for (std::size_t i = 0; i < run.uses.size(); ++i) {
+    RETURN_IF_ERROR(MakeTable(uses_[run.uses[i]], *block, block->keys[index].data() + begins[i],
+                              block->numbers[index].data() + begins[i]));
+  }
+  for (std::size_t i = 0; i < run.columns; ++i) {
+    block->begins[run.column + i] = static_cast<std::int64_t>(begins[i]);
+  }
+  return {};
+}
+
+// What a use makes of each entry of its stream: keys or numbers.
+Status ColumnEncoder::MakeTable(const Use& use, const BlockFeatures& block, Key* keys, float* numbers) const {
+  const BlockStream& stream = block.block.streams[use.stream];
   const bool keyed = use.target == Target::kKeys || use.target == Target::kGroups;
-  std::vector<Key>& keys = block->keys[index];
-  std::vector<float>& numbers = block->numbers[index];
-  if (keyed) keys.resize(TableSize(stream));
-  if (!keyed) numbers.resize(TableSize(stream));
   if (stream.header.kind == Entries::kKeys) {
-    if (stream.header.entries > 0) std::memcpy(keys.data(), stream.payload, sizeof(Key) * stream.header.entries);
-    const TokenNumbers* const numbers = use.target == Target::kKeys ? encoder_.keyed_[use.feature].numbers : nullptr;
-    for (std::uint32_t i = 0; numbers != nullptr && i < stream.header.entries; ++i) keys[i] = numbers->KeyOf(keys[i]);
+    if (stream.header.entries > 0) std::memcpy(keys, stream.payload, sizeof(Key) * stream.header.entries);
+    const TokenNumbers* const known = use.target == Target::kKeys ? encoder_.keyed_[use.feature].numbers : nullptr;
+    for (std::uint32_t i = 0; known != nullptr && i < stream.header.entries; ++i) keys[i] = known->KeyOf(keys[i]);
     return {};
   }
   if (stream.header.kind == Entries::kTokens) {
@@ -211,7 +236,18 @@ Status ColumnEncoder::MakeTable(int index, BlockFeatures* block) const {
     if (keyed) keys[i] = KeyOf(use, {IsMissing(number) ? "" : "number", number});
     if (!keyed) numbers[i] = NumberOf(use, number);
   });
-  return good ? Status() : file_.Damaged(block->block.index, use.stream, "a number that can not be");
+  return good ? Status() : file_.Damaged(block.block.index, use.stream, "a number that can not be");
+}
+
+Status ColumnEncoder::MakeIds(BlockFeatures* block) const {
+  std::vector<const BlockStream*> streams;
+  for (const int use : columns_) streams.push_back(&block->block.streams[uses_[use].stream]);
+  const std::vector<std::uint64_t> largest = block->ids.Fill(block->block, streams);
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    if (streams[i]->direct() || largest[i] < streams[i]->header.entries) continue;
+    return file_.Damaged(block->block.index, uses_[columns_[i]].stream, "a value that the block does not have");
+  }
+  return {};
 }
 
 Status ColumnEncoder::MakeOffsets(int column, BlockFeatures* block) const {
@@ -240,11 +276,11 @@ float LabelOf(double number, bool log_loss) {
 }
 
 float ColumnEncoder::LabelAt(const BlockFeatures& block, std::uint32_t row) const {
-  return block.numbers[label_use_][block.block.streams[RowFileStreams::kLabel].id(row)];
+  return block.numbers[uses_[label_use_].run][block.block.streams[RowFileStreams::kLabel].id(row)];
 }
 
 bool ColumnEncoder::has_bad_labels(const BlockFeatures& block) const {
-  const std::vector<float>& labels = block.numbers[label_use_];
+  const std::vector<float>& labels = block.numbers[uses_[label_use_].run];
   return std::any_of(labels.begin(), labels.end(), [](float label) { return std::isnan(label); });
 }
 
@@ -258,8 +294,8 @@ Status ColumnEncoder::Fill(std::span<const BlockFeatures* const> window, std::sp
   if (options_.groups) minibatch->groups.resize(count);
   for (std::size_t begin = 0; begin < rows.size();) {
     std::size_t end = begin;
-    while (end < rows.size() && end < begin + kTile && rows[end].block == rows[begin].block) ++end;
-    RETURN_IF_ERROR(FillTile(*window[rows[begin].block], rows.subspan(begin, end - begin), minibatch));
+    while (end < rows.size() && rows[end].block == rows[begin].block) ++end;
+    FillRows(*window[rows[begin].block], rows.subspan(begin, end - begin), minibatch);
     begin = end;
   }
   RETURN_IF_ERROR(FillListed(window, rows, minibatch));
@@ -268,101 +304,49 @@ Status ColumnEncoder::Fill(std::span<const BlockFeatures* const> window, std::sp
   return {};
 }
 
-Status ColumnEncoder::FillTile(const BlockFeatures& block, std::span<const PickedRow> rows, Minibatch* minibatch) {
+void ColumnEncoder::FillRows(const BlockFeatures& block, std::span<const PickedRow> rows, Minibatch* minibatch) {
   rows_.clear();
   places_.clear();
   for (const PickedRow& row : rows) {
     rows_.push_back(row.row);
     places_.push_back(row.place);
   }
-  consecutive_ =
-      places_.back() - places_.front() + 1 == places_.size() && std::is_sorted(places_.begin(), places_.end());
-  for (std::size_t i = 0; i < by_stream_.size();) {
-    const int stream = uses_[by_stream_[i]].stream;
-    std::size_t end = i + 1;
-    while (end < by_stream_.size() && uses_[by_stream_[end]].stream == stream) ++end;
-    const BlockStream& from = block.block.streams[stream];
-    if (end == i + 1 && !from.direct()) {  // most are like this
-      const PackedIds ids{from.ids, rows_.data()};
-      RETURN_IF_ERROR(CheckIds(block, stream, FillUse(by_stream_[i], block, ids, minibatch)));
-    } else {
-      RETURN_IF_ERROR(CheckIds(block, stream, FindIds(from)));
-      for (std::size_t u = i; u < end; ++u) FillUse(by_stream_[u], block, FoundIds{ids_.data()}, minibatch);
-    }
-    i = end;
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    if (runs_[i].columns > 0) FillRun(static_cast<int>(i), block, minibatch);
   }
-  return {};
 }
 
-// The ids of a tile's rows into ids_; the largest of them.
-std::uint32_t ColumnEncoder::FindIds(const BlockStream& stream) {
-  const std::size_t count = rows_.size();
-  ids_.resize(count);
-  std::uint32_t* const ids = ids_.data();
-  if (stream.direct()) {
-    std::copy(rows_.begin(), rows_.end(), ids);
-    return 0;
-  }
-  const PackedIntegers packed = stream.ids;
-  std::uint32_t largest = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    ids[i] = static_cast<std::uint32_t>(packed[rows_[i]]);
-    largest = std::max(largest, ids[i]);
-  }
-  return largest;
-}
-
-Status ColumnEncoder::CheckIds(const BlockFeatures& block, int stream, std::uint32_t largest) const {
-  if (largest < block.block.streams[stream].header.entries) return {};
-  return file_.Damaged(block.block.index, stream, "a value that the block does not have");
-}
-
-// The largest id, where ids were not looked at before.
-template <typename T, typename Ids>
-std::uint32_t ColumnEncoder::Scatter(const std::vector<T>& table, const Ids& ids, T* out, std::size_t stride) const {
-  const T* const values = table.data();
-  const std::uint32_t* const places = places_.data();
-  const std::size_t count = places_.size();
-  std::uint32_t largest = 0;
-  if (consecutive_) {
-    out += places[0] * stride;
-    for (std::size_t i = 0; i < count; ++i, out += stride) {
-      const std::uint32_t id = ids[i];
-      largest = std::max(largest, id);
-      *out = values[id];
-    }
-    return largest;
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t id = ids[i];
-    largest = std::max(largest, id);
-    out[places[i] * stride] = values[id];
-  }
-  return largest;
-}
-
-template <typename Ids>
-std::uint32_t ColumnEncoder::FillUse(int index, const BlockFeatures& block, const Ids& ids,
-                                     Minibatch* minibatch) const {
-  const Use& use = uses_[index];
-  switch (use.target) {
+void ColumnEncoder::FillRun(int index, const BlockFeatures& block, Minibatch* minibatch) const {
+  const Run& run = runs_[index];
+  const std::vector<Key>& keys = block.keys[index];
+  const std::vector<float>& numbers = block.numbers[index];
+  switch (run.target) {
     case Target::kKeys:
-      return Scatter(block.keys[index], ids, minibatch->tables[use.table].keys.data() + use.field,
-                     encoder_.tables_[use.table].features.size());
+      return GatherRun(index, block, keys, minibatch->tables[run.table].keys.data() + run.field,
+                       encoder_.tables_[run.table].features.size());
     case Target::kKeyWeights:
-      return Scatter(block.numbers[index], ids, minibatch->tables[use.table].weights.data() + use.field,
-                     encoder_.tables_[use.table].features.size());
+      return GatherRun(index, block, numbers, minibatch->tables[run.table].weights.data() + run.field,
+                       encoder_.tables_[run.table].features.size());
     case Target::kGroups:
-      if (!options_.groups) return 0;
-      return Scatter(block.keys[index], ids, minibatch->groups.data(), 1);
+      if (options_.groups) GatherRun(index, block, keys, minibatch->groups.data(), 1);
+      return;
     case Target::kNumbers:
-      return Scatter(block.numbers[index], ids, minibatch->numbers.data() + use.field, encoder_.numbers_.size());
+      return GatherRun(index, block, numbers, minibatch->numbers.data() + run.field, encoder_.numbers_.size());
     case Target::kLabels:
-      return Scatter(block.numbers[index], ids, minibatch->labels.data(), 1);
+      return GatherRun(index, block, numbers, minibatch->labels.data(), 1);
     case Target::kWeights:
-      return Scatter(block.numbers[index], ids, minibatch->weights.data(), 1);
+      return GatherRun(index, block, numbers, minibatch->weights.data(), 1);
   }
-  return 0;
+}
+
+template <typename T>
+void ColumnEncoder::GatherRun(int index, const BlockFeatures& block, const std::vector<T>& values, T* out,
+                              std::size_t stride) const {
+  const Run& run = runs_[index];
+  block.ids.Visit([&](const auto* ids) {
+    GatherRows(IdColumns{ids + run.column, block.ids.stride(), block.begins.data() + run.column, run.columns},
+               {rows_.data(), places_.data(), rows_.size()}, values.data(), out, stride);
+  });
 }
 
 Status ColumnEncoder::FillListed(std::span<const BlockFeatures* const> window, std::span<const PickedRow> rows,
@@ -399,10 +383,10 @@ Status ColumnEncoder::AddCell(const BlockFeatures& block, std::uint32_t row, int
     if (id >= stream.header.entries) {
       return file_.Damaged(block.block.index, use.stream, "a value that the block does not have");
     }
-    keys->keys.push_back(block.keys[field.use][id]);
+    keys->keys.push_back(block.keys[use.run][id]);
     if (field.weight_use >= 0) {
       const BlockStream& beside = block.block.streams[uses_[field.weight_use].stream];
-      keys->weights.push_back(block.numbers[field.weight_use][beside.id(i)] * share);
+      keys->weights.push_back(block.numbers[uses_[field.weight_use].run][beside.id(i)] * share);
     } else if (encoder_.keyed_[keyed].mean && field.column >= 0) {
       keys->weights.push_back(share);
     }

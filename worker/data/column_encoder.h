@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "worker/data/feature_encoder.h"
 #include "worker/data/row_file.h"
+#include "worker/data/row_ids.h"
 
 namespace sherd {
 
@@ -17,8 +18,10 @@ namespace sherd {
 // not computed. Filled again for other blocks.
 struct BlockFeatures {
   RowBlock block;
-  std::vector<std::vector<Key>> keys;               // by use (ColumnEncoder): by entry of its stream
+  RowIds ids;                                       // by column (ColumnEncoder)
+  std::vector<std::vector<Key>> keys;               // by run (ColumnEncoder): by entry of its uses' streams
   std::vector<std::vector<float>> numbers;          // the same
+  std::vector<std::int64_t> begins;                 // by column: of its entries in its run's
   std::vector<std::vector<std::uint32_t>> offsets;  // by column of the file: of row i's list in its streams
 };
 
@@ -68,6 +71,15 @@ class ColumnEncoder {
     int stream;
     int feature = -1;  // kKeys, kKeyWeights: in encoder_.keyed_; kNumbers: in encoder_.numbers_
     int table = -1, field = -1;
+    int run = -1;  // in runs_
+  };
+  // Uses that stand side by side in a minibatch's rows: their values stand one behind the other, and a row's are
+  // gathered at once. One that has lists is a run of its own, without a column.
+  struct Run {
+    Target target;
+    int table, field;  // the first
+    std::size_t column, columns;
+    std::vector<int> uses;
   };
   // Of a field of a table with lists: where its keys are.
   struct ListedField {
@@ -90,20 +102,21 @@ class ColumnEncoder {
   Status AddKeyed(const FeatureLayout::FeatureColumn& feature, const Schema& schema);
   void AddCross(const FeatureLayout& layout, const FeatureLayout::FeatureColumn& feature);
   int AddUse(const Use& use, bool one_a_row);
+  void MakeRuns();
   int FileColumn(std::string_view name) const;
 
   Key KeyOf(const Use& use, const Value& value) const;
   float NumberOf(const Use& use, double number) const;
-  Status MakeTable(int index, BlockFeatures* block) const;
+  Status MakeRun(const Run& run, BlockFeatures* block) const;
+  Status MakeTable(const Use& use, const BlockFeatures& block, Key* keys, float* numbers) const;
   Status MakeOffsets(int column, BlockFeatures* block) const;
 
-  Status FillTile(const BlockFeatures& block, std::span<const PickedRow> rows, Minibatch* minibatch);
-  std::uint32_t FindIds(const BlockStream& stream);
-  Status CheckIds(const BlockFeatures& block, int stream, std::uint32_t largest) const;
-  template <typename Ids>
-  std::uint32_t FillUse(int index, const BlockFeatures& block, const Ids& ids, Minibatch* minibatch) const;
-  template <typename T, typename Ids>
-  std::uint32_t Scatter(const std::vector<T>& table, const Ids& ids, T* out, std::size_t stride) const;
+  Status MakeIds(BlockFeatures* block) const;
+
+  void FillRows(const BlockFeatures& block, std::span<const PickedRow> rows, Minibatch* minibatch);
+  void FillRun(int run, const BlockFeatures& block, Minibatch* minibatch) const;
+  template <typename T>
+  void GatherRun(int run, const BlockFeatures& block, const std::vector<T>& values, T* out, std::size_t stride) const;
   Status FillListed(std::span<const BlockFeatures* const> window, std::span<const PickedRow> rows,
                     Minibatch* minibatch);
   Status AddCell(const BlockFeatures& block, std::uint32_t row, int keyed, TableKeys* keys) const;
@@ -114,13 +127,13 @@ class ColumnEncoder {
   const RowFile& file_;
   const Options options_;
   std::vector<Use> uses_;
-  std::vector<int> by_stream_;  // uses whose values are one a row, by ascending stream
+  std::vector<int> columns_;  // uses whose values are one a row, in the order of runs_
+  std::vector<Run> runs_;
   int label_use_ = -1;
   std::vector<Cross> crosses_;
-  std::vector<ListedField> listed_;                 // by keyed feature
-  std::vector<std::uint32_t> rows_, places_, ids_;  // of a tile
-  bool consecutive_ = false;                        // places_ follow one another
-  std::vector<std::uint32_t> by_place_;             // the picked row that stands there
+  std::vector<ListedField> listed_;           // by keyed feature
+  std::vector<std::uint32_t> rows_, places_;  // of a block
+  std::vector<std::uint32_t> by_place_;       // the picked row that stands there
 };
 
 }  // namespace sherd

@@ -10,7 +10,7 @@
 #include "worker/data/input_files.h"
 #include "worker/data/recorded_statistics.h"
 #include "worker/data/row_file_writer.h"
-#include "worker/data/text_chunk_reader.h"
+#include "worker/data/row_sets.h"
 #include "worker/data/token_list.h"
 
 namespace sherd {

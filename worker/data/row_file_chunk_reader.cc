@@ -8,12 +8,10 @@
 
 #include "worker/data/chunk_cutter.h"
 #include "worker/data/shuffle.h"
-#include "worker/data/text_chunk_reader.h"
 
 namespace sherd {
 namespace {
-constexpr std::uint64_t kSampleLane = 0x6e656761;  // as TextChunkReader has it
-constexpr double kMaxBadRows = 100'000;            // of a chunk that say nothing about the file as a whole
+constexpr double kMaxBadRows = 100'000;  // of a chunk that say nothing about the file as a whole
 }  // namespace
 
 struct RowWindows::Spare {
@@ -112,8 +110,7 @@ Status RowFileChunkReader::DropUnusable() {
       return true;
     }
     if (options_.negative_rate >= 1 || label != 0) return false;
-    const std::uint64_t hash = Mix(RowId(options_.chunk.file(), window_->first_row + row), kSampleLane);
-    return UnitDouble(hash) >= options_.negative_rate;
+    return !IsSampled(RowId(options_.chunk.file(), window_->first_row + row), options_.negative_rate);
   });
   if (static_cast<double>(bad) <= std::max(kMaxBadRows, options_.max_bad_fraction * static_cast<double>(all))) {
     return {};

@@ -13,6 +13,7 @@
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
 #include "worker/data/row_file.h"
+#include "worker/data/row_sets.h"
 
 namespace sherd {
 
@@ -45,14 +46,7 @@ Status FillWindow(const RowFile& file, RowFileReader* reader, const ColumnEncode
 // else is decoded, so that minibatches can be skipped for nothing.
 class RowFileChunkReader : public ChunkReader {
  public:
-  struct Options {
-    proto::Chunk chunk;
-    std::uint32_t epoch = 0;
-    std::uint32_t first_minibatch = 0;
-    std::uint32_t batch_size = 0;
-    double negative_rate = 1;  // rows with label 0 that stay
-    double max_bad_fraction = 1;
-    bool predict = false;
+  struct Options : ChunkReading {
     std::function<bool(std::uint64_t row)> keep = nullptr;  // null: all rows
     std::optional<std::uint64_t> deal_seed = std::nullopt;  // none: rows in their order
   };

@@ -7,7 +7,6 @@
 
 #include "worker/data/input_files.h"
 #include "worker/data/row_file_tokens.h"
-#include "worker/data/text_chunk_reader.h"
 
 namespace sherd {
 namespace {
@@ -17,7 +16,9 @@ constexpr std::uint64_t kRowBytes = 8;  // of the place of a row in memory
 
 std::uint64_t MemoryBytes(const RowFile& file) {
   std::uint64_t bytes = kRowBytes * file.rows();
-  for (std::uint32_t i = 0; i < file.blocks(); ++i) bytes += file.block(i).payload_bytes;
+  for (std::uint32_t i = 0; i < file.blocks(); ++i) {
+    bytes += file.block(i).payload_bytes + RowIds::Bytes(file.block(i).rows, file.streams().count);
+  }
   return bytes;
 }
 
@@ -105,33 +106,16 @@ Status RowFileDataset::FindGoodRow(const RowFile& file) const {
   return Status::BadData(file.path() + ": no row of the file can be read: no label is 0 or 1, as model.loss needs");
 }
 
-bool RowFileDataset::splits() const {
-  return job_.data().eval().empty() && job_.data().eval_fraction() > 0 && !options_.predict;
-}
-
-const RowFileDataset::Files& RowFileDataset::FilesOf(proto::Chunk::Set set) const {
-  return sets_[set == proto::Chunk::EVAL && splits() ? proto::Chunk::TRAIN : set];
-}
-
 std::string RowFileDataset::FileName(proto::Chunk::Set set, std::uint32_t file) const {
   const auto& files = FilesOf(set).files;
   if (const std::string path = followed_.PathOf(file); set == proto::Chunk::TRAIN && !path.empty()) return path;
   return file < files.size() ? files[file]->path() : "file " + std::to_string(file);
 }
 
-bool RowFileDataset::IsEvalRow(std::uint32_t file, std::uint64_t row) const {
-  return sherd::IsEvalRow(RowId(file, row), job_.data().eval_fraction());
-}
-
-std::function<bool(std::uint64_t)> RowFileDataset::RowsOf(proto::Chunk::Set set, std::uint32_t file) const {
-  if (!splits() || set == proto::Chunk::TEST) return nullptr;
-  return [this, file, wanted = set == proto::Chunk::EVAL](std::uint64_t row) { return IsEvalRow(file, row) == wanted; };
-}
-
 // Of a file in memory: those that are the set's.
 std::uint64_t RowFileDataset::RowsInMemory(proto::Chunk::Set set, std::uint32_t file) const {
   const std::uint64_t rows = FilesOf(set).files[file]->rows();
-  const std::function<bool(std::uint64_t)> keep = RowsOf(set, file);
+  const std::function<bool(std::uint64_t)> keep = row_sets_.RowsOf(set, file);
   if (!keep) return rows;
   std::uint64_t kept = 0;
   for (std::uint64_t row = 0; row < rows; ++row) kept += keep(row);
@@ -156,7 +140,7 @@ Result<std::vector<proto::Chunk>> RowFileDataset::Chunks(proto::Chunk::Set set, 
       CutBlocks(*files.files[i], i, batch * cutter.MinibatchesPerChunk(streamed), &cutter);
     }
   }
-  if (!Shuffles(set)) return std::move(cutter).InOrder();
+  if (!row_sets_.Shuffles(set)) return std::move(cutter).InOrder();
   return std::move(cutter).Shuffled(Mix(job_.train().seed(), epoch));
 }
 
@@ -221,14 +205,8 @@ Result<std::shared_ptr<RowFileDataset::Loaded>> RowFileDataset::Load(proto::Chun
   auto loaded = std::make_shared<Loaded>();
   loaded->window = std::make_shared<RowWindow>();
   RETURN_IF_ERROR(FillWindow(file, reader.get(), encoder, 0, file.blocks(), loaded->window.get()));
-  std::vector<std::uint32_t> own, split_off;
-  for (std::uint64_t row = 0; row < file.rows(); ++row) {
-    const bool eval = splits() && &files == &sets_[proto::Chunk::TRAIN] && IsEvalRow(index, row);
-    (eval ? split_off : own).push_back(static_cast<std::uint32_t>(row));
-  }
-  const std::uint64_t seed = Mix(job_.train().seed(), index);
-  loaded->own = std::make_unique<EpochOrder>(std::move(own), seed);
-  loaded->split_off = std::make_unique<EpochOrder>(std::move(split_off), seed);
+  loaded->orders =
+      row_sets_.OrdersOf(row_sets_.FilesOf(set), index, file.rows(), [](std::uint32_t row) { return row; });
   return files.loaded[index] = std::move(loaded);
 }
 
@@ -251,14 +229,8 @@ Status RowFileDataset::CheckChunk(const proto::Chunk& chunk) const {
 RowFileChunkReader::Options RowFileDataset::ReaderOptions(const proto::Chunk& chunk, std::uint32_t epoch,
                                                           std::uint32_t first_minibatch) const {
   RowFileChunkReader::Options options;
-  options.chunk = chunk;
-  options.epoch = epoch;
-  options.first_minibatch = first_minibatch;
-  options.batch_size = job_.train().batch_size();
-  options.negative_rate = Shuffles(chunk.set()) ? job_.data().negative_rate() : 1;
-  options.max_bad_fraction = job_.data().max_bad_fraction();
-  options.predict = options_.predict;
-  if (!chunk.in_memory() && Shuffles(chunk.set())) {
+  static_cast<ChunkReading&>(options) = row_sets_.ReadingOf(chunk, epoch, first_minibatch);
+  if (!chunk.in_memory() && row_sets_.Shuffles(chunk.set())) {
     options.deal_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
   }
   return options;
@@ -296,13 +268,12 @@ Result<std::unique_ptr<ChunkReader>> RowFileDataset::Read(const proto::Chunk& ch
   EpochOrder::Rows order;
   if (chunk.in_memory()) {
     ASSIGN_OR_RETURN(const std::shared_ptr<Loaded> loaded, Load(chunk.set(), chunk.file()));
-    const bool split_off = &FilesOf(chunk.set()) != &sets_[chunk.set()];
-    EpochOrder& rows = *(split_off ? loaded->split_off : loaded->own);
-    order = Shuffles(chunk.set()) ? rows.Of(epoch) : rows.in_order();
+    EpochOrder& rows = *row_sets_.OrderOf(loaded->orders, chunk.set());
+    order = row_sets_.Shuffles(chunk.set()) ? rows.Of(epoch) : rows.in_order();
     if (chunk.end() > order->size()) return Status::Invalid(file.path() + ": a chunk has more rows than the set");
     window = loaded->window;
   } else {
-    options.keep = RowsOf(chunk.set(), chunk.file());
+    options.keep = row_sets_.RowsOf(chunk.set(), chunk.file());
     ASSIGN_OR_RETURN(window, ReadWindow(file, encoder, chunk));
   }
   return std::unique_ptr<ChunkReader>(std::make_unique<RowFileChunkReader>(
@@ -317,7 +288,7 @@ Result<proto::Statistics> RowFileDataset::ComputeStatistics() {
     return Status::Invalid("data.train: features need statistics of the training rows, and there are none");
   for (std::uint32_t i = 0; i < files.size(); ++i) {
     RETURN_IF_ERROR(AddStatistics(i, &collector).Annotate("statistics of the training rows"));
-    RETURN_IF_ERROR(CountTokens(job_, *files[i], RowsOf(proto::Chunk::TRAIN, i), &collector.counters())
+    RETURN_IF_ERROR(CountTokens(job_, *files[i], row_sets_.RowsOf(proto::Chunk::TRAIN, i), &collector.counters())
                         .Annotate("vocabularies of the training rows"));
   }
   return collector.Finish();
@@ -325,7 +296,7 @@ Result<proto::Statistics> RowFileDataset::ComputeStatistics() {
 
 Status RowFileDataset::AddStatistics(std::uint32_t index, StatisticsCollector* collector) const {
   const RowFile& file = *sets_[proto::Chunk::TRAIN].files[index];
-  const std::function<bool(std::uint64_t)> keep = RowsOf(proto::Chunk::TRAIN, index);
+  const std::function<bool(std::uint64_t)> keep = row_sets_.RowsOf(proto::Chunk::TRAIN, index);
   const bool log_loss = job_.model().loss() == proto::Model::LOG_LOSS;
   // The number columns that the job reads, and the label.
   std::vector<std::pair<int, int>> columns;  // of schema_, and the stream of the file
@@ -368,12 +339,7 @@ Status RowFileDataset::CheckFirstRows(std::uint32_t rows) {
     std::uint32_t left = rows;
     for (std::uint32_t i = 0; i < sets_[set].files.size() && left > 0; ++i) RETURN_IF_ERROR(CheckFile(set, i, &left));
   }
-  const ReadCounts counts = log_.counts();
-  const double allowed = std::max(1.0, job_.data().max_bad_fraction() * static_cast<double>(counts.rows));
-  if (static_cast<double>(counts.bad_rows) <= allowed) return {};
-  return Status::BadData(std::to_string(counts.bad_rows) + " of the first " + std::to_string(counts.rows) +
-                         " rows are malformed; the first: " + counts.kinds[0].where() + ": " +
-                         counts.kinds[0].reason());
+  return log_.Check(job_.data().max_bad_fraction()).Annotate("the first rows");
 }
 
 Status RowFileDataset::CheckFile(proto::Chunk::Set set, std::uint32_t index, std::uint32_t* rows) {

@@ -14,6 +14,7 @@
 #include "worker/data/followed_files.h"
 #include "worker/data/row_file.h"
 #include "worker/data/row_file_chunk_reader.h"
+#include "worker/data/row_sets.h"
 #include "worker/data/schema.h"
 #include "worker/data/statistics.h"
 #include "worker/data/token_numbers.h"
@@ -50,7 +51,7 @@ class RowFileDataset : public Dataset {
   // file.
   struct Loaded {
     std::shared_ptr<RowWindow> window;
-    std::unique_ptr<EpochOrder> own, split_off;
+    SplitOrders orders;
   };
   struct Files {
     std::vector<std::unique_ptr<RowFile>> files;
@@ -68,18 +69,14 @@ class RowFileDataset : public Dataset {
   };
 
   RowFileDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
-      : job_(job), layout_(layout), options_(options) {}
+      : job_(job), layout_(layout), options_(options), row_sets_(job, options.predict) {}
 
   Status OpenSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns);
   Result<std::unique_ptr<FollowedFile>> OpenFollowed(const std::string& path) const;
   Status CheckSameSchema(const RowFile& file) const;
   Status FindGoodRow(const RowFile& file) const;
-  bool splits() const;
-  const Files& FilesOf(proto::Chunk::Set set) const;
-  Files& FilesOf(proto::Chunk::Set set) { return const_cast<Files&>(std::as_const(*this).FilesOf(set)); }
-  bool IsEvalRow(std::uint32_t file, std::uint64_t row) const;
-  std::function<bool(std::uint64_t)> RowsOf(proto::Chunk::Set set, std::uint32_t file) const;
-  bool Shuffles(proto::Chunk::Set set) const { return set == proto::Chunk::TRAIN && !options_.predict; }
+  const Files& FilesOf(proto::Chunk::Set set) const { return sets_[row_sets_.FilesOf(set)]; }
+  Files& FilesOf(proto::Chunk::Set set) { return sets_[row_sets_.FilesOf(set)]; }
   std::uint64_t RowsInMemory(proto::Chunk::Set set, std::uint32_t file) const;
   void CutBlocks(const RowFile& file, std::uint32_t index, std::uint64_t rows_a_chunk, ChunkCutter* cutter) const;
 
@@ -102,6 +99,7 @@ class RowFileDataset : public Dataset {
   const proto::Job& job_;
   const FeatureLayout& layout_;
   const Options options_;
+  const RowSets row_sets_;
   Schema schema_;
   proto::Statistics statistics_;
   std::shared_ptr<const Vocabularies> vocabularies_;  // of the statistics

@@ -8,11 +8,10 @@
 
 namespace sherd {
 namespace {
-constexpr std::uint64_t kSampleLane = 0x6e656761;  // keeps the choice apart from other uses of a row's hash
-constexpr double kMaxBadRun = 100'000;             // bad rows in a row that say nothing about the file as a whole
+constexpr double kMaxBadRun = 100'000;  // bad rows in a row that say nothing about the file as a whole
 }  // namespace
 
-TextChunkReader::TextChunkReader(Options options, const TextFile* file, BadRowLog* log,
+TextChunkReader::TextChunkReader(ChunkReading options, const TextFile* file, BadRowLog* log,
                                  std::unique_ptr<RowStream> stream, std::unique_ptr<RowDecoder> decoder)
     : options_(std::move(options)), file_(file), log_(log), stream_(std::move(stream)), decoder_(std::move(decoder)) {}
 
@@ -56,8 +55,7 @@ bool TextChunkReader::Accept(const RowText& text) {
   }
   bad_run_ = 0;
   if (options_.negative_rate >= 1 || decoder_->label() != 0) return true;
-  const std::uint64_t hash = Mix(RowId(options_.chunk.file(), text.offset), kSampleLane);
-  return UnitDouble(hash) < options_.negative_rate;
+  return IsSampled(RowId(options_.chunk.file(), text.offset), options_.negative_rate);
 }
 
 void TextChunkReader::NoteBad(const RowText& text) {

@@ -7,35 +7,18 @@
 #include "worker/data/bad_row_log.h"
 #include "worker/data/dataset.h"
 #include "worker/data/row_decoder.h"
+#include "worker/data/row_sets.h"
 #include "worker/data/row_stream.h"
 
 namespace sherd {
-
-// The hash that names a row of a set.
-constexpr std::uint64_t RowId(std::uint32_t file, std::uint64_t offset) { return Mix(file, offset); }
-// Does data.eval_fraction take a training row out for evaluation?
-constexpr bool IsEvalRow(std::uint64_t row_id, double fraction) {
-  constexpr std::uint64_t kLane = 0x6576616c;  // keeps the choice apart from other uses of a row's hash
-  return UnitDouble(Mix(row_id, kLane)) < fraction;
-}
 
 // Parses and encodes the rows of a chunk. It looks one good row ahead, so that a minibatch knows whether it is the
 // last. Since nobody hears of bad rows before the minibatch that they stand before is filled, a long run of them is
 // BadData, but not to predict.
 class TextChunkReader : public ChunkReader {
  public:
-  struct Options {
-    proto::Chunk chunk;
-    std::uint32_t epoch = 0;
-    std::uint32_t first_minibatch = 0;
-    std::uint32_t batch_size = 0;
-    double negative_rate = 1;  // rows with label 0 that stay
-    double max_bad_fraction = 1;
-    bool predict = false;
-  };
-
   // `file` and `log` must stay.
-  TextChunkReader(Options options, const TextFile* file, BadRowLog* log, std::unique_ptr<RowStream> stream,
+  TextChunkReader(ChunkReading options, const TextFile* file, BadRowLog* log, std::unique_ptr<RowStream> stream,
                   std::unique_ptr<RowDecoder> decoder);
   Result<bool> Next(Minibatch* minibatch) override;
 
@@ -50,7 +33,7 @@ class TextChunkReader : public ChunkReader {
   void Add(Minibatch* minibatch);
   void End(Minibatch* minibatch);
 
-  const Options options_;
+  const ChunkReading options_;
   const TextFile* const file_;
   BadRowLog* const log_;
   const std::unique_ptr<RowStream> stream_;

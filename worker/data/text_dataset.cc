@@ -73,65 +73,39 @@ Status TextDataset::FindGoodRow(const TextFile& file) const {
                          bad.reason());
 }
 
-bool TextDataset::splits() const {
-  return job_.data().eval().empty() && job_.data().eval_fraction() > 0 && !options_.predict;
-}
-
-const TextDataset::Files& TextDataset::FilesOf(proto::Chunk::Set set) const {
-  return sets_[set == proto::Chunk::EVAL && splits() ? proto::Chunk::TRAIN : set];
-}
-
 std::string TextDataset::FileName(proto::Chunk::Set set, std::uint32_t file) const {
   const auto& files = FilesOf(set).files;
   if (const std::string path = followed_.PathOf(file); set == proto::Chunk::TRAIN && !path.empty()) return path;
   return file < files.size() ? files[file]->path() : "file " + std::to_string(file);
 }
 
-bool TextDataset::IsEvalRow(std::uint32_t file, std::uint64_t offset) const {
-  return sherd::IsEvalRow(RowId(file, offset), job_.data().eval_fraction());
-}
-
-std::function<bool(std::uint64_t)> TextDataset::RowsOf(proto::Chunk::Set set, std::uint32_t file) const {
-  if (!splits() || set == proto::Chunk::TEST) return nullptr;
-  return [this, file, wanted = set == proto::Chunk::EVAL](std::uint64_t offset) {
-    return IsEvalRow(file, offset) == wanted;
-  };
-}
-
-Status TextDataset::EnsureLoaded(Files* files) {
-  std::lock_guard lock(files->mutex);
-  if (files->loaded) return {};
-  const bool split = splits() && files == &sets_[proto::Chunk::TRAIN];
+Status TextDataset::EnsureLoaded(proto::Chunk::Set set) {
+  set = row_sets_.FilesOf(set);
+  Files& files = sets_[set];
+  std::lock_guard lock(files.mutex);
+  if (files.loaded) return {};
   std::uint64_t room = job_.data().in_memory_bytes();
-  for (std::uint32_t i = 0; i < files->files.size(); ++i) {
-    TextFile& file = *files->files[i];
+  for (std::uint32_t i = 0; i < files.files.size(); ++i) {
+    TextFile& file = *files.files[i];
     ASSIGN_OR_RETURN(const bool in_memory, file.Load(room));
-    files->own.push_back(nullptr);
-    files->split_off.push_back(nullptr);
+    files.orders.emplace_back();
     if (!in_memory) continue;
     room -= file.memory_bytes();
-    std::vector<std::uint32_t> own, split_off;
-    for (std::uint32_t row = 0; row < file.rows(); ++row) {
-      (split && IsEvalRow(i, file.row(row).offset) ? split_off : own).push_back(row);
-    }
-    const std::uint64_t seed = Mix(job_.train().seed(), i);
-    files->own.back() = std::make_unique<EpochOrder>(std::move(own), seed);
-    files->split_off.back() = std::make_unique<EpochOrder>(std::move(split_off), seed);
+    files.orders.back() =
+        row_sets_.OrdersOf(set, i, file.rows(), [&](std::uint32_t row) { return file.row(row).offset; });
   }
-  files->loaded = true;
+  files.loaded = true;
   return {};
 }
 
 EpochOrder* TextDataset::OrderOf(proto::Chunk::Set set, std::uint32_t file) {
-  Files& files = FilesOf(set);
-  const bool split_off = &files != &sets_[set];
-  return (split_off ? files.split_off : files.own)[file].get();
+  return row_sets_.OrderOf(FilesOf(set).orders[file], set);
 }
 
 Result<std::vector<proto::Chunk>> TextDataset::Chunks(proto::Chunk::Set set, std::uint32_t epoch,
                                                       std::uint32_t workers) {
-  Files& files = FilesOf(set);
-  RETURN_IF_ERROR(EnsureLoaded(&files));
+  RETURN_IF_ERROR(EnsureLoaded(set));
+  const Files& files = FilesOf(set);
   const std::uint64_t batch = job_.train().batch_size();
   ChunkCutter cutter(set, workers, options_.max_chunk_minibatches);
   std::uint64_t minibatches = 0;
@@ -147,7 +121,7 @@ Result<std::vector<proto::Chunk>> TextDataset::Chunks(proto::Chunk::Set set, std
       cutter.AddWhole(i);
     }
   }
-  if (!Shuffles(set)) return std::move(cutter).InOrder();
+  if (!row_sets_.Shuffles(set)) return std::move(cutter).InOrder();
   return std::move(cutter).Shuffled(Mix(job_.train().seed(), epoch));
 }
 
@@ -197,15 +171,16 @@ Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const TextFile& file,
                                                            std::uint32_t epoch) {
   if (chunk.in_memory()) {
     EpochOrder* order = OrderOf(chunk.set(), chunk.file());
-    EpochOrder::Rows rows = Shuffles(chunk.set()) ? order->Of(epoch) : order->in_order();
+    EpochOrder::Rows rows = row_sets_.Shuffles(chunk.set()) ? order->Of(epoch) : order->in_order();
     return std::unique_ptr<RowStream>(std::make_unique<MemoryRows>(&file, std::move(rows), chunk.begin(), chunk.end()));
   }
   StreamedRows::Options options;
   options.end = chunk.end();
   // Room for a whole chunk of plain text, whose rows were only estimated.
   options.block_rows = 2 * std::uint64_t{options_.max_chunk_minibatches} * job_.train().batch_size();
-  if (!chunk.has_path()) options.keep = RowsOf(chunk.set(), chunk.file());
-  if (Shuffles(chunk.set())) options.shuffle_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
+  if (!chunk.has_path()) options.keep = row_sets_.RowsOf(chunk.set(), chunk.file());
+  if (row_sets_.Shuffles(chunk.set()))
+    options.shuffle_seed = Mix(job_.train().seed(), epoch, chunk.file(), chunk.begin());
   ASSIGN_OR_RETURN(std::unique_ptr<LineReader> lines, file.plain() ? file.LinesFrom(chunk.begin()) : file.Lines());
   return std::unique_ptr<RowStream>(
       std::make_unique<StreamedRows>(&file, std::move(lines), &blocks_, std::move(options)));
@@ -213,8 +188,7 @@ Result<std::unique_ptr<RowStream>> TextDataset::MakeStream(const TextFile& file,
 
 Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk, std::uint32_t epoch,
                                                        std::uint32_t first_minibatch) {
-  Files& files = FilesOf(chunk.set());
-  RETURN_IF_ERROR(EnsureLoaded(&files));
+  RETURN_IF_ERROR(EnsureLoaded(chunk.set()));
   RETURN_IF_ERROR(CheckChunk(chunk));
   ASSIGN_OR_RETURN(const TextFile* const found, FileOf(chunk));
   const TextFile& file = *found;
@@ -224,16 +198,8 @@ Result<std::unique_ptr<ChunkReader>> TextDataset::Read(const proto::Chunk& chunk
       std::unique_ptr<RowDecoder> decoder,
       RowDecoder::Make(job_, layout_, schema_, statistics_, file.path(), file.header(), decoding, vocabularies_));
   ASSIGN_OR_RETURN(std::unique_ptr<RowStream> stream, MakeStream(file, chunk, epoch));
-  TextChunkReader::Options options;
-  options.chunk = chunk;
-  options.epoch = epoch;
-  options.first_minibatch = first_minibatch;
-  options.batch_size = job_.train().batch_size();
-  options.negative_rate = Shuffles(chunk.set()) ? job_.data().negative_rate() : 1;
-  options.max_bad_fraction = job_.data().max_bad_fraction();
-  options.predict = options_.predict;
-  return std::unique_ptr<ChunkReader>(
-      std::make_unique<TextChunkReader>(std::move(options), &file, &log_, std::move(stream), std::move(decoder)));
+  return std::unique_ptr<ChunkReader>(std::make_unique<TextChunkReader>(
+      row_sets_.ReadingOf(chunk, epoch, first_minibatch), &file, &log_, std::move(stream), std::move(decoder)));
 }
 
 Result<proto::Statistics> TextDataset::ComputeStatistics() {
@@ -250,7 +216,7 @@ Result<proto::Statistics> TextDataset::ComputeStatistics() {
 
 Status TextDataset::AddStatistics(std::uint32_t file, StatisticsCollector* collector) const {
   const TextFile& text = *sets_[proto::Chunk::TRAIN].files[file];
-  const std::function<bool(std::uint64_t)> keep = RowsOf(proto::Chunk::TRAIN, file);
+  const std::function<bool(std::uint64_t)> keep = row_sets_.RowsOf(proto::Chunk::TRAIN, file);
   ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines, text.Lines());
   ASSIGN_OR_RETURN(const std::unique_ptr<RowParser> parser, MakeParser(text));
   Line line;
@@ -269,12 +235,7 @@ Status TextDataset::CheckFirstRows(std::uint32_t rows) {
     std::uint32_t left = rows;
     for (const std::unique_ptr<TextFile>& file : set.files) RETURN_IF_ERROR(CheckFile(*file, &left));
   }
-  const ReadCounts counts = log_.counts();
-  const double allowed = std::max(1.0, job_.data().max_bad_fraction() * static_cast<double>(counts.rows));
-  if (static_cast<double>(counts.bad_rows) <= allowed) return {};
-  return Status::BadData(std::to_string(counts.bad_rows) + " of the first " + std::to_string(counts.rows) +
-                         " rows are malformed; the first: " + counts.kinds[0].where() + ": " +
-                         counts.kinds[0].reason());
+  return log_.Check(job_.data().max_bad_fraction()).Annotate("the first rows");
 }
 
 Status TextDataset::CheckFile(const TextFile& file, std::uint32_t* rows) {

@@ -11,6 +11,7 @@
 #include "worker/data/epoch_order.h"
 #include "worker/data/followed_files.h"
 #include "worker/data/row_parser.h"
+#include "worker/data/row_sets.h"
 #include "worker/data/row_stream.h"
 #include "worker/data/schema.h"
 #include "worker/data/statistics.h"
@@ -50,12 +51,11 @@ class TextDataset : public Dataset {
     std::vector<std::unique_ptr<TextFile>> files;
     std::mutex mutex;
     bool loaded = false;
-    // Of the files in memory, by file: the rows for the set itself, and those for evaluation out of a training file.
-    std::vector<std::unique_ptr<EpochOrder>> own, split_off;
+    std::vector<SplitOrders> orders;  // by file; of streamed ones null
   };
 
   TextDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
-      : job_(job), layout_(layout), options_(options) {}
+      : job_(job), layout_(layout), options_(options), row_sets_(job, options.predict) {}
 
   Result<std::unique_ptr<TextFile>> OpenFile(InputFile input) const;
   // The chunk's file: one of the job's, or one that has come while it ran.
@@ -66,15 +66,9 @@ class TextDataset : public Dataset {
     return options_.predict ? RowParser::Labels::kIgnored : RowParser::Labels::kNeeded;
   }
   Result<std::unique_ptr<RowParser>> MakeParser(const TextFile& file) const;
-  // Are evaluation rows taken out of the training files?
-  bool splits() const;
-  const Files& FilesOf(proto::Chunk::Set set) const;
-  Files& FilesOf(proto::Chunk::Set set) { return const_cast<Files&>(std::as_const(*this).FilesOf(set)); }
-  Status EnsureLoaded(Files* files);
+  const Files& FilesOf(proto::Chunk::Set set) const { return sets_[row_sets_.FilesOf(set)]; }
+  Status EnsureLoaded(proto::Chunk::Set set);
   EpochOrder* OrderOf(proto::Chunk::Set set, std::uint32_t file);  // null: streamed
-  bool IsEvalRow(std::uint32_t file, std::uint64_t offset) const;
-  std::function<bool(std::uint64_t)> RowsOf(proto::Chunk::Set set, std::uint32_t file) const;
-  bool Shuffles(proto::Chunk::Set set) const { return set == proto::Chunk::TRAIN && !options_.predict; }
   Status CutStreamed(const TextFile& text, std::uint32_t file, class ChunkCutter* cutter) const;
   Result<std::unique_ptr<RowStream>> MakeStream(const TextFile& file, const proto::Chunk& chunk, std::uint32_t epoch);
   Status CheckChunk(const proto::Chunk& chunk);
@@ -84,6 +78,7 @@ class TextDataset : public Dataset {
   const proto::Job& job_;
   const FeatureLayout& layout_;
   const Options options_;
+  const RowSets row_sets_;
   Schema schema_;
   proto::Statistics statistics_;
   std::shared_ptr<const Vocabularies> vocabularies_;  // of the statistics

@@ -120,6 +120,8 @@ Result<std::uint64_t> TextFile::EstimateRowBytes() const {
 }
 
 Result<std::vector<std::uint64_t>> TextFile::RecordRanges(std::uint64_t bytes) const {
+  const std::lock_guard lock(ranges_mutex_);
+  if (range_bytes_ == bytes) return record_ranges_;
   ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> reader, Lines());
   std::vector<std::uint64_t> begins = {data_begin_};
   for (Line line;;) {
@@ -128,7 +130,8 @@ Result<std::vector<std::uint64_t>> TextFile::RecordRanges(std::uint64_t bytes) c
     if (reader->next_offset() - begins.back() >= bytes) begins.push_back(reader->next_offset());
   }
   if (begins.back() < file_.size) begins.push_back(file_.size);
-  return begins;
+  range_bytes_ = bytes;
+  return record_ranges_ = std::move(begins);
 }
 
 Result<bool> TextFile::Load(std::uint64_t limit) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,7 +52,7 @@ class TextFile {
   std::uint64_t data_begin() const { return data_begin_; }
   std::uint64_t size() const { return file_.size; }
   // Plain files: where ranges of about `bytes` begin that have whole records, and the file's end; lines can be cut
-  // anywhere. Headers are read from the whole file for it.
+  // anywhere. Headers are read from the whole file for it, but not when the same ranges were asked for last.
   Result<std::vector<std::uint64_t>> RecordRanges(std::uint64_t bytes) const;
   bool cuts_anywhere() const { return rules_.framing == TextRules::Framing::kLines; }
   // Mean length of the rows in the first MiB, newlines included; at least 1.
@@ -106,6 +107,9 @@ class TextFile {
   std::unique_ptr<char[]> text_;
   std::uint64_t text_bytes_ = 0;
   std::vector<Span> spans_;
+  mutable std::mutex ranges_mutex_;
+  mutable std::uint64_t range_bytes_ = 0;  // that record_ranges_ were asked for; 0: none were
+  mutable std::vector<std::uint64_t> record_ranges_;
 };
 
 }  // namespace sherd
