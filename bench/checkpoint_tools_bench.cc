@@ -19,7 +19,6 @@
 #include "base/manifest.h"
 #include "bench/bench_case.h"
 #include "bench/process_memory.h"
-#include "bench/train_jobs.h"
 #include "launch/temporary_dir.h"
 #include "ps/checkpoint_loader.h"
 #include "ps/checkpoint_reader.h"
@@ -74,7 +73,6 @@ Result<std::uint64_t> WriteCheckpoint(const std::string& dir, const proto::Model
   proto::Manifest manifest;
   manifest.set_version(1);
   manifest.set_job_name("bench");
-  manifest.set_job_text(DeepFmJob());  // what the commands read of it is that it says nothing of compression
   *manifest.mutable_model() = model;
   std::uint64_t bytes = 0;
   for (std::uint32_t shard = 0; shard < kShards; ++shard) {

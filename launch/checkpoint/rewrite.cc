@@ -105,9 +105,12 @@ Status RewriteCheckpoint(const std::string& dir, const std::string& out, const R
   ASSIGN_OR_RETURN(Rewriter rewriter, Rewriter::Make(dir, rewriting));
   proto::Manifest manifest = rewriter.manifest();
   const std::uint32_t shards = rewriting.shards > 0 ? rewriting.shards : ShardsOf(manifest);
-  ASSIGN_OR_RETURN(const proto::Job job, ParseJob(manifest.job_text(), dir + " (job file)"));
-  const bool compress = job.checkpoint().compression() == proto::Checkpoint::ZSTD;
-  manifest.set_job_text(JobTextOf(manifest, job, rewriting));
+  bool compress = false;
+  if (manifest.has_job_text()) {
+    ASSIGN_OR_RETURN(const proto::Job job, ParseJob(manifest.job_text(), dir + " (job file)"));
+    compress = job.checkpoint().compression() == proto::Checkpoint::ZSTD;
+    manifest.set_job_text(JobTextOf(manifest, job, rewriting));
+  }
   *manifest.mutable_model() = rewriter.model();
   if (manifest.state().has_best_checkpoint()) {
     manifest.mutable_state()->set_best_checkpoint(BestFrom(manifest.state().best_checkpoint(), dir, out));

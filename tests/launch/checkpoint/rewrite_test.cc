@@ -144,6 +144,17 @@ TEST(RewriteCheckpoint, OfADamagedOneNothingIsLeft) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST(RewriteCheckpoint, OneWithoutItsJobFileIsReshardedToo) {
+  TemporaryFolder folder;
+  const std::string dir = folder.path() + "/from", out = folder.path() + "/to";
+  WriteCheckpoint(dir, TrainedStores(1));
+  EditManifest(dir, [](proto::Manifest* manifest) { manifest->clear_job_text(); });
+  const Status status = RewriteCheckpoint(dir, out, {.shards = 3, .weights = {}, .state = {}});
+  ASSERT_TRUE(status.ok()) << status.text();
+  const proto::ModelSpec model = ReadManifest(out)->model();
+  EXPECT_EQ(RestoredContents(out, model), RestoredContents(dir, model));
+}
+
 TEST(RewriteCheckpoint, FilesAreCompressedWhereTheJobHasThemSo) {
   TemporaryFolder folder;
   const std::string plain = folder.path() + "/plain", from = folder.path() + "/from", out = folder.path() + "/out";
