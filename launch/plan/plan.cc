@@ -114,7 +114,7 @@ double Plan::TableBytes(double Estimate::*which) const {
 double Plan::MemoryBytes(double Estimate::*which) const {
   double rows = 0;
   for (const Table& table : tables) rows += table.rows.*which;
-  return TableBytes(which) * (1 + kShareWhileWriting) + kBytesARow * rows + dense_bytes;
+  return replicas * (TableBytes(which) * (1 + kShareWhileWriting) + kBytesARow * rows + dense_bytes);
 }
 
 double Plan::CheckpointBytes() const {
@@ -132,7 +132,8 @@ double Plan::CheckpointBytes() const {
 }
 
 std::uint32_t Plan::ServersNeeded() const {
-  return static_cast<std::uint32_t>(std::max(1.0, std::ceil(MemoryBytes(&Estimate::high) / memory_budget)));
+  const double servers = std::ceil(MemoryBytes(&Estimate::high) / memory_budget);
+  return static_cast<std::uint32_t>(std::max<double>(replicas, servers));
 }
 
 Result<Plan> MakePlan(const JobRequest& request, const PlanOptions& options, SignalWatch* signals) {
@@ -149,6 +150,7 @@ Result<Plan> MakePlan(const JobRequest& request, const PlanOptions& options, Sig
   plan.all_rows = sample.whole;
   plan.servers = loaded.plan.servers;
   plan.workers = loaded.plan.workers;
+  plan.replicas = loaded.job.cluster().replicas();
   plan.epochs = loaded.job.train().epochs();
   plan.memory_budget = static_cast<double>(ServerMemoryBudget(loaded.job.cluster(), HostMemory(), 1));
   const double times = sample.all_rows / static_cast<double>(sample.rows);

@@ -41,13 +41,15 @@ struct Plan {
   std::uint64_t dense_parameters = 0;
   double dense_bytes = 0;  // with the optimizers' state
   std::uint32_t servers = 0, workers = 0, epochs = 0;
-  double memory_budget = 0;  // of a server that has a host like this one to itself, or as the job says
+  std::uint32_t replicas = 1;  // of each shard
+  double memory_budget = 0;    // of a server that has a host like this one to itself, or as the job says
   TrialRun run;
   double disk_bytes_per_second = 0;    // how fast a checkpoint is written …
   bool disk_measured_by_file = false;  // … measured on a large file, for the run's own checkpoint was too small
 
   double TableBytes(double Estimate::*which) const;
-  // Of all servers together: tables, dense blocks, and what checkpoints need beside them (docs/tables.md).
+  // Of all servers together, followers too: tables, dense blocks, and what checkpoints need beside them
+  // (docs/tables.md).
   double MemoryBytes(double Estimate::*which) const;
   double CheckpointBytes() const;
   // The fewest whose memory holds the upper estimate.

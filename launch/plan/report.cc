@@ -61,8 +61,9 @@ void PrintMemory(const Plan& plan, std::ostream& out) {
   const double servers = plan.servers;
   out << Label("memory") << Bytes(plan.MemoryBytes(&Estimate::value) / servers) << " a server (up to "
       << Bytes(plan.MemoryBytes(&Estimate::high) / servers) << ") with " << plan.servers
-      << (plan.servers == 1 ? " server" : " servers") << ", checkpoints' needs in it\n"
-      << Label("servers") << plan.ServersNeeded() << " would do, with " << Bytes(plan.memory_budget) << " each\n";
+      << (plan.servers == 1 ? " server" : " servers") << ", checkpoints' needs in it"
+      << (plan.replicas == 2 ? ", and followers of others' shards\n" : "\n") << Label("servers") << plan.ServersNeeded()
+      << " would do, with " << Bytes(plan.memory_budget) << " each\n";
 }
 
 void PrintRun(const Plan& plan, std::ostream& out) {
@@ -133,6 +134,7 @@ void PrintPlanJson(const Plan& plan, std::ostream& out) {
              .Add("dense_parameters", plan.dense_parameters)
              .Add("dense_bytes", plan.dense_bytes)
              .Add("servers", plan.servers)
+             .Add("replicas", plan.replicas)
              .Add("workers", plan.workers)
              .Add("server_bytes", plan.MemoryBytes(&Estimate::value) / plan.servers)
              .Add("server_bytes_high", plan.MemoryBytes(&Estimate::high) / plan.servers)

@@ -105,6 +105,13 @@ TEST(Plan, AddsUpWhatTablesTake) {
   EXPECT_EQ(plan.MemoryBytes(&Estimate::value), 200 * 56 * (1 + 1.0 / 32) + 50 + 1000);
   EXPECT_EQ(plan.ServersNeeded(), 3u);  // 210 * 56 * 33 / 32 + 52.5 + 1000 = 13,180
   EXPECT_NEAR(plan.CheckpointBytes(), .5 * (1000 + 48 * 200), 1e-6);
+  Plan followed = SmallPlan();
+  followed.replicas = 2;
+  EXPECT_EQ(followed.MemoryBytes(&Estimate::value), 2 * plan.MemoryBytes(&Estimate::value));
+  EXPECT_EQ(followed.ServersNeeded(), 6u);
+  EXPECT_EQ(followed.CheckpointBytes(), plan.CheckpointBytes());
+  followed.memory_budget = 1e9;
+  EXPECT_EQ(followed.ServersNeeded(), 2u);
   Plan with_headers = SmallPlan();
   with_headers.run.checkpoint_bytes = 1000 + 48 * 100 + 700;
   EXPECT_NEAR(with_headers.CheckpointBytes(), 1000 + 48 * 200 + 700, 1e-6);
