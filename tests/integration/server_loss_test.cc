@@ -3,54 +3,31 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <chrono>
 #include <filesystem>
 #include <random>
-#include <thread>
 
 #include "tests/integration/counting_job.h"
+#include "tests/integration/disturbed_run.h"
 
 namespace sherd {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 
-constexpr char kRank[] = "OMPI_COMM_WORLD_RANK";
 constexpr std::uint32_t kServers = 2, kWorkers = 2;
+constexpr std::uint32_t kServer0 = 1;  // ranks from here on
 
-// One rank gets `signal` so many seconds after training began.
-struct Loss {
-  int signal = SIGKILL;
-  double after = 0.3;
-  double resume_after = 0;  // SIGCONT, if not 0
-  std::uint32_t server = 0;
-};
+std::vector<std::string> Flags() { return {"--servers=" + std::to_string(kServers), "--replicas=2"}; }
 
-ProcessResult RunWithLoss(TestJob* test, const Loss& loss) {
-  const std::string metrics = test->Path("metrics");
-  Process process(UnderMpirun(1 + kServers + kWorkers, {"train", test->Write(), "--metrics=" + metrics,
-                                                        "--servers=" + std::to_string(kServers), "--replicas=2"}));
-  if (!WaitForEvent(metrics, "progress", 120)) {
-    ADD_FAILURE() << "it did not begin: " << process.out() << process.err();
-    return process.Wait(1);
-  }
-  std::this_thread::sleep_for(std::chrono::duration<double>(loss.after));
-  const auto victim = process.Descendants(kRank, std::to_string(1 + loss.server));
-  EXPECT_THAT(victim, SizeIs(1)) << process.out() << process.err();
-  for (const pid_t pid : victim) ::kill(pid, loss.signal);
-  if (loss.resume_after > 0) {
-    std::this_thread::sleep_for(std::chrono::duration<double>(loss.resume_after));
-    for (const pid_t pid : victim) ::kill(pid, SIGCONT);
-  }
-  return process.Wait(200);
+ProcessResult RunDisturbed(TestJob* test, const Disturbance& disturbance) {
+  return RunDisturbed(test, 1 + kServers + kWorkers, Flags(), disturbance);
 }
 
 TEST(ServerLossTest, NoAcknowledgedUpdateIsLostAndNoneIsAppliedTwice) {
   CountingJob counting({.rows = 6400});
   counting.job().mutable_checkpoint()->set_every_rows(100000);
-  const ProcessResult run = RunWithLoss(&counting.test(), {});
+  const ProcessResult run = RunDisturbed(&counting.test(), {.ranks = {kServer0}});
   EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_THAT(run.out, HasSubstr("server 0 (rank 1"));
@@ -61,7 +38,8 @@ TEST(ServerLossTest, NoAcknowledgedUpdateIsLostAndNoneIsAppliedTwice) {
 
 TEST(ServerLossTest, WhoWasOnlyStoppedOwnsNothingWhenItComesBack) {
   CountingJob counting({.files = 200, .rows = 12'288});
-  const ProcessResult run = RunWithLoss(&counting.test(), {.signal = SIGSTOP, .resume_after = 4.5, .server = 1});
+  const ProcessResult run =
+      RunDisturbed(&counting.test(), {.ranks = {kServer0 + 1}, .signal = SIGSTOP, .resume_after = 4.5});
   EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_THAT(run.err, HasSubstr("taken for lost"));
@@ -79,7 +57,7 @@ TEST(ServerLossTest, WithASpareTheOtherServerMayBeLostToo) {
                                                         "--servers=" + std::to_string(kServers), "--replicas=2"}));
   ASSERT_TRUE(WaitForEvent(metrics, "progress", 120)) << process.out() << process.err();
   const auto kill_server = [&](std::uint32_t server) {
-    for (const pid_t pid : process.Descendants(kRank, std::to_string(1 + server))) ::kill(pid, SIGKILL);
+    for (const pid_t pid : ProcessesOf(process, kServer0 + server)) ::kill(pid, SIGKILL);
   };
   kill_server(0);
   for (const char* shard : {"shard 0", "shard 1"}) {
@@ -105,7 +83,7 @@ TEST(ServerLossTest, InBspTheBitsAreThoseOfAnUndisturbedRunWithoutReplicas) {
     job.mutable_train()->set_epochs(4);
     job.mutable_checkpoint()->set_dir(test.Path("checkpoints"));
     if (disturbed) {
-      const ProcessResult run = RunWithLoss(&test, {.after = 0.1});
+      const ProcessResult run = RunDisturbed(&test, {.ranks = {kServer0}, .after = 0.1});
       EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
       EXPECT_THAT(run.out, HasSubstr("lost (no heartbeat"));
     } else {
@@ -125,13 +103,13 @@ TEST(Faults, ServersKilledAtManyMoments) {
   for (int i = 0; i < 50; ++i) {
     CountingJob counting({.rows = 6400});
     counting.job().mutable_checkpoint()->set_every_rows(100000);
-    const Loss loss{.after = std::uniform_real_distribution(0.0, 3.0)(random),
-                    .server = static_cast<std::uint32_t>(random() % kServers)};
-    const ProcessResult run = RunWithLoss(&counting.test(), loss);
-    ASSERT_EQ(run.exit_code, 0) << "after " << loss.after << " s: " << run.out << run.err;
+    const double after = std::uniform_real_distribution(0.0, 3.0)(random);
+    const auto server = static_cast<std::uint32_t>(random() % kServers);
+    const ProcessResult run = RunDisturbed(&counting.test(), {.ranks = {kServer0 + server}, .after = after});
+    ASSERT_EQ(run.exit_code, 0) << "after " << after << " s: " << run.out << run.err;
     EXPECT_THAT(run.left, IsEmpty());
-    ASSERT_EQ(counting.WrongCounts(1), "") << "after " << loss.after << " s: " << run.out;
-    std::printf("killed server %u after %.2f s\n", loss.server, loss.after);
+    ASSERT_EQ(counting.WrongCounts(1), "") << "after " << after << " s: " << run.out;
+    std::printf("killed server %u after %.2f s\n", server, after);
     std::fflush(stdout);
   }
 }
