@@ -41,8 +41,8 @@ Status RunLoaded(const JobRequest& request, const LoadedJob& loaded, Observer* m
   const auto drill = ChaosDrill::Make(request, loaded.plan, {proto::SCHEDULER, 0}, network.get());
   const Binding binding{.kind = Binding::Kind::kInproc, .where = ""};
   ASSIGN_OR_RETURN(const std::unique_ptr<SchedulerRole> scheduler,
-                   SchedulerRole::Make(drill->network(), request, loaded, data.get(), metrics, job_id,
-                                       binding.Endpoint("scheduler")));
+                   SchedulerRole::Make(drill->network(), request, loaded, data.get(), metrics,
+                                       {.job_id = job_id, .bind_endpoint = binding.Endpoint("scheduler")}));
 
   const JobPlan plan = PlanOf(loaded, request.command, job_id, scheduler->endpoint());
   std::vector<std::future<Status>> others;

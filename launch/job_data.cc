@@ -30,7 +30,9 @@ Result<std::unique_ptr<JobData>> JobData::Open(const LoadedJob& loaded, JobReque
   ASSIGN_OR_RETURN(data->dataset_, Dataset::Open(loaded.job, *data->layout_, options));
   // Jobs with another format are refused before this.
   if (loaded.job.has_recommend()) data->recommending_ = static_cast<InteractionDataset*>(data->dataset_.get());
-  if (!loaded.from_checkpoint.empty()) {
+  if (loaded.statistics.has_value()) {
+    data->statistics_ = *loaded.statistics;
+  } else if (!loaded.from_checkpoint.empty()) {
     data->statistics_ = loaded.manifest.statistics();
   } else if (command != JobRequest::Command::kCheck) {  // which looks at the first rows alone
     ASSIGN_OR_RETURN(data->statistics_, StatisticsOf(loaded.job, *data->layout_, data->dataset_.get()));

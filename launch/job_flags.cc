@@ -13,7 +13,8 @@ namespace {
 constexpr JobFlag kFlags[] = {
     {"servers", "cluster.servers", "N", "server processes"},
     {"workers", "cluster.workers", "N", "worker threads of a run without mpirun"},
-    {"spares", "cluster.spares", "N", "ranks that wait: with --replicas=2 they get a lost server's shards"},
+    {"spares", "cluster.spares", "N",
+     "ranks that wait for a lost scheduler's place and, with --replicas=2, a lost server's shards"},
     {"shards_per_server", "cluster.shards_per_server", "N", "threads of a server, each with its share of the rows"},
     {"epochs", "train.epochs", "N", "passes over the training data"},
     {"batch_size", "train.batch_size", "N", "rows of a worker's minibatch"},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,13 @@ struct LoadedJob {
   proto::Job job;  // flags applied, data_dir absolute
   proto::ModelSpec model;
   RolePlan plan;
-  std::string from_checkpoint;           // folder to begin from; empty: from nothing
-  proto::Manifest manifest;              // of from_checkpoint
-  std::vector<StartingPoint> fallbacks;  // older ones of the same folder, the newest first
-  std::string against;                   // evaluate: folder of the checkpoint to compare with; empty: none
-  proto::LoadCheckpoint warm_start;      // of a job that begins from nothing else
-  std::vector<std::string> notes;        // for the user: a checkpoint that was passed over, say
+  std::string from_checkpoint;                  // folder to begin from; empty: from nothing
+  proto::Manifest manifest;                     // of from_checkpoint
+  std::vector<StartingPoint> fallbacks;         // older ones of the same folder, the newest first
+  std::string against;                          // evaluate: folder of the checkpoint to compare with; empty: none
+  proto::LoadCheckpoint warm_start;             // of a job that begins from nothing else
+  std::optional<proto::Statistics> statistics;  // of the training rows, where they are known
+  std::vector<std::string> notes;               // for the user: a checkpoint that was passed over, say
 };
 
 // Reads the job file, applies the flags and checks all that can be checked: the rules of proto/job.proto, the model,

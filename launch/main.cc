@@ -222,12 +222,14 @@ std::vector<std::string> RequestProblems(const JobRequest& request) {
 }
 
 // Once the program is to end: what a person should read, the verdict, the exit code.
-int Finish(const Status& status) {
-  const int code = ExitCodeOf(status);
-  if (!status.ok()) std::cerr << "sherd: " << status.text() << std::endl;
-  if (RankFromEnvironment() == 0) LeaveVerdict(code);
+int Finish(const RankOutcome& outcome) {
+  const int code = ExitCodeOf(outcome.status);
+  if (!outcome.status.ok()) std::cerr << "sherd: " << outcome.status.text() << std::endl;
+  if (outcome.speaks_for_job) LeaveVerdict(code);
   return code;
 }
+
+int Finish(const Status& status) { return Finish(RankOutcome{status, RankFromEnvironment() == 0}); }
 
 // All ranks see the same command line; rank 0 speaks for them.
 int BadUsage(const std::vector<std::string>& problems) {

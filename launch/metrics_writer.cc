@@ -8,15 +8,15 @@ const char* SetName(proto::Chunk::Set set) {
   return set == proto::Chunk::TRAIN ? "train" : set == proto::Chunk::EVAL ? "eval" : "test";
 }
 
-Result<std::unique_ptr<MetricsWriter>> MetricsWriter::Create(const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "we");
+Result<std::unique_ptr<MetricsWriter>> MetricsWriter::Create(const std::string& path, Begin begin) {
+  std::FILE* file = std::fopen(path.c_str(), begin == Begin::kAnew ? "we" : "ae");
   if (file == nullptr) return Status::Io("--metrics: create " + path, errno);
   return std::unique_ptr<MetricsWriter>(new MetricsWriter(path, file));
 }
 
-Result<std::unique_ptr<MetricsWriter>> MetricsWriter::CreateIfNamed(const std::string& path) {
+Result<std::unique_ptr<MetricsWriter>> MetricsWriter::CreateIfNamed(const std::string& path, Begin begin) {
   if (path.empty()) return std::unique_ptr<MetricsWriter>();
-  return Create(path);
+  return Create(path, begin);
 }
 
 MetricsWriter::~MetricsWriter() { std::fclose(file_); }

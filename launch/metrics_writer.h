@@ -16,10 +16,11 @@ namespace sherd {
 // disk that fills up is reported once and does not stop the training. Thread-compatible.
 class MetricsWriter : public Observer {
  public:
-  // Replaces the file.
-  static Result<std::unique_ptr<MetricsWriter>> Create(const std::string& path);
+  // Replaces the file, or goes on behind what another process has written there.
+  enum class Begin { kAnew, kBehind };
+  static Result<std::unique_ptr<MetricsWriter>> Create(const std::string& path, Begin begin = Begin::kAnew);
   // The same; of an empty path, as when nobody asks for metrics, nullptr.
-  static Result<std::unique_ptr<MetricsWriter>> CreateIfNamed(const std::string& path);
+  static Result<std::unique_ptr<MetricsWriter>> CreateIfNamed(const std::string& path, Begin begin = Begin::kAnew);
   ~MetricsWriter() override;
 
   void OnStart(std::uint32_t servers, std::uint32_t workers) override;

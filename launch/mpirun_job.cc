@@ -2,10 +2,10 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <future>
 #include <iostream>
 #include <optional>
 
+#include "base/file.h"
 #include "base/simd.h"
 #include "launch/bootstrap.h"
 #include "launch/chaos/drill.h"
@@ -19,6 +19,7 @@
 #include "launch/process_log.h"
 #include "launch/roles.h"
 #include "launch/scheduler_role.h"
+#include "launch/standby.h"
 #include "models/model.h"
 #include "net/zmq_network.h"
 
@@ -94,8 +95,11 @@ Status Settle(const JobRequest& request, const std::vector<proto::RankInfo>& ran
   ASSIGN_OR_RETURN(zero->network, MakeNetwork(*plan, std::move(keys)));
   zero->drill = ChaosDrill::Make(request, zero->loaded.plan, {proto::SCHEDULER, 0}, zero->network.get());
   const std::string bind = BindingOf(*plan, ranks[0].address()).Endpoint("scheduler");
+  const SchedulerRole::Seat seat{
+      .job_id = plan->job_id(), .bind_endpoint = bind, .term = 1, .leaders_dir = LeadersDirOf(zero->loaded.job)};
   ASSIGN_OR_RETURN(zero->scheduler, SchedulerRole::Make(zero->drill->network(), request, zero->loaded, zero->data.get(),
-                                                        zero->metrics.get(), plan->job_id(), bind));
+                                                        zero->metrics.get(), seat));
+  if (zero->scheduler == nullptr) return Status::Invalid(seat.leaders_dir + ": another job runs with this folder");
   plan->set_scheduler_endpoint(zero->scheduler->endpoint());
   plan->set_state(proto::LaunchPlan::GO);
   return {};
@@ -117,7 +121,7 @@ Status BootstrapRankZero(const JobRequest& request, RankGroup* group, RankZero* 
   return settled.ok() ? told : settled;
 }
 
-Status RunRankZero(const JobRequest& request, std::unique_ptr<RankGroup> group, SignalWatch* signals) {
+RankOutcome RunRankZero(const JobRequest& request, std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   SetLogRole("scheduler (rank 0)");
   if (std::getenv("SHERD_VERDICT_FILE") == nullptr) {
     std::cout << "started by mpirun itself: one lost rank ends the job, and Ctrl-C leaves 2 s for a checkpoint; "
@@ -132,8 +136,12 @@ Status RunRankZero(const JobRequest& request, std::unique_ptr<RankGroup> group, 
     status = zero.scheduler->Run(signals);
     TellRefused(*zero.network);
   }
+  if (zero.scheduler != nullptr && zero.scheduler->replaced()) {
+    if (zero.sockets != nullptr) zero.sockets->Keep();  // the others still use it
+    return {status, false};
+  }
   if (!status.ok() && zero.metrics != nullptr) zero.metrics->OnFailure(status.text());
-  return status;
+  return {status, true};
 }
 
 // ---- the others ----------------------------------------------------------------------------------------------------
@@ -159,12 +167,12 @@ std::uint32_t RanksBeside(std::uint32_t rank, const std::vector<proto::RankInfo>
   return count;
 }
 
-Status RunOther(const JobRequest& request, std::unique_ptr<RankGroup> group, SignalWatch* signals) {
+Result<RankOutcome> RunOther(const JobRequest& request, std::unique_ptr<RankGroup> group, SignalWatch* signals) {
   const std::uint32_t rank = group->rank();
   std::vector<proto::RankInfo> ranks;
   ASSIGN_OR_RETURN(auto launch, BootstrapOther(request, group.get(), &ranks));
   group.reset();
-  if (!launch) return {};
+  if (!launch) return RankOutcome();
   std::optional<CurveKeys> keys = TakeKeys(&*launch);
   if (launch->curve() && !keys) {
     ASSIGN_OR_RETURN(keys, ReadKeyFile(request.key_file));
@@ -188,18 +196,26 @@ Status RunOther(const JobRequest& request, std::unique_ptr<RankGroup> group, Sig
   keys.reset();  // the one copy that lives is the network's
   const auto drill = ChaosDrill::Make(request, plan.roles, role, network.get());
   drill->Begin();
-  const Status status = RunRole(drill->network(), plan, role, BindingOf(*launch, ranks.at(rank).address()));
+  const Binding binding = BindingOf(*launch, ranks.at(rank).address());
+  const RankOutcome outcome = role.role == proto::SPARE
+                                  ? RunSpareRank(drill->network(), request, plan, role, binding, signals)
+                                  : RankOutcome{RunRole(drill->network(), plan, role, binding), false};
+  if (outcome.speaks_for_job && !launch->ipc_dir().empty()) {  // whose maker is gone
+    const Status removed = RemoveTree(launch->ipc_dir());
+    LOG_IF(WARNING, !removed.ok()) << removed.text();
+  }
   TellRefused(*network);
-  return status;
+  return outcome;
 }
 
 }  // namespace
 
-Status RunUnderMpi(const JobRequest& request, SignalWatch* signals) {
-  ASSIGN_OR_RETURN(std::unique_ptr<RankGroup> group,
-                   StartMpi([signals](const std::string& reason) { signals->End(reason); }));
-  if (group->rank() == 0) return RunRankZero(request, std::move(group), signals);
-  return RunOther(request, std::move(group), signals);
+RankOutcome RunUnderMpi(const JobRequest& request, SignalWatch* signals) {
+  auto group = StartMpi([signals](const std::string& reason) { signals->End(reason); });
+  if (!group.ok()) return {group.status(), RankFromEnvironment() == 0};
+  if ((*group)->rank() == 0) return RunRankZero(request, std::move(group).value(), signals);
+  auto outcome = RunOther(request, std::move(group).value(), signals);
+  return outcome.ok() ? *outcome : RankOutcome{outcome.status(), false};
 }
 
 }  // namespace sherd

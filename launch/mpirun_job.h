@@ -6,8 +6,13 @@
 
 namespace sherd {
 
-// Runs this rank's part of a job under mpirun. On rank 0 the status is the job's; on others it is an error only when
-// rank 0 can not know of it.
-Status RunUnderMpi(const JobRequest& request, SignalWatch* signals);
+struct RankOutcome {
+  // The job's, of who speaks for it; of others an error only when that one can not know of it.
+  Status status;
+  bool speaks_for_job = false;
+};
+
+// Runs this rank's part of a job under mpirun. Rank 0 speaks for the job, unless a spare has taken it over.
+RankOutcome RunUnderMpi(const JobRequest& request, SignalWatch* signals);
 
 }  // namespace sherd

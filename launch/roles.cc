@@ -1,6 +1,7 @@
 #include "launch/roles.h"
 
 #include "base/file.h"
+#include "base/leadership.h"
 #include "base/manifest.h"
 #include "launch/job_flags.h"
 #include "launch/spare.h"
@@ -25,6 +26,7 @@ Status RunServerRole(Network* network, const JobPlan& plan, const RankRole& role
   options.model = plan.model;
   options.train = plan.job.train();
   options.scheduler_endpoint = plan.scheduler_endpoint;
+  options.leaders_dir = LeadersDirOf(plan.job);
   options.request_timeout_seconds = plan.job.cluster().request_timeout();
   options.heartbeat_seconds = HeartbeatSeconds(plan.job);
   options.memory_budget = plan.memory_budget;
@@ -52,12 +54,18 @@ Status RunWorkerRole(Network* network, const JobPlan& plan, std::uint32_t index)
   options.predict = plan.predict;
   options.cores = plan.worker_cores;
   options.scheduler_endpoint = plan.scheduler_endpoint;
+  options.leaders_dir = LeadersDirOf(plan.job);
   options.request_timeout_seconds = plan.job.cluster().request_timeout();
   options.heartbeat_seconds = HeartbeatSeconds(plan.job);
   return RunWorker(network, options);
 }
 
 }  // namespace
+
+std::string LeadersDirOf(const proto::Job& job) {
+  if (job.cluster().spares() == 0 || job.checkpoint().dir().empty()) return "";
+  return JoinPath(AbsolutePath(job.checkpoint().dir()), kLeadersFolder);
+}
 
 std::string Binding::Endpoint(const std::string& name) const {
   switch (kind) {

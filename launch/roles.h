@@ -21,6 +21,10 @@ struct Binding {
   std::string Endpoint(const std::string& name) const;
 };
 
+// The folder in which the job's schedulers follow one another (base/leadership.h); empty: there is no spare that could
+// become one, or no folder that all hosts see.
+std::string LeadersDirOf(const proto::Job& job);
+
 // What the processes of a job have in common once it starts.
 struct JobPlan {
   proto::Job job;

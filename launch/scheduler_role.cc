@@ -9,9 +9,13 @@
 #include "base/file.h"
 #include "base/job_file.h"
 #include "base/simd.h"
+#include "launch/job_flags.h"
+#include "launch/verdict.h"
 
 namespace sherd {
 namespace {
+
+constexpr char kStartName[] = "start";
 
 SchedulerOptions::Mode ModeOf(JobRequest::Command command) {
   if (command == JobRequest::Command::kEvaluate) return SchedulerOptions::Mode::kEvaluate;
@@ -44,7 +48,7 @@ SchedulerRole::SchedulerRole(JobRequest::Command command, Observer* metrics)
 
 Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, const JobRequest& request,
                                                            const LoadedJob& loaded, JobData* data, Observer* metrics,
-                                                           std::uint64_t job_id, const std::string& bind_endpoint) {
+                                                           const Seat& seat) {
   std::unique_ptr<SchedulerRole> role(new SchedulerRole(request.command, metrics));
   if (request.command == JobRequest::Command::kPredict) {
     ASSIGN_OR_RETURN(role->predictions_, PredictionFile::Create(request.output));
@@ -55,14 +59,15 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
   }
   SchedulerOptions options;
   options.mode = ModeOf(request.command);
-  options.job_id = job_id;
+  options.job_id = seat.job_id;
+  options.term = seat.term;
   options.job = loaded.job;
   options.model = loaded.model;
   options.statistics = data->statistics();
   options.servers = loaded.plan.servers;
   options.workers = loaded.plan.workers;
   options.spares = loaded.plan.spares;
-  options.bind_endpoint = bind_endpoint;
+  options.bind_endpoint = seat.bind_endpoint;
   options.simd = CurrentSimd();
   options.from_checkpoint = loaded.from_checkpoint;
   options.manifest = loaded.manifest;
@@ -72,15 +77,49 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
   options.job_text = JobToText(loaded.job);
   options.keep_checkpoints = !loaded.job.checkpoint().dir().empty() && options.mode == SchedulerOptions::Mode::kTrain;
   if (options.keep_checkpoints) {
+    role->keeps_checkpoints_ = true;
     ASSIGN_OR_RETURN(options.checkpoint_dir, PrepareCheckpointDir(loaded.job.checkpoint().dir()));
   } else {
     ASSIGN_OR_RETURN(role->checkpoints_, TemporaryDir::Make());
     options.checkpoint_dir = role->checkpoints_->path();
   }
+  options.on_verdict = [](const Status& verdict) { LeaveVerdict(ExitCodeOf(verdict)); };
   role->scheduler_ = std::make_unique<Scheduler>(network, std::move(options), data, &role->observers_,
                                                  role->predictions_.get(), role->recommendations_.get());
   ASSIGN_OR_RETURN(role->endpoint_, role->scheduler_->Bind());
-  return role;
+  if (seat.leaders_dir.empty() || !role->keeps_checkpoints_) return role;
+  ASSIGN_OR_RETURN(const bool taken, role->TakeTerm(seat, loaded, data->statistics()));
+  return taken ? std::move(role) : nullptr;
+}
+
+Result<bool> SchedulerRole::TakeTerm(const Seat& seat, const LoadedJob& loaded, const proto::Statistics& statistics) {
+  if (seat.term == 1) {  // what a job before this one has left
+    RETURN_IF_ERROR(RemoveTree(seat.leaders_dir));
+    RETURN_IF_ERROR(MakeDirectory(seat.leaders_dir));
+    proto::JobStart start;
+    *start.mutable_statistics() = statistics;
+    if (!loaded.from_checkpoint.empty()) start.set_from_checkpoint(AbsolutePath(loaded.from_checkpoint));
+    *start.mutable_warm_start() = loaded.warm_start;
+    RETURN_IF_ERROR(WriteFileAtomically(JoinPath(seat.leaders_dir, kStartName), start.SerializeAsString()));
+  }
+  proto::Leader leader;
+  leader.set_job(seat.job_id);
+  leader.set_term(seat.term);
+  leader.set_endpoint(endpoint_);
+  const std::chrono::milliseconds beat(static_cast<std::int64_t>(1000 * loaded.job.cluster().heartbeat_timeout() / 3));
+  ASSIGN_OR_RETURN(leadership_, Leadership::Claim(seat.leaders_dir, leader, beat));
+  if (leadership_ == nullptr) return false;
+  leaders_dir_ = seat.leaders_dir;
+  scheduler_->Lead(leadership_.get(), leaders_dir_);
+  return true;
+}
+
+Result<proto::JobStart> JobStartIn(const std::string& leaders_dir) {
+  const std::string path = JoinPath(leaders_dir, kStartName);
+  ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  proto::JobStart start;
+  if (!start.ParseFromString(bytes)) return Status::BadData(path + ": is not what a scheduler has written");
+  return start;
 }
 
 Status SchedulerRole::Run(SignalWatch* signals) {
@@ -90,6 +129,10 @@ Status SchedulerRole::Run(SignalWatch* signals) {
   signals->OnCheckpoint(nullptr);
   signals->OnStop(nullptr);
   display_.Clear();
+  if (leadership_ == nullptr || replaced()) return status;
+  leadership_->End();
+  const Status removed = RemoveTree(leaders_dir_);
+  LOG_IF(WARNING, !removed.ok()) << removed.text();
   return status;
 }
 

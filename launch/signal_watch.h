@@ -27,7 +27,7 @@ class SignalWatch {
   // From now on SIGUSR1 calls `checkpoint`, by the same rules; without, it means nothing.
   void OnCheckpoint(std::function<void()> checkpoint);
   // From now on signals to end only start a clock: the program ends that long after the first one if it still runs
-  // then.
+  // then. Less than 0: from now on they do not.
   void EndLater(double seconds);
   // The program ends by `die`, now.
   void End(const std::string& reason) const { die_(reason); }

@@ -3,10 +3,11 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <thread>
+#include <utility>
 
 #include "base/host_name.h"
 #include "net/requester.h"
+#include "net/scheduler_watch.h"
 
 namespace sherd {
 namespace {
@@ -15,43 +16,85 @@ std::chrono::milliseconds Milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * seconds));
 }
 
-void FillHeader(const JobPlan& plan, std::uint32_t index, proto::Header* header) {
-  header->set_job(plan.job_id);
-  header->set_role(proto::SPARE);
-  header->set_index(index);
-  header->set_incarnation(1);
-}
+class Spare {
+ public:
+  Spare(Network* network, const JobPlan& plan, std::uint32_t index)
+      : plan_(plan),
+        index_(index),
+        interval_(Milliseconds(plan.job.cluster().heartbeat_timeout() / 3)),
+        mailbox_(network->Open()),
+        requester_(mailbox_.get(),
+                   {.retry_after = interval_, .give_up_after = Milliseconds(plan.job.cluster().request_timeout())}),
+        watch_({.dir = LeadersDirOf(plan.job),
+                .job = plan.job_id,
+                .endpoint = plan.scheduler_endpoint,
+                .look_every = interval_}) {}
+
+  Status Run() {
+    ASSIGN_OR_RETURN(scheduler_, mailbox_->Connect(watch_.endpoint()));
+    while (!stop_) {
+      if (requester_.waiting() == 0 && Clock::now() >= next_) Send();
+      const Deadline deadline = requester_.waiting() == 0 ? next_ : requester_.next_tick();
+      if (auto envelope = mailbox_->Receive(deadline)) RETURN_IF_ERROR(Take(std::move(*envelope)));
+      if (const auto leader = watch_.Newer(Clock::now())) RETURN_IF_ERROR(Follow(*leader));
+      RETURN_IF_ERROR(requester_.Tick());
+    }
+    return {};
+  }
+
+ private:
+  void Send() {
+    next_ = Clock::now() + interval_;
+    proto::Register hello;
+    hello.set_host(HostName());
+    hello.set_pid(static_cast<std::uint32_t>(getpid()));
+    proto::Heartbeat idle;
+    idle.set_doing("waiting to take a place");
+    Message message = registered_ ? MakeControl(proto::HEARTBEAT, idle) : MakeControl(proto::REGISTER, hello);
+    proto::Header& header = message.header;
+    header.set_job(plan_.job_id);
+    header.set_role(proto::SPARE);
+    header.set_index(index_);
+    header.set_incarnation(1);
+    const std::string what = registered_ ? "heartbeat to" : "registration at";
+    requester_.Send(scheduler_, std::move(message), what + " the scheduler at " + watch_.endpoint());
+  }
+
+  Status Take(Envelope envelope) {
+    const auto reply = requester_.Match(std::move(envelope));
+    if (!reply.has_value()) return {};
+    watch_.Heard(Clock::now());
+    RETURN_IF_ERROR(StatusOf(reply->message.header).Annotate("the scheduler at " + watch_.endpoint()));
+    if (!std::exchange(registered_, true)) return {};
+    proto::Command command;
+    RETURN_IF_ERROR(ParseBody(reply->message, &command));
+    stop_ = command.stop();
+    return {};
+  }
+
+  Status Follow(const proto::Leader& leader) {
+    requester_.Forget(scheduler_);
+    ASSIGN_OR_RETURN(scheduler_, mailbox_->Connect(leader.endpoint()));
+    registered_ = false;
+    next_ = Clock::now();
+    return {};
+  }
+
+  const JobPlan& plan_;
+  const std::uint32_t index_;
+  const std::chrono::milliseconds interval_;
+  const std::unique_ptr<Mailbox> mailbox_;
+  Requester requester_;
+  SchedulerWatch watch_;
+  Peer scheduler_;
+  Deadline next_ = Clock::now();
+  bool registered_ = false, stop_ = false;
+};
 
 }  // namespace
 
 Status RunSpare(Network* network, const JobPlan& plan, std::uint32_t index) {
-  const std::unique_ptr<Mailbox> mailbox = network->Open();
-  ASSIGN_OR_RETURN(const Peer scheduler, mailbox->Connect(plan.scheduler_endpoint));
-  const auto interval = Milliseconds(plan.job.cluster().heartbeat_timeout() / 3);
-  Requester requester(mailbox.get(),
-                      {.retry_after = interval, .give_up_after = Milliseconds(plan.job.cluster().request_timeout())});
-  const std::string where = " at " + plan.scheduler_endpoint;
-
-  proto::Register body;
-  body.set_host(HostName());
-  body.set_pid(static_cast<std::uint32_t>(getpid()));
-  Message hello = MakeControl(proto::REGISTER, body);
-  FillHeader(plan, index, &hello.header);
-  const auto welcome = requester.Call(scheduler, std::move(hello), "registration at the scheduler" + where);
-  if (!welcome.ok()) return welcome.status();
-
-  proto::Heartbeat idle;
-  idle.set_doing("waiting to take a place");
-  while (true) {
-    Message beat = MakeControl(proto::HEARTBEAT, idle);
-    FillHeader(plan, index, &beat.header);
-    ASSIGN_OR_RETURN(const Message answer,
-                     requester.Call(scheduler, std::move(beat), "heartbeat to the scheduler" + where));
-    proto::Command command;
-    RETURN_IF_ERROR(ParseBody(answer, &command));
-    if (command.stop()) return {};
-    std::this_thread::sleep_for(interval);
-  }
+  return Spare(network, plan, index).Run();
 }
 
 }  // namespace sherd

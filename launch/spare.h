@@ -8,7 +8,7 @@
 
 namespace sherd {
 
-// A rank that waits: registers, sends heartbeats, ends when the scheduler says stop or is gone.
+// A rank that waits: registers, sends heartbeats, ends when the scheduler says stop or is gone for good.
 Status RunSpare(Network* network, const JobPlan& plan, std::uint32_t index);
 
 }  // namespace sherd

@@ -30,6 +30,7 @@ Result<std::unique_ptr<TemporaryDir>> TemporaryDir::MakeAs(std::string path) {
 }
 
 TemporaryDir::~TemporaryDir() {
+  if (keep_) return;
   const Status status = RemoveTree(path_);
   if (!status.ok()) LOG(WARNING) << status.text();
 }

@@ -18,11 +18,14 @@ class TemporaryDir {
   TemporaryDir& operator=(const TemporaryDir&) = delete;
 
   const std::string& path() const { return path_; }
+  // It is others' to remove.
+  void Keep() { keep_ = true; }
 
  private:
   static Result<std::unique_ptr<TemporaryDir>> MakeAs(std::string pattern);
   explicit TemporaryDir(std::string path) : path_(std::move(path)) {}
   const std::string path_;
+  bool keep_ = false;
 };
 
 }  // namespace sherd

@@ -93,6 +93,13 @@ void Requester::Redirect(const Peer& from, const Peer& to, const std::function<v
   }
 }
 
+void Requester::Forget(const Peer& peer) {
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    const auto waiting = it++;
+    if (waiting->second.to == peer) Drop(waiting);
+  }
+}
+
 // A peer that asks for a message again need not wait for the whole of retry_after. After a gap everything from the
 // missing number on was dropped there, so all of it is due, in order.
 void Requester::Hasten(const Waiting& refused, const proto::Header& reply) {

@@ -48,6 +48,8 @@ class Requester {
   // What waits for an answer of `from` waits for one of `to` from now on, to which it is sent by Tick. `change` makes
   // each header what it is to be there.
   void Redirect(const Peer& from, const Peer& to, const std::function<void(proto::Header*)>& change);
+  // Nobody waits any more for what this peer has not answered.
+  void Forget(const Peer& peer);
   // Sends again what is due, oldest first. Unavailable, naming who did not answer, once a request has waited too long
   // (it is off the list then); Invalid when one can never be sent.
   Status Tick();

@@ -31,6 +31,8 @@ class OperationLog {
   std::uint64_t bytes() const { return bytes_; }  // of the frames that are kept
   const Peer& follower() const { return follower_; }
   bool all_acknowledged() const { return waiting_.empty(); }
+  // Is the oldest of them one that takes as long as there are bytes to be read?
+  bool loading() const { return !waiting_.empty() && waiting_.front().header.operation() == proto::LOAD; }
 
   // A request that has been done. What is to be sent for it goes to `out`. Its frames are shared, not copied.
   void Append(const Message& request, std::vector<Envelope>* out);

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "net/requester.h"
+#include "net/scheduler_watch.h"
 #include "ps/shard.h"
 #include "ps/shard_thread.h"
 
@@ -18,6 +19,9 @@ namespace sherd {
 namespace {
 
 constexpr std::chrono::milliseconds kTellFailure(5000);  // how long a failing server waits to be heard
+// Heartbeats that a follower may leave its primary without an answer. Were its host lost, that would be known long
+// before: the two are cut off from each other.
+constexpr double kFollowerPatience = 12;
 
 std::chrono::milliseconds Milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -32,12 +36,17 @@ class Server {
         registration_(mailbox_.get(),
                       {.retry_after = std::chrono::seconds(5), .give_up_after = std::chrono::hours(24)}),
         heartbeat_(mailbox_.get(), {.retry_after = Milliseconds(options.heartbeat_seconds),
-                                    .give_up_after = Milliseconds(options.request_timeout_seconds)}) {}
+                                    .give_up_after = Milliseconds(options.request_timeout_seconds)}),
+        watch_({.dir = options.leaders_dir,
+                .job = options.job,
+                .endpoint = options.scheduler_endpoint,
+                .look_every = Milliseconds(options.heartbeat_seconds)}) {}
 
   Status Run() {
     RETURN_IF_ERROR(BindShards());
-    ASSIGN_OR_RETURN(scheduler_, mailbox_->Connect(options_.scheduler_endpoint));
+    ASSIGN_OR_RETURN(scheduler_, mailbox_->Connect(watch_.endpoint()));
     next_heartbeat_ = Clock::now();
+    DescribeThis();
     SendRegister();
     const Status status = Serve();
     RemoveSpillDirs();
@@ -59,7 +68,7 @@ class Server {
     return {};
   }
 
-  std::string Scheduler() const { return "the scheduler at " + options_.scheduler_endpoint; }
+  std::string Scheduler() const { return "the scheduler at " + watch_.endpoint(); }
 
   void Sign(proto::Header* header) const {
     header->set_role(options_.role);
@@ -67,9 +76,8 @@ class Server {
     header->set_incarnation(options_.incarnation);
   }
 
-  // The answer comes when all ranks have registered; that the scheduler is there meanwhile is what heartbeats tell.
-  void SendRegister() {
-    proto::Register body;
+  void DescribeThis() {
+    proto::Register& body = description_;
     char host[256] = {};
     gethostname(host, sizeof(host) - 1);
     body.set_host(host);
@@ -79,9 +87,26 @@ class Server {
                        static_cast<std::uint32_t>(body.shard_endpoint_size()) < options_.shards_per_server;
       own ? body.add_shard_endpoint(mailbox->endpoint()) : body.add_follower_endpoint(mailbox->endpoint());
     }
-    Message message = MakeControl(proto::REGISTER, body);
+  }
+
+  // The answer comes when all ranks have registered; that the scheduler is there meanwhile is what heartbeats tell.
+  void SendRegister() {
+    Message message = MakeControl(proto::REGISTER, description_);
     Sign(&message.header);
     registration_.Send(scheduler_, std::move(message), "registration with " + Scheduler());
+  }
+
+  // From now on shards listen to it alone, and only then it hears of us.
+  Status FollowLeader(const proto::Leader& leader) {
+    LOG(INFO) << "the scheduler is at " << leader.endpoint() << " now";
+    for (const auto& shard : shards_) shard->SetTerm(leader.term());
+    term_ = leader.term();
+    ASSIGN_OR_RETURN(Peer scheduler, mailbox_->Connect(leader.endpoint()));
+    heartbeat_.Redirect(scheduler_, scheduler, [](proto::Header*) {});
+    registration_.Forget(scheduler_);
+    scheduler_ = std::move(scheduler);
+    SendRegister();
+    return {};
   }
 
   void SendHeartbeat() {
@@ -90,6 +115,10 @@ class Server {
     told_ = Troubles();
     if (!told_.full.empty()) body.set_full(told_.full);
     if (!told_.paused.empty()) body.set_paused(told_.paused);
+    if (!told_.follower.empty()) {
+      body.mutable_lost_follower()->set_shard(told_.unfollowed);
+      body.mutable_lost_follower()->set_endpoint(told_.follower);
+    }
     Message message = MakeControl(proto::HEARTBEAT, body);
     Sign(&message.header);
     heartbeat_.Send(scheduler_, std::move(message), "heartbeat to " + Scheduler());
@@ -103,6 +132,10 @@ class Server {
       const ShardThread::Troubles troubles = shard->troubles();
       if (first.full.empty()) first.full = troubles.full;
       if (first.paused.empty()) first.paused = troubles.paused;
+      if (first.follower.empty()) {
+        first.unfollowed = troubles.unfollowed;
+        first.follower = troubles.follower;
+      }
     }
     return first;
   }
@@ -111,6 +144,7 @@ class Server {
     // What is new is not kept until the next heartbeat is due.
     const bool due = Clock::now() >= next_heartbeat_ || Troubles() != told_;
     if (due && heartbeat_.waiting() == 0) SendHeartbeat();
+    if (const auto leader = watch_.Newer(Clock::now())) RETURN_IF_ERROR(FollowLeader(*leader));
     RETURN_IF_ERROR(registration_.Tick());
     RETURN_IF_ERROR(heartbeat_.Tick());
     const Deadline beat = heartbeat_.waiting() == 0 ? next_heartbeat_ : heartbeat_.next_tick();
@@ -126,6 +160,7 @@ class Server {
     RETURN_IF_ERROR(StatusOf(reply->message.header).Annotate("registration with " + Scheduler()));
     proto::Welcome welcome;
     RETURN_IF_ERROR(ParseBody(reply->message, &welcome).Annotate("welcome of " + Scheduler()));
+    if (!shards_.empty()) return {};  // by another scheduler before this one; of maps the shards hear
     const Status started = StartShards(welcome.map());
     if (!started.ok()) TellFailure(started);
     return started;
@@ -134,7 +169,7 @@ class Server {
   // So that the job's message says why, not just that a server was lost.
   void TellFailure(const Status& failure) {
     const std::unique_ptr<Mailbox> mailbox = network_->Open();
-    const Result<Peer> scheduler = mailbox->Connect(options_.scheduler_endpoint);
+    const Result<Peer> scheduler = mailbox->Connect(watch_.endpoint());
     if (!scheduler.ok()) return;
     proto::Failure body;
     body.set_text(failure.text());
@@ -166,7 +201,11 @@ class Server {
       shards_.push_back(std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), name, ShardsHere(), make));
     }
     mailboxes_.clear();
-    for (const auto& shard : shards_) shard->Start(mailbox_.get());
+    for (const auto& shard : shards_) {
+      shard->SetTerm(term_);
+      shard->SetFollowerPatience(Milliseconds(kFollowerPatience * options_.heartbeat_seconds));
+      shard->Start(mailbox_.get());
+    }
     return {};
   }
 
@@ -233,6 +272,7 @@ class Server {
   Status OnHeartbeat(Envelope envelope) {
     const std::optional<Requester::Reply> reply = heartbeat_.Match(std::move(envelope));
     if (!reply.has_value()) return {};
+    watch_.Heard(Clock::now());
     const proto::Header& header = reply->message.header;
     // While ranks register the scheduler may not know us yet; that it answers is enough.
     if (header.code() == proto::STALE) return StatusOf(header).Annotate("heartbeat to " + Scheduler());
@@ -252,6 +292,9 @@ class Server {
   const ServerOptions options_;
   const std::unique_ptr<Mailbox> mailbox_;
   Requester registration_, heartbeat_;
+  SchedulerWatch watch_;
+  std::uint32_t term_ = 0;  // of the scheduler that we listen to, once it is not the first
+  proto::Register description_;
   std::vector<std::unique_ptr<Mailbox>> mailboxes_;  // bound, until the shards take them
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::mutex spill_mutex_;

@@ -21,6 +21,7 @@ struct ServerOptions {
   proto::ModelSpec model;
   proto::Train train;  // consistency and seed
   std::string scheduler_endpoint;
+  std::string leaders_dir;  // where another scheduler would say that it has taken over; empty: none would
   // A server's: one a shard. Then, where the job has replicas, as many for followers of other servers' shards, and more
   // for those that maps may bring later.
   std::vector<std::string> bind_endpoints;

@@ -87,6 +87,9 @@ void Shard::HandleRequest(Envelope request) {
     case proto::CHUNKS_DONE:
       HandleChunksDone(request);
       break;
+    case proto::TAKE_OVER:
+      HandleTakeOver(request);
+      break;
     case proto::STOP:
       stopped_ = true;
       Log(request.message);
@@ -433,6 +436,10 @@ void Shard::HandleStartEpoch(const Envelope& request) {
   }
   Log(request.message);
   Reply(request, MakeReply(request.message.header));
+  Start(start);
+}
+
+void Shard::Start(const proto::StartEpoch& start) {
   // Repeated after the workers have begun, it must not set their clocks back.
   std::string text = start.SerializeAsString();
   if (text == started_) return;

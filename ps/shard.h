@@ -61,6 +61,8 @@ class Shard {
   // Does its follower lack anything? Then Repeat, called about twice a second, returns what is to be sent again.
   bool lags() const { return !log_.all_acknowledged(); }
   std::vector<Envelope> Repeat();
+  // The follower that ought to answer soon; empty: there is none, or nothing to be answered.
+  std::string AwaitedFollower() const { return lags() && !log_.loading() ? follower_endpoint_ : std::string(); }
 
   // Is there a cut to be written? Then Work goes on with that for about so long, and returns what is to be sent. It can
   // do nothing (ready() is false) while the disk has enough to do: `wake` is called when that has changed.
@@ -108,6 +110,9 @@ class Shard {
   void HandleStatus(const Envelope& request);
   void HandleFence(const Envelope& request);
   void HandleChunksDone(const Envelope& request);
+  void HandleTakeOver(const Envelope& request);
+  void Fence(std::uint32_t worker, std::uint32_t incarnation);
+  void Start(const proto::StartEpoch& start);
 
   // ---- shard_replica.cc ----
   void HandleShardMap(const Envelope& request);

@@ -13,12 +13,7 @@ void Shard::HandleFence(const Envelope& request) {
   const std::uint32_t worker = fence.worker();
   if (worker >= kMostWorkers) return Refuse(request, proto::INVALID, "no such worker " + std::to_string(worker));
   Log(request.message);
-  if (fence.incarnation() > streams_[worker].incarnation) {
-    ForgetWorker(worker);
-    streams_[worker].incarnation = fence.incarnation();
-    streams_[worker].fenced = true;
-    if (clocks_.live(worker)) clocks_.Retire(worker);
-  }
+  Fence(worker, fence.incarnation());
   if (fence.cut() != 0 && fence.cut() == cut_.number()) AbandonCut();
   proto::Fenced fenced;
   for (const proto::ChunkRange& range : fence.range()) {
@@ -26,6 +21,41 @@ void Shard::HandleFence(const Envelope& request) {
   }
   Reply(request, MakeReply(request.message.header, fenced));
   Advance();
+}
+
+void Shard::Fence(std::uint32_t worker, std::uint32_t incarnation) {
+  if (incarnation <= streams_[worker].incarnation) return;
+  ForgetWorker(worker);
+  streams_[worker].incarnation = incarnation;
+  streams_[worker].fenced = true;
+  if (clocks_.live(worker)) clocks_.Retire(worker);
+}
+
+// Nobody can tell how far the scheduler before has got with it.
+void Shard::HandleTakeOver(const Envelope& request) {
+  proto::TakeOver take;
+  if (const Status status = ParseBody(request.message, &take); !status.ok()) {
+    return Refuse(request, proto::INVALID, status.text());
+  }
+  for (const proto::TakeOver::Lost& lost : take.lost()) {
+    if (lost.worker() < kMostWorkers) continue;
+    return Refuse(request, proto::INVALID, "no such worker " + std::to_string(lost.worker()));
+  }
+  Log(request.message);
+  for (const proto::TakeOver::Lost& lost : take.lost()) Fence(lost.worker(), lost.incarnation());
+  AbandonCut();
+  if (take.has_start()) Start(take.start());
+  Advance();
+  proto::TakenOver taken;
+  applied_.ForEachRange([&](std::uint64_t chunk, std::uint32_t begin, std::uint32_t end) {
+    proto::ChunkRange* const range = taken.add_applied();
+    range->set_chunk(chunk);
+    range->set_first_minibatch(begin);
+    range->set_end_minibatch(end);
+  });
+  taken.set_cut(cut_.number());
+  taken.set_job_seconds(job_seconds());
+  Reply(request, MakeReply(request.message.header, taken));
 }
 
 // So that those who had marked it are not held for it.

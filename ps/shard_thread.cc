@@ -57,11 +57,12 @@ void ShardThread::Run(Mailbox* server) {
     std::optional<Envelope> request = mailbox_->Receive(writes ? next_slice_ : look);
     const bool received = request.has_value();
     if (received) {
+      if (request->message.header.reply()) heard_follower_ = Clock::now();
       Handle(*std::move(request));
-      if (shard_ != nullptr) NoteTroubles(server);
       last_request_ = Clock::now();
     }
     if (shard_ == nullptr) continue;
+    if (received || lags) NoteTroubles(server);
     if (shard_->lags() && Clock::now() >= next_repeat_) {
       for (const Envelope& operation : shard_->Repeat()) Send(operation);
       next_repeat_ = Clock::now() + kRepeat;
@@ -72,6 +73,12 @@ void ShardThread::Run(Mailbox* server) {
 }
 
 void ShardThread::Handle(Envelope request) {
+  const proto::Header& header = request.message.header;
+  // What a primary repeats to its follower has been done, whoever asked for it.
+  const bool ordered = !header.reply() && header.role() == proto::SCHEDULER && header.kind() != proto::OPERATION;
+  if (ordered && header.incarnation() < term_) {
+    return Send({request.from, MakeReply(header, proto::STALE, "another scheduler has taken the job over")});
+  }
   if (shard_ == nullptr) HandleIdle(request);
   if (shard_ == nullptr) return;
   std::vector<Envelope> replies = shard_->Handle(std::move(request));
@@ -119,14 +126,25 @@ void ShardThread::WriteCut() {
 }
 
 void ShardThread::NoteTroubles(Mailbox* server) {
-  if (shard_->full().empty() && shard_->paused().empty() && untroubled_) return;
+  const std::string follower = SilentFollower();
+  if (shard_->full().empty() && shard_->paused().empty() && follower.empty() && untroubled_) return;
   const auto named = [&](const std::string& text) { return text.empty() ? "" : name_ + ": " + text; };
-  Troubles now{.full = named(shard_->full()), .paused = named(shard_->paused())};
+  Troubles now{.full = named(shard_->full()),
+               .paused = named(shard_->paused()),
+               .unfollowed = follower.empty() ? 0 : shard_->store().shard(),
+               .follower = follower};
   std::lock_guard lock(mutex_);
   untroubled_ = now == Troubles();
-  if (now.full.empty() == troubles_.full.empty() && now.paused.empty() == troubles_.paused.empty()) return;
+  const bool new_text = now.full.empty() != troubles_.full.empty() || now.paused.empty() != troubles_.paused.empty();
+  if (!new_text && now.follower == troubles_.follower) return;
   troubles_ = std::move(now);
   server->Wake();
+}
+
+std::string ShardThread::SilentFollower() {
+  const std::string awaited = shard_->AwaitedFollower();
+  if (awaited.empty()) heard_follower_ = Clock::now();
+  return Clock::now() - heard_follower_ > follower_patience_ ? awaited : std::string();
 }
 
 void ShardThread::Send(const Envelope& reply) {

@@ -14,8 +14,8 @@
 namespace sherd {
 
 // A mailbox, the shard that maps have there, and the thread that both are confined to. While they have none it waits
-// for a map that does. The mailbox is bound by the caller and handed over. Thread-compatible, but for done(), idle()
-// and troubles().
+// for a map that does. The mailbox is bound by the caller and handed over. Thread-compatible, but for done(), idle(),
+// SetTerm() and troubles().
 class ShardThread {
  public:
   // The shard that the map has at this mailbox; nullptr: none. Called in the thread, and must outlive it.
@@ -37,9 +37,15 @@ class ShardThread {
   void Stop();
   bool done() const { return done_; }
   bool idle() const { return idle_; }  // there is no shard
+  // The server listens to the scheduler of this term: requests of earlier ones are refused from now on.
+  void SetTerm(std::uint32_t term) { term_ = term; }
+  // How long a follower may leave its primary without an answer. Before Start.
+  void SetFollowerPatience(Clock::duration patience) { follower_patience_ = patience; }
 
   struct Troubles {
-    std::string full, paused;  // with the shard's name; empty: there is none
+    std::string full, paused;      // with the shard's name; empty: there is none
+    std::uint32_t unfollowed = 0;  // a shard whose follower does not answer it …
+    std::string follower = {};     // … at this endpoint; empty: there is none
     bool operator==(const Troubles&) const = default;
   };
   Troubles troubles() const {
@@ -53,6 +59,7 @@ class ShardThread {
   void HandleIdle(const Envelope& request);
   void WriteCut();
   void NoteTroubles(Mailbox* server);
+  std::string SilentFollower();
   void Send(const Envelope& reply);
 
   const std::unique_ptr<Mailbox> mailbox_;
@@ -61,10 +68,13 @@ class ShardThread {
   const MakeShard make_;
   std::unique_ptr<Shard> shard_;
   std::atomic<bool> idle_;
+  std::atomic<std::uint32_t> term_ = 0;
   std::atomic<bool> stop_ = false, done_ = false;
   // Of the shard's thread.
   bool untroubled_ = true;
   Deadline last_request_, next_slice_, next_repeat_;
+  Clock::duration follower_patience_ = std::chrono::hours(1);
+  Deadline heard_follower_;  // or there was nothing to be heard of it
   mutable std::mutex mutex_;
   Troubles troubles_;
   std::thread thread_;

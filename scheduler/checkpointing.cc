@@ -177,6 +177,7 @@ void Scheduler::Impl::CutWritten() {
 }
 
 Status Scheduler::Impl::WriteManifestOfCut(const std::string& dir) {
+  RETURN_IF_ERROR(CheckLeadership());
   ASSIGN_OR_RETURN(const proto::Manifest manifest, ManifestOfCut());
   RETURN_IF_ERROR(WriteManifest(dir, manifest));
   // The folder's own name must be on disk too before older checkpoints go; and if it vanished while shards wrote, one

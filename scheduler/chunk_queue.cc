@@ -43,6 +43,23 @@ Result<ChunkQueue> ChunkQueue::Make(const std::vector<proto::ChunkPosition>& pos
   return queue;
 }
 
+Result<ChunkQueue> ChunkQueue::Restore(const std::vector<Known>& ranges, Options options) {
+  ChunkQueue queue(std::move(options));
+  for (const Known& known : ranges) {
+    RETURN_IF_ERROR(queue.Add(known.left));
+    const RangeId id{known.left.chunk().id(), known.left.first_minibatch()};
+    Range& range = queue.ranges_.at(id);
+    range.applied = known.applied;
+    const auto beyond = [&](std::uint32_t minibatch) { return minibatch > range.now.minibatches; };
+    if (std::ranges::any_of(range.applied, beyond)) queue.unsettled_.insert(id);
+    if (!known.worker) continue;
+    queue.undealt_.erase(id);
+    range.worker = known.worker;
+    RETURN_IF_ERROR(queue.Advance(*known.worker, known.told));
+  }
+  return queue;
+}
+
 Status ChunkQueue::Add(const proto::ChunkPosition& position) {
   const proto::Chunk& chunk = position.chunk();
   const std::uint32_t first = position.first_minibatch(), end = position.end_minibatch();
@@ -251,6 +268,14 @@ std::map<std::uint32_t, RowCounts> ChunkQueue::CountsByFile() const {
   std::map<std::uint32_t, RowCounts> counts;
   for (const auto& [id, range] : ranges_) counts[range.chunk.file()] += range.now.counts;
   return counts;
+}
+
+std::vector<proto::ChunkPosition> ChunkQueue::PositionsOf(std::uint64_t chunk) const {
+  std::vector<proto::ChunkPosition> positions;
+  for (auto range = ranges_.lower_bound({chunk, 0}); range != ranges_.end() && range->first.first == chunk; ++range) {
+    positions.push_back(PositionOf(range->first, range->second, range->second.now));
+  }
+  return positions;
 }
 
 std::string ChunkQueue::PathOf(std::uint32_t file) const {

@@ -48,6 +48,15 @@ class ChunkQueue {
   // Begins or goes on with an epoch. Invalid: the ranges are not those of chunks 0, 1, 2 … in dealing order.
   static Result<ChunkQueue> Make(const std::vector<proto::ChunkPosition>& positions, Options options);
 
+  // A range of an epoch that is under way, as another scheduler has left it.
+  struct Known {
+    proto::ChunkPosition left;            // at the begin of its task, or of the next one
+    std::vector<std::uint32_t> applied;   // by shard; empty: it was no lost worker's
+    std::optional<std::uint32_t> worker;  // to whom it is leased …
+    proto::ChunkPosition told = {};       // … who has said this of it
+  };
+  static Result<ChunkQueue> Restore(const std::vector<Known>& ranges, Options options);
+
   // The worker is dealt chunks of these files before others. On demand only.
   void Prefer(std::uint32_t worker, std::set<std::uint32_t> files) { preferred_[worker] = std::move(files); }
 
@@ -70,6 +79,8 @@ class ChunkQueue {
 
   // Chunks that are done since the last call.
   std::vector<std::uint64_t> TakeDone() { return std::exchange(done_chunks_, {}); }
+  // The ranges of a chunk as they are now.
+  std::vector<proto::ChunkPosition> PositionsOf(std::uint64_t chunk) const;
 
   // Share of the input that is done, 0..1: an estimate within chunks.
   double share() const;

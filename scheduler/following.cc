@@ -21,7 +21,7 @@ Status Scheduler::Impl::Follow() {
   following_ = true;
   observer_->OnMessage("following " + options_.job.data().follow().files());
   while (true) {
-    if (resumed_.empty()) {
+    if (resumed_.empty() && !epoch_taken_over_) {
       ASSIGN_OR_RETURN(const bool more, AwaitFiles());
       if (!more) return {};
     }
@@ -60,7 +60,7 @@ Result<bool> Scheduler::Impl::AwaitFiles() {
 Status Scheduler::Impl::EndIntake() {
   weights_epoch_ = ++epoch_;
   queue_.reset();
-  return {};
+  return JournalRound(nullptr);
 }
 
 void Scheduler::Impl::ReportPeriod() {

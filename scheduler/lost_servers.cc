@@ -41,7 +41,7 @@ Status Scheduler::Impl::LoseServer(const ShardPlacement::Host& host, const std::
     if (options_.job.cluster().replicas() == 1) return Status::Unavailable(what);
     return Status::Unavailable(what + "; shard " + std::to_string(loss.gone.front()) + " has no replica left");
   }
-  membership_.Expel(host.role, host.index);
+  RETURN_IF_ERROR(JournalLost(host.role, host.index, membership_.Expel(host.role, host.index)));
   if (host.role == proto::SERVER) paused_.erase(host.index);
   if (!loss.promoted.empty()) {
     coordinator_.LosePrimaries("a server was lost");
@@ -51,6 +51,22 @@ Status Scheduler::Impl::LoseServer(const ShardPlacement::Host& host, const std::
                        " of its shards go on at their followers, " +
                        std::to_string(loss.promoted.size() + loss.alone.size()) + " have none now");
   return {};
+}
+
+// Both are alive, as far as we hear, and not to each other. Their shard waits for the one to acknowledge: it can do
+// without it, and from the new map on nobody will promote it.
+void Scheduler::Impl::HeedLostFollower(const proto::Header& header, const proto::LostFollower& lost) {
+  const ShardPlacement::Host primary{header.role(), header.index()};
+  if (!welcomed_ || stopping_ || lost.shard() >= placement_.shards()) return;
+  // By an older map, or told already.
+  if (placement_.PrimaryOf(lost.shard()) != primary || placement_.FollowerOf(lost.shard()) != lost.endpoint()) return;
+  placement_.DropFollower(lost.shard());
+  freed_.push_back(lost.endpoint());
+  observer_->OnMessage("shard " + std::to_string(lost.shard()) + " goes on alone: its follower at " + lost.endpoint() +
+                       " does not answer " + membership_.NameOf(primary.role, primary.index));
+  if (joining_.has_value()) GiveUpJoining("the map has changed");
+  const Status told = TellShardsOfMap();
+  if (!told.ok()) Fail(told);
 }
 
 // ---- new followers -------------------------------------------------------------------------------------------------
@@ -124,6 +140,7 @@ void Scheduler::Impl::RemoveCopies() {
 // All that are left, primaries and followers. What others have not answered is not waited for: a map that leaves them
 // out follows.
 Status Scheduler::Impl::TellShardsOfMap() {
+  RETURN_IF_ERROR(JournalPlacement());
   const proto::ShardMap map = placement_.Map();
   for (const std::string& endpoint : std::exchange(freed_, {})) {
     RETURN_IF_ERROR(calls_.SendTo(endpoint, 0, MakeControl(proto::SHARD_MAP, map), "map of the shards at " + endpoint,

@@ -11,7 +11,7 @@ Status Scheduler::Impl::LoseSilentWorkers(Deadline now) {
     const std::uint32_t successor = membership_.Expel(proto::WORKER, worker);
     if (membership_.LiveWorkers().empty()) return Status::Unavailable(what + "; no worker is left");
     observer_->OnMessage(what + "; the others take over its work");
-    LoseWorker(worker, successor);
+    RETURN_IF_ERROR(LoseWorker(worker, successor));
   }
   return {};
 }
@@ -26,12 +26,12 @@ Status Scheduler::Impl::LoseFailedWorker(std::uint32_t worker, const std::string
   const std::uint32_t successor = membership_.Expel(proto::WORKER, worker);
   if (membership_.LiveWorkers().empty()) return Status::BadData(what + "; no worker is left");
   observer_->OnMessage("failed: " + what + "; the others take over its work");
-  LoseWorker(worker, successor);
-  return {};
+  return LoseWorker(worker, successor);
 }
 
 // First nobody hears it any more, then its leases are asked after: what a shard says then stays true.
-void Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) {
+Status Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) {
+  RETURN_IF_ERROR(JournalLost(proto::WORKER, worker, successor));
   desk_.Forget(worker);
   if (evaluation_) evaluation_->Lose(worker);
   proto::Fence body;
@@ -54,6 +54,7 @@ void Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) 
                   if (!status.ok()) Fail(status);
                 });
   }
+  return {};
 }
 
 Status Scheduler::Impl::OnFenced(std::uint32_t worker, std::uint32_t shard, const Message& answer) {
@@ -94,19 +95,22 @@ Status Scheduler::Impl::Settle() {
   return {};
 }
 
-void Scheduler::Impl::TellDoneChunks(Deadline now) {
+Status Scheduler::Impl::TellDoneChunks(Deadline now) {
   constexpr std::chrono::seconds kEvery{1};
-  if (!epoch_open_ || now - told_done_ < kEvery) return;
+  if (!epoch_open_ || now - told_done_ < kEvery) return {};
   told_done_ = now;
+  const std::vector<std::uint64_t> chunks = queue_->TakeDone();
+  if (chunks.empty()) return {};
+  RETURN_IF_ERROR(JournalDone(chunks));
   proto::ChunksDone body;
   body.set_epoch(epoch_);
-  for (const std::uint64_t chunk : queue_->TakeDone()) body.add_chunk(chunk);
-  if (body.chunk_size() == 0) return;
+  body.mutable_chunk()->Assign(chunks.begin(), chunks.end());
   for (std::uint32_t shard = 0; shard < calls_.shards(); ++shard) {
     // A shard that does not hear of it remembers more than it needs to, until the epoch's end.
     calls_.Send(shard, MakeControl(proto::CHUNKS_DONE, body), "chunks done at " + placement_.NameOfShard(shard),
                 request_timeout_, [](const Result<Message>&) {});
   }
+  return {};
 }
 
 }  // namespace sherd

@@ -68,6 +68,7 @@ Status Membership::Register(const proto::Header& header, const proto::Register& 
                            text(body.shard_endpoint_size(), body.follower_endpoint_size()) + " in place of " +
                            text(shards, followers));
   }
+  if (member->expelled) return Status::Unavailable(WhyExpelled(*member));
   const bool same = header.incarnation() == member->incarnation && body.pid() == member->body.pid() &&
                     body.host() == member->body.host();
   if (member->registered && !same) {
@@ -76,6 +77,7 @@ Status Membership::Register(const proto::Header& header, const proto::Register& 
   member->registered = true;
   member->incarnation = header.incarnation();
   member->body = body;
+  member->last_heard = now;
   // Ranks that wait for their welcome send no heartbeats: the time counts for all from the last registration on.
   if (complete()) {
     for (Member& each : members_) each.last_heard = now;
@@ -84,14 +86,15 @@ Status Membership::Register(const proto::Header& header, const proto::Register& 
 }
 
 bool Membership::complete() const {
-  return std::all_of(members_.begin(), members_.end(),
-                     [](const Member& member) { return member.registered || member.role == proto::SPARE; });
+  return std::all_of(members_.begin(), members_.end(), [](const Member& member) {
+    return member.registered || member.expelled || member.role == proto::SPARE;
+  });
 }
 
 std::string Membership::Missing() const {
   std::string names;
   for (const Member& member : members_) {
-    if (member.registered || member.role == proto::SPARE) continue;
+    if (member.registered || member.expelled || member.role == proto::SPARE) continue;
     if (!names.empty()) names += ", ";
     names += NameOf(member.role, member.index);
   }
@@ -115,10 +118,7 @@ Status Membership::Hear(const proto::Header& header, Deadline now) {
     return Status::Unavailable(NameOf(member->role, member->index) + " is incarnation " +
                                std::to_string(member->incarnation) + ", not " + std::to_string(header.incarnation()));
   }
-  if (member->expelled) {
-    return Status::Unavailable(NameOf(member->role, member->index) +
-                               " was silent for so long that it was taken for lost, and its work given to others");
-  }
+  if (member->expelled) return Status::Unavailable(WhyExpelled(*member));
   member->last_heard = now;
   return {};
 }
@@ -179,6 +179,16 @@ std::uint32_t Membership::Expel(proto::Role role, std::uint32_t index) {
 bool Membership::expelled(proto::Role role, std::uint32_t index) const {
   const Member* const member = Find(role, index);
   return member != nullptr && member->expelled;
+}
+
+bool Membership::registered(proto::Role role, std::uint32_t index) const {
+  const Member* const member = Find(role, index);
+  return member != nullptr && member->registered;
+}
+
+std::string Membership::WhyExpelled(const Member& member) const {
+  return NameOf(member.role, member.index) +
+         " was silent for so long that it was taken for lost, and its work given to others";
 }
 
 std::vector<std::uint32_t> Membership::LiveWorkers() const {

@@ -27,7 +27,7 @@ class Membership {
   // A rank is there. Repeating it is harmless. Invalid: it is no rank of this job, has another number of shards, or its
   // place is taken by another process.
   Status Register(const proto::Header& header, const proto::Register& body, Deadline now);
-  // All servers and workers have registered (spares need not).
+  // All servers and workers that are not lost have registered (spares need not).
   bool complete() const;
   // Who has not: "server 1 (rank 2), worker 0 (rank 3)".
   std::string Missing() const;
@@ -47,6 +47,7 @@ class Membership {
   // would have.
   std::uint32_t Expel(proto::Role role, std::uint32_t index);
   bool expelled(proto::Role role, std::uint32_t index) const;
+  bool registered(proto::Role role, std::uint32_t index) const;
   std::vector<std::uint32_t> LiveWorkers() const;
   // "lost (no heartbeat for 3 s): worker 1 (…), last at: …".
   std::string Obituary(proto::Role role, std::uint32_t index) const;
@@ -66,7 +67,7 @@ class Membership {
  private:
   struct Member {
     proto::Role role = proto::SERVER;
-    std::uint32_t index = 0, rank = 0, incarnation = 0;
+    std::uint32_t index = 0, rank = 0, incarnation = 1;  // ranks are launched with 1
     bool registered = false, dismissed = false, expelled = false;
     proto::Register body;
     std::string doing;
@@ -78,6 +79,7 @@ class Membership {
   bool IsSilent(const Member& member, Deadline now) const;
   bool Missed(const Member& member, Deadline now) const;
   std::string Lost(const std::string& names) const;
+  std::string WhyExpelled(const Member& member) const;
   std::string LastWordsOf(const Member& member) const;
 
   const MembershipOptions options_;

@@ -34,8 +34,12 @@ Status Scheduler::Impl::Step() {
 }
 
 Status Scheduler::Impl::Tick(Deadline now) {
-  if (now - last_tick_ > kBusy) membership_.Forgive(now - last_tick_);
+  if (now - last_tick_ > kBusy) {
+    membership_.Forgive(now - last_tick_);
+    RETURN_IF_ERROR(CheckLeadership());  // it may have been stopped, and taken for dead
+  }
   last_tick_ = now;
+  if (replaced()) return CheckLeadership();
   RETURN_IF_ERROR(calls_.Tick(now));
   if (!stopping_) DriveCheckpoint(now);
   if (stopping_) return {};
@@ -44,7 +48,7 @@ Status Scheduler::Impl::Tick(Deadline now) {
   WarnOfStandstill(now);
   RETURN_IF_ERROR(failure_);
   if (!welcomed_) return {};
-  TellDoneChunks(now);
+  RETURN_IF_ERROR(TellDoneChunks(now));
   RETURN_IF_ERROR(LoseSilentServers(now));
   RETURN_IF_ERROR(AddFollowers(now));
   return LoseSilentWorkers(now);
@@ -96,6 +100,7 @@ Status Scheduler::Impl::OnRegister(const Envelope& envelope) {
     return {};
   }
   registrations_[{header.role(), header.index()}] = envelope;
+  if (body.has_stand() && !welcomed_) stands_[header.index()] = body.stand();
   if (welcomed_) AddRoomOfSpares();
   if (welcomed_) Welcome();
   return {};
@@ -143,6 +148,7 @@ Status Scheduler::Impl::OnHeartbeat(const Envelope& envelope) {
   membership_.Doing(envelope.message.header, body.doing());
   if (body.has_full()) HeedFull(envelope.message.header, body.full());
   HeedPause(envelope.message.header, body.paused());
+  if (body.has_lost_follower()) HeedLostFollower(envelope.message.header, body.lost_follower());
   Reply(envelope, MakeReply(envelope.message.header, CommandFor(envelope.message.header)));
   return {};
 }
@@ -362,6 +368,7 @@ void Scheduler::Impl::Send(Envelope envelope) {
   proto::Header& header = envelope.message.header;
   header.set_role(proto::SCHEDULER);
   header.set_index(0);
+  header.set_incarnation(options_.term);
   header.set_job(options_.job_id);
   header.set_map_epoch(placement_.epoch());
   const std::string kind = KindName(header.kind());

@@ -47,7 +47,7 @@ Scheduler::Impl::Impl(Network* network, SchedulerOptions options, ChunkSource* c
       recommendations_(recommendations),
       request_timeout_(Seconds(options_.job.cluster().request_timeout())),
       mailbox_(network->Open()),
-      calls_(mailbox_.get(), options_.job_id,
+      calls_(mailbox_.get(), options_.job_id, options_.term,
              std::clamp(Milliseconds(options_.job.cluster().request_timeout() / 12), std::chrono::milliseconds(50),
                         std::chrono::milliseconds(5000))),
       membership_(MembersOf(options_)),
@@ -73,6 +73,9 @@ Status Scheduler::Impl::Run() {
   Status status = RunJob();
   const bool asked_to_stop = !status.ok() && status.code() == ErrorCode::kStopped && stop_requests_ > stops_heeded_;
   if (asked_to_stop) status = StopOrderly();
+  if (const Status leads = CheckLeadership(); replaced()) return leads;
+  JournalVerdict(status);
+  if (options_.on_verdict) options_.on_verdict(status);
   ShutDown(status);
   RemoveCopies();
   if (!options_.keep_checkpoints && !options_.checkpoint_dir.empty()) {
@@ -83,6 +86,10 @@ Status Scheduler::Impl::Run() {
 }
 
 Status Scheduler::Impl::RunJob() {
+  if (options_.term > 1) RETURN_IF_ERROR(TakeOver());
+  if (concluded_.has_value()) return *concluded_;
+  if (taken_over_) return Train();
+  RETURN_IF_ERROR(JournalNothing());
   RETURN_IF_ERROR(Assemble());
   observer_->OnStart(options_.servers, options_.workers);
   start_ = Clock::now();
@@ -146,7 +153,10 @@ Status Scheduler::Impl::CallAllShards(proto::Kind kind, const google::protobuf::
 // ---- training ------------------------------------------------------------------------------------------------------
 
 Status Scheduler::Impl::Train() {
-  GoOnFrom(start_at_.manifest.state());
+  if (!taken_over_) {
+    GoOnFrom(start_at_.manifest.state());
+    RETURN_IF_ERROR(JournalRound(nullptr));
+  }
   schedule_.Start(rows_, Clock::now());
   training_ = true;
   share_at_start_ = ShareOfJob();
@@ -157,8 +167,7 @@ Status Scheduler::Impl::Train() {
 }
 
 Status Scheduler::Impl::TrainEpoch() {
-  RETURN_IF_ERROR(BeginEpoch());
-  const std::uint64_t before = queue_->counts().trained;  // by the run that this one resumes
+  if (!std::exchange(epoch_taken_over_, false)) RETURN_IF_ERROR(BeginEpoch());
   RETURN_IF_ERROR(Until([this] { return RoundOver(); }));
   while (!queue_->all_done()) {
     RETURN_IF_ERROR(BeginRound());
@@ -174,7 +183,7 @@ Status Scheduler::Impl::TrainEpoch() {
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
   const double loss = reported_rows_ > 0 ? epoch_loss_ / static_cast<double>(reported_rows_) : kUnknown;
   EpochReport report{.epoch = epoch_ + 1,
-                     .rows = queue_->counts().trained - before,
+                     .rows = queue_->counts().trained - rows_resumed_,
                      .seconds = seconds,
                      .loss = loss,
                      .tables = {},
@@ -204,7 +213,8 @@ Status Scheduler::Impl::BeginEpoch() {
       .dealing = dealing, .workers = membership_.LiveWorkers(), .batch_size = options_.job.train().batch_size()};
   ASSIGN_OR_RETURN(queue_, ChunkQueue::Make(positions, options));
   PreferLocalFiles();
-  rows_before_ = rows_ - std::min(rows_, queue_->counts().trained);
+  rows_resumed_ = queue_->counts().trained;
+  rows_before_ = rows_ - std::min(rows_, rows_resumed_);
   round_ = 0;
   reported_rows_ = 0;
   epoch_loss_ = 0;
@@ -220,6 +230,7 @@ Status Scheduler::Impl::StartShards() {
   body.set_clock(clock_);
   body.set_round(round_);
   for (const std::uint32_t worker : membership_.LiveWorkers()) body.add_worker(worker);
+  RETURN_IF_ERROR(JournalRound(&body));
   RETURN_IF_ERROR(CallAllShards(proto::START_EPOCH, &body, request_timeout_));
   ended_.assign(options_.workers, false);
   last_moved_ = Clock::now();
@@ -273,7 +284,8 @@ Status Scheduler::Impl::JudgeEpoch() {
     observer_->OnMessage("stopped early: no gain in " + std::to_string(options_.job.evaluation().patience()) +
                          " epochs");
   }
-  return verdict.best ? SaveBest() : Status();
+  if (verdict.best) RETURN_IF_ERROR(SaveBest());
+  return JournalRound(nullptr);
 }
 
 // The best weights so far are needed again when a later epoch may be the last.

@@ -14,6 +14,10 @@ Result<std::string> Scheduler::Bind() { return impl_->Bind(); }
 
 Status Scheduler::Run() { return impl_->Run(); }
 
+void Scheduler::Lead(Leadership* leadership, const std::string& journal_dir) { impl_->Lead(leadership, journal_dir); }
+
+bool Scheduler::replaced() const { return impl_->replaced(); }
+
 void Scheduler::RequestStop() { impl_->RequestStop(); }
 
 void Scheduler::RequestCheckpoint() { impl_->RequestCheckpoint(); }

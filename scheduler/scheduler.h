@@ -2,11 +2,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/leadership.h"
 #include "base/status.h"
 #include "net/mailbox.h"
 #include "proto/checkpoint.pb.h"
@@ -79,6 +81,10 @@ struct SchedulerOptions {
   std::string checkpoint_dir;
   bool keep_checkpoints = true;
   std::string job_text;
+  // From 2 on: goes on where the scheduler of the term before was, by its journal.
+  std::uint32_t term = 1;
+  // Told what the job has come to, before anyone is told to end. Not called where another scheduler has taken over.
+  std::function<void(const Status&)> on_verdict;
 };
 
 // The one that knows how the job stands: members, chunks, clocks, evaluations, checkpoints, the end. One thread, one
@@ -91,8 +97,13 @@ class Scheduler {
 
   // Binds; the endpoint is what servers and workers are given. Before Run.
   Result<std::string> Bind();
+  // So that another process can take the job over: the term that this one has, and the folder of its journal. Between
+  // Bind and Run; without it none can. `leadership` must outlive this.
+  void Lead(Leadership* leadership, const std::string& journal_dir);
   // Runs the job to its end. A failure's text says what happened and to whom.
   Status Run();
+  // After Run: another scheduler has taken the job over, and will say what it comes to.
+  bool replaced() const;
   // Ask for an orderly end with a checkpoint. Only counts, so that it never waits: async-signal-safe; called from any
   // thread.
   void RequestStop();

@@ -17,6 +17,7 @@
 #include "scheduler/chunk_queue.h"
 #include "scheduler/epoch_judge.h"
 #include "scheduler/evaluation.h"
+#include "scheduler/journal.h"
 #include "scheduler/membership.h"
 #include "scheduler/period_figures.h"
 #include "scheduler/progress_meter.h"
@@ -39,6 +40,8 @@ class Scheduler::Impl {
 
   Result<std::string> Bind();
   Status Run();
+  void Lead(Leadership* leadership, const std::string& journal_dir);
+  bool replaced() const { return leadership_ != nullptr && leadership_->lost(); }
   void RequestStop() { ++stop_requests_; }
   void RequestCheckpoint() { ++checkpoint_requests_; }
 
@@ -111,6 +114,7 @@ class Scheduler::Impl {
   void Welcome();
   void HeedFull(const proto::Header& header, const std::string& full);
   void HeedPause(const proto::Header& header, const std::string& why);
+  void HeedLostFollower(const proto::Header& header, const proto::LostFollower& lost);
   proto::Command CommandFor(const proto::Header& header);
   void AnswerWaiting(std::uint32_t worker, Deadline now);
   std::optional<proto::Task> TaskFor(std::uint32_t worker, const proto::NextTask& body);
@@ -140,13 +144,31 @@ class Scheduler::Impl {
   // ---- lost_workers.cc ----
   Status LoseSilentWorkers(Deadline now);
   Status LoseFailedWorker(std::uint32_t worker, const std::string& failure);
-  void LoseWorker(std::uint32_t worker, std::uint32_t successor);
+  Status LoseWorker(std::uint32_t worker, std::uint32_t successor);
   Status OnFenced(std::uint32_t worker, std::uint32_t shard, const Message& answer);
   bool Settled() const;
   bool RoundOver() const;
   Status BeginRound();
   Status Settle();
-  void TellDoneChunks(Deadline now);
+  Status TellDoneChunks(Deadline now);
+
+  // ---- taking_over.cc: what there is to know, and what there is to ask ----
+  Status TakeOver();
+  bool AllRejoined() const;
+  Status AwaitRanks(const proto::SchedulerState& state);
+  Status LoseAbsent();
+  Status TakeOverShards(const proto::SchedulerState& state);
+  Status GoOnWithEpoch(const proto::SchedulerState& state, std::vector<std::vector<proto::ChunkRange>> applied);
+  void TakeStand(std::uint32_t worker, const proto::WorkerStand& stand);
+  // ---- journaling.cc: what another scheduler could not ask the ranks ----
+  Status JournalNothing();
+  Status JournalRound(const proto::StartEpoch* started);
+  Status JournalLost(proto::Role role, std::uint32_t index, std::uint32_t successor);
+  Status JournalPlacement();
+  Status JournalDone(const std::vector<std::uint64_t>& chunks);
+  void JournalVerdict(const Status& verdict);
+  Status Journaled(const Status& written);
+  Status CheckLeadership() const;
 
   // ---- epoch_rows.cc: the rows of an epoch, by file ----
   void PreferLocalFiles();
@@ -208,6 +230,14 @@ class Scheduler::Impl {
   std::vector<std::string> freed_;     // places of followers that came to nothing, until they are told
   std::uint32_t untold_replicas_ = 0;  // that have not heard of the newest map
   proto::ShardMap told_map_;           // the newest that all of them have: what workers are told
+  Leadership* leadership_ = nullptr;
+  std::string journal_dir_;
+  Journal journal_;
+  std::vector<proto::LostRank> lost_;                   // so far
+  std::map<std::uint32_t, proto::WorkerStand> stands_;  // by worker: where they are, as they told this scheduler
+  std::optional<Status> concluded_;                     // what the scheduler before has found the job to come to
+  bool taken_over_ = false;                             // after training had begun
+  bool epoch_taken_over_ = false;                       // and not yet gone on with
   std::atomic<int> stop_requests_{0}, checkpoint_requests_{0};
   int stops_heeded_ = 0, checkpoints_heeded_ = 0;
   bool stopping_ = false;
@@ -231,7 +261,8 @@ class Scheduler::Impl {
   std::uint32_t epoch_ = 0, weights_epoch_ = 0;
   std::uint32_t round_ = 0;  // of the epoch
   // rows_: trained in all; rows_before_: at the epoch's begin; reported_rows_: in this run's part of the epoch.
-  std::uint64_t clock_ = 0, rows_ = 0, rows_before_ = 0, reported_rows_ = 0;
+  // rows_resumed_: of the epoch, by the run that this one resumes.
+  std::uint64_t clock_ = 0, rows_ = 0, rows_before_ = 0, reported_rows_ = 0, rows_resumed_ = 0;
   struct Leases {               // of a lost worker, while the shards are asked after them
     std::uint32_t missing = 0;  // shards
     std::uint32_t epoch = 0;

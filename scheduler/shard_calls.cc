@@ -6,9 +6,10 @@
 namespace sherd {
 
 // The deadlines are kept here, one a call; the requester's own is out of the way.
-ShardCalls::ShardCalls(Mailbox* mailbox, std::uint64_t job, std::chrono::milliseconds retry_after)
+ShardCalls::ShardCalls(Mailbox* mailbox, std::uint64_t job, std::uint32_t term, std::chrono::milliseconds retry_after)
     : mailbox_(mailbox),
       job_(job),
+      term_(term),
       requester_(mailbox, {.retry_after = retry_after, .give_up_after = std::chrono::hours(1000)}) {}
 
 Result<Peer> ShardCalls::PeerAt(const std::string& endpoint) {
@@ -48,7 +49,7 @@ void ShardCalls::SendToPeer(const Peer& peer, std::uint32_t shard, Message messa
   header.set_job(job_);
   header.set_role(proto::SCHEDULER);
   header.set_index(0);
-  header.set_incarnation(1);
+  header.set_incarnation(term_);
   header.set_map_epoch(map_epoch_);
   header.set_shard(shard);
   const std::uint64_t request = requester_.Send(peer, std::move(message), what);

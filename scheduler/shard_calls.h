@@ -18,7 +18,8 @@ class ShardCalls {
   // What follows: gets the answer's message, or why there is none (an answer that is not OK, the deadline).
   using Then = std::function<void(Result<Message>)>;
 
-  ShardCalls(Mailbox* mailbox, std::uint64_t job, std::chrono::milliseconds retry_after);
+  // `term`: of the scheduler; shards that have heard of a later one refuse.
+  ShardCalls(Mailbox* mailbox, std::uint64_t job, std::uint32_t term, std::chrono::milliseconds retry_after);
 
   // Goes by this map from now on: what a shard has not answered is asked again of whoever is its primary now.
   Status TakeMap(const proto::ShardMap& map);
@@ -51,6 +52,7 @@ class ShardCalls {
 
   Mailbox* const mailbox_;
   const std::uint64_t job_;
+  const std::uint32_t term_;
   Requester requester_;
   std::uint32_t map_epoch_ = 1;
   std::map<std::string, Peer> peers_;    // by endpoint

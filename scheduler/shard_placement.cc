@@ -28,9 +28,57 @@ void ShardPlacement::Start(const std::vector<proto::Register>& servers, std::uin
 void ShardPlacement::AddRoom(const Host& host, const proto::Register& registered) {
   if (registered.follower_endpoint().empty() || !known_.insert(host).second) return;
   for (const std::string& endpoint : registered.follower_endpoint()) {
-    const bool taken = std::ranges::any_of(shards_, [&](const Placed& s) { return s.follower.endpoint == endpoint; });
+    const bool taken = std::ranges::any_of(shards_, [&](const Placed& shard) {
+      return shard.follower.endpoint == endpoint || shard.primary.endpoint == endpoint;
+    });
     if (!taken) room_.push_back({.host = host, .endpoint = endpoint});
   }
+}
+
+proto::Placement ShardPlacement::Save() const {
+  proto::Placement placement;
+  const auto save = [](const Replica& from, proto::Placement::Replica* to) {
+    to->set_role(from.host.role);
+    to->set_index(from.host.index);
+    to->set_endpoint(from.endpoint);
+  };
+  placement.set_epoch(epoch_);
+  for (std::uint32_t i = 0; i < shards(); ++i) {
+    proto::Placement::Shard* const shard = placement.add_shard();
+    save(shards_[i].primary, shard->mutable_primary());
+    if (HasFollower(i)) save(shards_[i].follower, shard->mutable_follower());
+  }
+  return placement;
+}
+
+void ShardPlacement::Restore(const proto::Placement& placement) {
+  const auto restored = [](const proto::Placement::Replica& from) {
+    return Replica{.host = {from.role(), from.index()}, .endpoint = from.endpoint()};
+  };
+  epoch_ = placement.epoch();
+  shards_.clear();
+  room_.clear();
+  known_.clear();
+  for (const proto::Placement::Shard& from : placement.shard()) {
+    Placed& shard = shards_.emplace_back();
+    shard.primary = restored(from.primary());
+    if (from.has_follower()) shard.follower = restored(from.follower());
+  }
+}
+
+std::set<ShardPlacement::Host> ShardPlacement::Hosts() const {
+  std::set<Host> hosts;
+  for (const Placed& shard : shards_) {
+    hosts.insert(shard.primary.host);
+    if (!shard.follower.endpoint.empty()) hosts.insert(shard.follower.host);
+  }
+  return hosts;
+}
+
+std::vector<std::string> ShardPlacement::Rooms() const {
+  std::vector<std::string> rooms;
+  for (const Replica& room : room_) rooms.push_back(room.endpoint);
+  return rooms;
 }
 
 proto::ShardMap ShardPlacement::Map() const {
@@ -90,11 +138,14 @@ std::uint32_t ShardPlacement::Load(const Host& host) const {
 }
 
 std::optional<ShardPlacement::Replica> ShardPlacement::TakeRoom(std::uint32_t shard) {
+  const auto unfit = [&](const Replica& room) {
+    return room.host == PrimaryOf(shard) || Apart(room.host, PrimaryOf(shard));
+  };
   const auto cost = [&](const Replica& room) {
-    return std::tuple(room.host == PrimaryOf(shard), room.host.role != proto::SPARE, Load(room.host));
+    return std::tuple(unfit(room), room.host.role != proto::SPARE, Load(room.host));
   };
   const auto best = std::ranges::min_element(room_, {}, cost);
-  if (best == room_.end() || best->host == PrimaryOf(shard)) return std::nullopt;
+  if (best == room_.end() || unfit(*best)) return std::nullopt;
   Replica taken = std::move(*best);
   room_.erase(best);
   return taken;
@@ -103,6 +154,11 @@ std::optional<ShardPlacement::Replica> ShardPlacement::TakeRoom(std::uint32_t sh
 void ShardPlacement::GiveBack(const Replica& room) {
   ++epoch_;
   room_.push_back(room);
+}
+
+void ShardPlacement::DropFollower(std::uint32_t shard) {
+  apart_.insert({PrimaryOf(shard), shards_[shard].follower.host});
+  GiveBack(std::exchange(shards_[shard].follower, {}));
 }
 
 void ShardPlacement::AddFollower(std::uint32_t shard, const Replica& follower) {

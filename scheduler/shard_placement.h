@@ -5,8 +5,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "proto/journal.pb.h"
 #include "proto/wire.pb.h"
 
 namespace sherd {
@@ -29,7 +31,12 @@ class ShardPlacement {
   // A shard of server i has its follower, if there are to be replicas, on the server after it, at one of the first
   // endpoints that it has registered for followers. The rest is room.
   void Start(const std::vector<proto::Register>& servers, std::uint32_t replicas);
-  // A spare's. Asked again it changes nothing.
+  // For another scheduler: where the replicas are. Room is not in it, for hosts register theirs again.
+  proto::Placement Save() const;
+  void Restore(const proto::Placement& placement);
+  // A new epoch with the same replicas: whatever else was meant to become one does not.
+  void Renew() { ++epoch_; }
+  // A spare's, or, after Restore, anyone's. Asked again it changes nothing.
   void AddRoom(const Host& host, const proto::Register& registered);
 
   std::uint32_t epoch() const { return epoch_; }
@@ -37,6 +44,8 @@ class ShardPlacement {
   proto::ShardMap Map() const;
   // The same with a follower that has yet to get everything: for the two alone.
   proto::ShardMap MapWith(std::uint32_t shard, const Replica& follower) const;
+  std::set<Host> Hosts() const;  // of all replicas
+  std::vector<std::string> Rooms() const;
   const Host& PrimaryOf(std::uint32_t shard) const { return shards_[shard].primary.host; }
   bool HasFollower(std::uint32_t shard) const { return !shards_[shard].follower.endpoint.empty(); }
   const std::string& EndpointOf(std::uint32_t shard) const { return shards_[shard].primary.endpoint; }
@@ -56,6 +65,9 @@ class ShardPlacement {
   std::optional<Replica> TakeRoom(std::uint32_t shard);
   // Nothing came of it. A new epoch, by which nothing is there.
   void GiveBack(const Replica& room);
+  // The primary does not hear its follower, though we hear both: it has none from now on, and will have none on that
+  // host. A new epoch.
+  void DropFollower(std::uint32_t shard);
   // It has everything that the primary has. A new epoch.
   void AddFollower(std::uint32_t shard, const Replica& follower);
 
@@ -65,11 +77,13 @@ class ShardPlacement {
   };
 
   std::uint32_t Load(const Host& host) const;
+  bool Apart(const Host& a, const Host& b) const { return apart_.contains({a, b}) || apart_.contains({b, a}); }
 
   std::uint32_t epoch_ = 1;
   std::vector<Placed> shards_;
   std::vector<Replica> room_;
-  std::set<Host> known_;  // whose room has been added
+  std::set<Host> known_;                   // whose room has been added
+  std::set<std::pair<Host, Host>> apart_;  // that can not talk to each other
 };
 
 }  // namespace sherd

@@ -51,6 +51,7 @@ class Pipeline {
   void AskForCut(const proto::Command& command);
 
   TrainingReport::Stand stand() const { return state_.report.stand(); }
+  proto::WorkerStand TellStand() const { return state_.report.Tell(); }
   // What was done since the last call, and where each stage's time went.
   proto::Progress TakeProgress();
   // EVAL_RESULT and CUT_POSITION messages for the scheduler, in order.

@@ -22,6 +22,7 @@ TaskLoop::TaskLoop(const WorkerOptions* options, Mailbox* mailbox, const Peer& s
     : options_(options),
       mailbox_(mailbox),
       scheduler_(scheduler),
+      endpoint_(options->scheduler_endpoint),
       dataset_(dataset),
       pipeline_(pipeline),
       heartbeat_(heartbeat),
@@ -31,12 +32,15 @@ Status TaskLoop::Run() {
   while (true) {
     RETURN_IF_ERROR(pipeline_->status());
     RETURN_IF_ERROR(heartbeat_->status());
+    if (const auto leader = heartbeat_->TakeLeader()) RETURN_IF_ERROR(Follow(*leader));
     if (std::optional<proto::Command> command = heartbeat_->TakeCommand()) Obey(*command);
     if (stop_) return {};
-    SendMessages();
-    SendProgressIfDue();
-    AskForTaskIfDue();
-    Deadline deadline = std::min(requester_.next_tick(), next_progress_);
+    if (!joining_) {
+      SendMessages();
+      SendProgressIfDue();
+      AskForTaskIfDue();
+    }
+    Deadline deadline = joining_ ? requester_.next_tick() : std::min(requester_.next_tick(), next_progress_);
     if (!task_asked_ && next_task_ > Clock::now()) deadline = std::min(deadline, next_task_);
     if (std::optional<Envelope> envelope = mailbox_->Receive(deadline)) {
       RETURN_IF_ERROR(Handle(std::move(*envelope)));
@@ -47,7 +51,7 @@ Status TaskLoop::Run() {
 
 void TaskLoop::Send(Message message, const std::string& what) {
   FillHeader(*options_, &message.header);
-  requester_.Send(scheduler_, std::move(message), what + " to the scheduler at " + options_->scheduler_endpoint);
+  requester_.Send(scheduler_, std::move(message), what + " to the scheduler at " + endpoint_);
 }
 
 void TaskLoop::SendMessages() {
@@ -94,6 +98,9 @@ Status TaskLoop::Handle(Envelope envelope) {
   const std::string answer = "answer to " + KindName(message.header.kind()) + " from the scheduler";
   RETURN_IF_ERROR(StatusOf(message.header).Annotate(answer));
   switch (message.header.kind()) {
+    case proto::REGISTER:
+      joining_ = false;
+      return {};
     case proto::NEXT_TASK:
       return HandleTask(message).Annotate(answer);
     case proto::PROGRESS:
@@ -142,6 +149,24 @@ Status TaskLoop::HandleCommand(const Message& message) {
   proto::Command command;
   RETURN_IF_ERROR(ParseBody(message, &command));
   Obey(command);
+  return {};
+}
+
+// What the one before has not answered it never will, and what it has dealt and did not arrive was not dealt. The
+// positions are the progress so far, whoever was told of which part.
+Status TaskLoop::Follow(const proto::Leader& leader) {
+  ASSIGN_OR_RETURN(Peer next, mailbox_->Connect(leader.endpoint()));
+  requester_.Forget(scheduler_);
+  scheduler_ = std::move(next);
+  endpoint_ = leader.endpoint();
+  (void)pipeline_->TakeMessages();  // of its evaluation and its cuts
+  joining_ = true;
+  task_asked_ = progress_sent_ = false;
+  proto::Register body = DescribeWorker();
+  *body.mutable_stand() = pipeline_->TellStand();
+  body.mutable_stand()->set_ended(ending_);
+  if (ending_ && body.stand().retired()) last_progress_sent_ = last_progress_taken_ = true;
+  Send(MakeControl(proto::REGISTER, body), "registration");
   return {};
 }
 

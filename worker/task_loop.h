@@ -38,17 +38,21 @@ class TaskLoop {
   Status HandleTask(const Message& message);
   Status HandleCommand(const Message& message);
   void Obey(const proto::Command& command);
+  // Another scheduler has taken over: it is told where we are, and until it knows, nothing else.
+  Status Follow(const proto::Leader& leader);
   bool epoch_is_over() const { return ending_ && pipeline_->stand().retired; }
 
   const WorkerOptions* const options_;
   Mailbox* const mailbox_;
-  const Peer scheduler_;
+  Peer scheduler_;
+  std::string endpoint_;  // the scheduler's
   const Dataset* const dataset_;
   Pipeline* const pipeline_;
   Heartbeat* const heartbeat_;
   Requester requester_;
 
   bool stop_ = false;
+  bool joining_ = false;                             // a scheduler that has taken over, which has not answered yet
   bool task_asked_ = false, progress_sent_ = false;  // and not answered
   Deadline next_progress_ = Clock::now();
   Deadline next_task_ = Clock::now();

@@ -11,8 +11,11 @@ void TrainingReport::Lease(const proto::Task& task) {
   std::lock_guard lock(mutex_);
   if (!begun_ || task.epoch() != stand_.epoch || stand_.retired) {
     begun_ = true;
-    stand_ = {
-        .active = true, .epoch = task.epoch(), .next_clock = task.start_clock(), .acknowledged = task.start_clock()};
+    stand_ = {.active = true,
+              .epoch = task.epoch(),
+              .round = task.round(),
+              .next_clock = task.start_clock(),
+              .acknowledged = task.start_clock()};
     tasks_.clear();
     open_tasks_ = 0;
   }
@@ -23,6 +26,8 @@ void TrainingReport::Lease(const proto::Task& task) {
     begin.set_first_minibatch(task.first_minibatch());
     begin.set_minibatches(task.first_minibatch());
     place->second.acknowledged = begin;
+    if (task.end_minibatch() > 0) place->second.acknowledged.set_end_minibatch(task.end_minibatch());
+    place->second.applied.assign(task.applied().begin(), task.applied().end());
     if (added) ++open_tasks_;
   }
   stand_.idle = open_tasks_ == 0;
@@ -86,6 +91,22 @@ void TrainingReport::Retired() {
 TrainingReport::Stand TrainingReport::stand() const {
   std::lock_guard lock(mutex_);
   return stand_;
+}
+
+proto::WorkerStand TrainingReport::Tell() const {
+  std::lock_guard lock(mutex_);
+  proto::WorkerStand stand;
+  if (!begun_) return stand;
+  stand.set_epoch(stand_.epoch);
+  stand.set_round(stand_.round);
+  stand.set_clock(stand_.acknowledged);
+  stand.set_retired(stand_.retired);
+  for (const auto& [id, position] : tasks_) {
+    proto::Lease* const lease = stand.add_lease();
+    *lease->mutable_position() = position.acknowledged;
+    lease->mutable_applied()->Assign(position.applied.begin(), position.applied.end());
+  }
+  return stand;
 }
 
 std::vector<proto::ChunkPosition> TrainingReport::PushedPositions() const {

@@ -29,12 +29,15 @@ class TrainingReport {
     bool active = false;   // an epoch is begun, and RETIRE is not sent
     bool idle = false;     // all tasks are pushed to their ends
     bool retired = false;  // from the epoch, on every shard
-    std::uint32_t epoch = 0;
+    std::uint32_t epoch = 0, round = 0;
     std::uint64_t next_clock = 0;    // of the next push
     std::uint64_t acknowledged = 0;  // clocks that every shard has acknowledged
   };
   Stand stand() const;
 
+  // Where the worker is, for a scheduler that does not know it: every task of the round, with what is acknowledged of
+  // it.
+  proto::WorkerStand Tell() const;
   // Of every task of the epoch: what is pushed.
   std::vector<proto::ChunkPosition> PushedPositions() const;
   // What was acknowledged since the last call, with the positions of the chunks that moved on.
@@ -44,6 +47,7 @@ class TrainingReport {
   struct Position {
     proto::ChunkPosition pushed, acknowledged;
     bool moved = false;
+    std::vector<std::uint32_t> applied;  // the task's
   };
   using TaskId = std::pair<std::uint64_t, std::uint32_t>;  // chunk, first minibatch
   static TaskId IdOf(const proto::Task& task) { return {task.chunk().id(), task.first_minibatch()}; }

@@ -1,15 +1,16 @@
 #include "worker/worker.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <utility>
 
+#include "base/leadership.h"
 #include "base/simd.h"
 #include "models/feature_layout.h"
 #include "models/model.h"
 #include "net/requester.h"
+#include "net/scheduler_watch.h"
 #include "worker/data/dataset.h"
 #include "worker/heartbeat.h"
 #include "worker/pipeline.h"
@@ -19,24 +20,45 @@ namespace sherd {
 namespace {
 
 constexpr std::chrono::milliseconds kTellFailure(5000);  // how long a failing worker waits to be heard
+constexpr std::chrono::milliseconds kLook(500);          // for another scheduler
 
-Result<proto::Welcome> Register(Mailbox* mailbox, const Peer& scheduler, const WorkerOptions& options) {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  proto::Register body;
-  body.set_host(host);
-  body.set_pid(static_cast<std::uint32_t>(getpid()));
-  Message message = MakeControl(proto::REGISTER, body);
-  FillHeader(options, &message.header);
-  const std::chrono::milliseconds give_up(static_cast<std::int64_t>(options.request_timeout_seconds * 1000));
-  Requester requester(mailbox, {.retry_after = std::chrono::milliseconds(1000), .give_up_after = give_up});
-  ASSIGN_OR_RETURN(
-      const Message answer,
-      requester.Call(scheduler, std::move(message), "registration at the scheduler at " + options.scheduler_endpoint));
-  proto::Welcome welcome;
-  RETURN_IF_ERROR(ParseBody(answer, &welcome).Annotate("answer to registration"));
-  if (welcome.map().endpoint().empty()) return Status::BadData("the scheduler's answer to registration names no shard");
-  return welcome;
+// At the scheduler, which may be another one than at first by the time it answers: `options` name it then.
+Result<proto::Welcome> Register(Mailbox* mailbox, WorkerOptions* options, Peer* scheduler) {
+  const auto seconds = [](double s) { return std::chrono::milliseconds(static_cast<std::int64_t>(s * 1000)); };
+  Requester requester(mailbox, {.retry_after = std::chrono::milliseconds(1000),
+                                .give_up_after = seconds(options->request_timeout_seconds)});
+  SchedulerWatch watch({.dir = options->leaders_dir,
+                        .job = options->job_id,
+                        .endpoint = options->scheduler_endpoint,
+                        .look_every = seconds(options->heartbeat_seconds)});
+  const auto send = [&]() -> Status {
+    ASSIGN_OR_RETURN(*scheduler, mailbox->Connect(watch.endpoint()));
+    Message message = MakeControl(proto::REGISTER, DescribeWorker());
+    FillHeader(*options, &message.header);
+    requester.Send(*scheduler, std::move(message), "registration at the scheduler at " + watch.endpoint());
+    return {};
+  };
+  RETURN_IF_ERROR(send());
+  while (true) {
+    RETURN_IF_ERROR(requester.Tick());
+    if (watch.Newer(Clock::now())) {
+      requester.Forget(*scheduler);
+      RETURN_IF_ERROR(send());
+    }
+    auto envelope = mailbox->Receive(std::min(requester.next_tick(), Clock::now() + kLook));
+    if (!envelope) continue;
+    const auto reply = requester.Match(std::move(*envelope));
+    if (!reply) continue;
+    options->scheduler_endpoint = watch.endpoint();
+    options->scheduler_term = watch.term();
+    RETURN_IF_ERROR(StatusOf(reply->message.header).Annotate("registration at the scheduler at " + watch.endpoint()));
+    proto::Welcome welcome;
+    RETURN_IF_ERROR(ParseBody(reply->message, &welcome).Annotate("answer to registration"));
+    if (welcome.map().endpoint().empty()) {
+      return Status::BadData("the scheduler's answer to registration names no shard");
+    }
+    return welcome;
+  }
 }
 
 proto::Encoding EncodingOf(proto::Train::Values values) {
@@ -62,10 +84,10 @@ PsClient::Options ClientOptions(const WorkerOptions& options, const proto::Welco
 }
 
 // From registration to the end. What it makes is gone, its threads ended, when it returns.
-Status DoTasks(Network* network, const WorkerOptions& options) {
+Status DoTasks(Network* network, WorkerOptions options) {
   const std::unique_ptr<Mailbox> mailbox = network->Open();
-  ASSIGN_OR_RETURN(const Peer scheduler, mailbox->Connect(options.scheduler_endpoint));
-  ASSIGN_OR_RETURN(const proto::Welcome welcome, Register(mailbox.get(), scheduler, options));
+  Peer scheduler;
+  ASSIGN_OR_RETURN(const proto::Welcome welcome, Register(mailbox.get(), &options, &scheduler));
   if (welcome.has_simd() && !welcome.simd().empty()) RETURN_IF_ERROR(UseSimd(welcome.simd()));
 
   const auto notify = [&mailbox] { mailbox->Wake(); };
@@ -91,10 +113,17 @@ Status DoTasks(Network* network, const WorkerOptions& options) {
   return TaskLoop(&options, mailbox.get(), scheduler, dataset.get(), &pipeline, &heartbeat).Run();
 }
 
+// It may be another one than at first.
+std::string SchedulerNow(const WorkerOptions& options) {
+  if (options.leaders_dir.empty()) return options.scheduler_endpoint;
+  const auto leader = NewestLeader(options.leaders_dir, options.job_id);
+  return leader.ok() && leader->has_value() ? (*leader)->endpoint() : options.scheduler_endpoint;
+}
+
 // True: the scheduler has heard it, and speaks for all ranks.
 bool TellFailure(Network* network, const WorkerOptions& options, const Status& failure) {
   const std::unique_ptr<Mailbox> mailbox = network->Open();
-  const Result<Peer> scheduler = mailbox->Connect(options.scheduler_endpoint);
+  const Result<Peer> scheduler = mailbox->Connect(SchedulerNow(options));
   if (!scheduler.ok()) return false;
   proto::Failure body;
   body.set_text(failure.text());

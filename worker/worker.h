@@ -17,6 +17,8 @@ struct WorkerOptions {
   std::uint32_t cores = 1;  // that are this worker's share of its host
   bool predict = false;     // EVALUATE tasks are predictions: rows need no label
   std::string scheduler_endpoint;
+  std::uint32_t scheduler_term = 1;
+  std::string leaders_dir;  // where another scheduler would say that it has taken over; empty: none would
   double request_timeout_seconds = 60;
   double heartbeat_seconds = 3;
 };

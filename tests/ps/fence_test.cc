@@ -1,11 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/ps/shard_cluster.h"
 
 namespace sherd {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -156,6 +159,66 @@ TEST(FenceTest, MarksLastFromRoundToRoundUntilTheChunkOrTheEpochIsDone) {
   EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 1, 7, 1)), proto::OK);
   cluster.StartEpoch(4, 2, {0});
   EXPECT_EQ(Fence(&cluster, 5, 0, 1), 1u);
+}
+
+proto::TakenOver TakeOver(ShardCluster* cluster, const proto::TakeOver& take, proto::StatusCode pushed) {
+  proto::TakenOver taken;
+  for (const Envelope& reply : cluster->Send(0, MakeControl(proto::TAKE_OVER, take))) {
+    if (reply.message.header.kind() == proto::PUSH) {
+      EXPECT_EQ(reply.message.header.code(), pushed);
+    } else if (reply.message.header.kind() == proto::TAKE_OVER) {
+      EXPECT_TRUE(ParseBody(reply.message, &taken).ok());
+    }
+  }
+  return taken;
+}
+
+// Whoever goes on in the place of the scheduler finds all that it has to know, and nobody held by what is given up.
+TEST(TakeOverTest, TellsAllThatWasAppliedAndGivesUpTheCut) {
+  ShardCluster cluster({.consistency = kAsync});
+  cluster.StartEpoch(3, 5, {0, 1});
+  for (const std::uint32_t i : {0, 1, 4}) EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 1, 5 + i, 7, i)), proto::OK);
+  TemporaryFolder folder;
+  proto::OpenCut open;
+  open.set_cut(9);
+  open.set_dir(folder.path());
+  cluster.Control(0, proto::OPEN_CUT, open);
+  EXPECT_EQ(cluster.Code(0, cluster.Mark(0, 0, 9)), proto::OK);
+  EXPECT_THAT(cluster.Send(0, PushOf(&cluster, 0, 5, 8, 0)), IsEmpty()) << "held";
+
+  proto::TakeOver take;
+  proto::TakeOver::Lost* const lost = take.add_lost();
+  lost->set_worker(1);
+  lost->set_incarnation(2);
+  take.mutable_start()->set_epoch(3);
+  take.mutable_start()->set_clock(5);
+  take.mutable_start()->add_worker(0);
+  take.mutable_start()->add_worker(1);
+  (void)TakeOver(&cluster, take, proto::OK);
+  const proto::TakenOver taken = TakeOver(&cluster, take, proto::OK);
+  EXPECT_EQ(taken.cut(), 9u);
+  std::set<std::string> applied;
+  for (const proto::ChunkRange& range : taken.applied()) {
+    applied.insert(std::to_string(range.chunk()) + ":" + std::to_string(range.first_minibatch()) + "-" +
+                   std::to_string(range.end_minibatch()));
+  }
+  EXPECT_THAT(applied, ElementsAre("7:0-2", "7:4-5", "8:0-1")) << "what was held is done now";
+  EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 1, 10, 7, 5)), proto::STALE);
+  EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 6, 8, 1)), proto::OK) << "the epoch was not begun again";
+}
+
+TEST(TakeOverTest, BeginsAnEpochThatWasOnlyWrittenDown) {
+  ShardCluster cluster({.consistency = kBsp});
+  proto::TakeOver take;
+  take.mutable_start()->set_clock(20);
+  take.mutable_start()->add_worker(0);
+  EXPECT_THAT(TakeOver(&cluster, take, proto::OK).applied(), IsEmpty());
+  EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 20, 0, 0)), proto::OK);
+  // Without one nothing is begun.
+  take.clear_start();
+  EXPECT_THAT(TakeOver(&cluster, take, proto::OK).applied(), SizeIs(1));
+  take.add_lost()->set_worker(1 << 20);
+  EXPECT_EQ(cluster.Code(0, MakeControl(proto::TAKE_OVER, take)), proto::INVALID);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/leadership.h"
 #include "net/memory_network.h"
 #include "net/requester.h"
 #include "tests/ps/shard_cluster.h"
@@ -35,8 +36,9 @@ ServerOptions Options() {
 // The scheduler's end of one server, played by hand.
 class FakeScheduler {
  public:
-  explicit FakeScheduler(Network* network) : mailbox_(network->Open()) {
-    CHECK(mailbox_->Bind("inproc://scheduler").ok());
+  explicit FakeScheduler(Network* network, const std::string& endpoint = "inproc://scheduler")
+      : mailbox_(network->Open()) {
+    CHECK(mailbox_->Bind(endpoint).ok());
   }
 
   // Answers heartbeats until something else comes.
@@ -57,7 +59,8 @@ class FakeScheduler {
       if (envelope->message.header.kind() != proto::HEARTBEAT) continue;
       Answer(*envelope, MakeReply(envelope->message.header, command_));
       proto::Heartbeat beat;
-      if (ParseBody(envelope->message, &beat).ok() && (beat.has_full() || beat.has_paused())) return beat;
+      if (!ParseBody(envelope->message, &beat).ok()) continue;
+      if (beat.has_full() || beat.has_paused() || beat.has_lost_follower()) return beat;
     }
   }
   void Answer(const Envelope& to, Message reply) { CHECK(mailbox_->Send(to.from, std::move(reply)).ok()); }
@@ -101,6 +104,74 @@ TEST(ServerTest, RegistersItsShardsServesThemAndEndsWhenAllWereStopped) {
   }
   const Status status = server.get();
   EXPECT_TRUE(status.ok()) << status.text();
+}
+
+// The first scheduler says nothing any more, and another one is in its place. From then on nobody does what the first
+// one asks for, should it only have been stopped.
+TEST(ServerTest, ListensToTheSchedulerThatHasTakenOverAlone) {
+  MemoryNetwork network({.job = kJob});
+  TemporaryFolder leaders;
+  ServerOptions options = Options();
+  options.leaders_dir = leaders.path();
+  FakeScheduler first(&network), second(&network, "inproc://second");
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, options); });
+  first.Welcome(first.Next(), 1);
+  proto::Leader leader;
+  leader.set_job(kJob);
+  leader.set_term(2);
+  leader.set_endpoint("inproc://second");
+  const auto leadership = Leadership::Claim(leaders.path(), leader, std::chrono::milliseconds(50)).value();
+  ASSERT_NE(leadership, nullptr);
+  const Envelope again = second.Next();
+  EXPECT_EQ(again.message.header.kind(), proto::REGISTER);
+  second.Welcome(again, 1);
+
+  const auto mailbox = network.Open();
+  Requester requester(mailbox.get(), {});
+  const Peer peer = mailbox->Connect("inproc://shard-1").value();
+  Message order = MakeControl(proto::START_EPOCH, proto::StartEpoch());
+  order.header.set_incarnation(1);
+  EXPECT_THAT(requester.Call(peer, order, "start").status().text(),
+              HasSubstr("another scheduler has taken the job over"));
+  order.header.set_incarnation(2);
+  EXPECT_TRUE(requester.Call(peer, order, "start").ok());
+  second.StopAtNextHeartbeat();
+  second.Next();
+  EXPECT_TRUE(server.get().ok());
+}
+
+// Its primary can not go on by itself, for it must not acknowledge alone. But it can say why.
+TEST(ServerTest, AFollowerThatDoesNotAnswerIsToldToTheScheduler) {
+  MemoryNetwork network({.job = kJob});
+  FakeScheduler scheduler(&network);
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, Options()); });
+  const Envelope registration = scheduler.Next();
+  const auto follower = network.Open();
+  ASSERT_TRUE(follower->Bind("inproc://follower").ok());
+  proto::Welcome welcome;
+  welcome.mutable_map()->set_epoch(1);
+  for (const char* endpoint : {"inproc://shard-0", "inproc://shard-1"}) welcome.mutable_map()->add_endpoint(endpoint);
+  for (const char* endpoint : {"", "inproc://follower"}) welcome.mutable_map()->add_follower(endpoint);
+  scheduler.Answer(registration, MakeReply(registration.message.header, welcome));
+
+  const auto mailbox = network.Open();
+  const Peer peer = mailbox->Connect("inproc://shard-1").value();
+  ASSERT_TRUE(mailbox->Send(peer, MakeControl(proto::START_EPOCH, proto::StartEpoch())).ok());
+  const proto::Heartbeat beat = scheduler.NextTrouble();
+  EXPECT_EQ(beat.lost_follower().shard(), 1u);
+  EXPECT_EQ(beat.lost_follower().endpoint(), "inproc://follower");
+  EXPECT_FALSE(mailbox->Receive(Clock::now()).has_value()) << "it acknowledges nothing alone";
+
+  proto::ShardMap alone = welcome.map();
+  alone.set_epoch(2);
+  alone.clear_follower();
+  ASSERT_TRUE(mailbox->Send(peer, MakeControl(proto::SHARD_MAP, alone)).ok());
+  const auto answer = mailbox->Receive(Clock::now() + std::chrono::seconds(10));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->message.header.kind(), proto::START_EPOCH);
+  scheduler.StopAtNextHeartbeat();
+  scheduler.Next();
+  EXPECT_TRUE(server.get().ok());
 }
 
 // What a shard can not solve is told by its server's next heartbeat.

@@ -33,6 +33,7 @@ Status FakeJob::Run() {
   endpoint_ = *bound;
   over_ = false;
   scheduler = &own;
+  if (before_run) before_run(&own);
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < options.servers; ++i) threads.emplace_back([this, i] { RunServer(i); });
   for (std::uint32_t i = 0; i < options.workers; ++i) threads.emplace_back([this, i] { FakeWorker(this, i).Run(); });
@@ -192,6 +193,13 @@ void FakeJob::RunShard(std::uint32_t shard, Mailbox* mailbox) {
       if (damaged.contains(load.dir())) reply = MakeReply(header, proto::FAILED, "shard-0: block 3: checksum");
     } else if (header.kind() == proto::FENCE) {
       reply = Fenced(shard, envelope->message);
+    } else if (header.kind() == proto::TAKE_OVER) {
+      proto::TakeOver take;
+      EXPECT_TRUE(ParseBody(envelope->message, &take).ok());
+      record.Add(name, "taken over by term " + std::to_string(header.incarnation()) +
+                           ", lost: " + std::to_string(take.lost_size()) + (take.has_start() ? ", in an epoch" : ""));
+      if (take.has_start()) version_ = static_cast<int>(take.start().epoch()) + 1;
+      reply = MakeReply(header, taken);
     } else if (header.kind() == proto::PRUNE) {
       record.Add(name, "prune");
     } else if (header.kind() == proto::SHARD_STATUS) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -48,6 +49,7 @@ struct WorkerScript {
   std::string own_failure;                                 // … which is its own and this, where it is not empty
   int late_cuts = 0;                                       // answers so many cuts with "late"
   bool missing = false;                                    // never registers
+  std::optional<proto::WorkerStand> stand;                 // where it says it is when it registers
   std::uint32_t bad_rows = 0;                              // of each trained minibatch
   std::function<void(std::uint64_t chunk)> before_result;  // of an evaluated chunk
 };
@@ -60,6 +62,8 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   ~FakeJob() override;
 
   Status Run();
+  // With the scheduler, when it is bound.
+  std::function<void(Scheduler* scheduler)> before_run;
   // Called on the scheduler's thread.
   std::function<void()> on_progress;
   std::function<void(const std::string& text)> on_message;
@@ -82,6 +86,8 @@ class FakeJob : public ChunkSource, public Observer, public PredictionSink {
   void Beat(std::uint32_t server, const proto::Heartbeat& beat);
   // What a shard answers to a fence: up to which minibatch it has a range of the lost worker's. Default: none of it.
   std::function<std::uint32_t(std::uint32_t shard, const proto::ChunkRange& range)> applied;
+
+  proto::TakenOver taken;  // what every shard tells who takes over
 
   Record record;
   std::vector<proto::TableStatus> tables;  // at the end of the last epoch …

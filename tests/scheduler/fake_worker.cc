@@ -59,6 +59,7 @@ bool FakeWorker::Register() {
   proto::Register body;
   body.set_host("host" + std::to_string(index_));
   body.set_pid(1000 + index_);
+  if (script_.stand) *body.mutable_stand() = *script_.stand;
   return Call(MakeControl(proto::REGISTER, body)).has_value();
 }
 

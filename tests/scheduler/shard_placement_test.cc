@@ -90,5 +90,34 @@ TEST(ShardPlacementTest, ThereIsRoomForNewFollowersElsewhereThanThePrimary) {
   EXPECT_EQ(placement.NameOfShard(0), "shard 0 (spare 0 at spare)");
 }
 
+TEST(ShardPlacementTest, WhoDoesNotHearItsFollowerGoesOnWithoutOneThere) {
+  ShardPlacement placement = Placement(3, true);
+  placement.DropFollower(0);  // server 0 and server 1 are cut off from each other
+  EXPECT_EQ(placement.epoch(), 2u);
+  EXPECT_THAT(placement.Map().follower(), ElementsAre("", "f3", "f4", "f5", "f0", "f1"));
+  EXPECT_FALSE(placement.TakeRoom(0).has_value()) << "there is only the one that it had";
+  placement.Lose({proto::SERVER, 2});  // whose followers were on server 0, and which had those of server 1
+  const auto taken = placement.TakeRoom(4);
+  EXPECT_FALSE(taken.has_value()) << "on " << taken->endpoint;
+}
+
+// As the next scheduler restores it, with what hosts register again.
+TEST(ShardPlacementTest, IsTheSameAfterItWasSavedAndRestored) {
+  ShardPlacement placement = Placement(3, true);
+  placement.Lose({proto::SERVER, 1});
+  ShardPlacement restored;
+  restored.Restore(placement.Save());
+  EXPECT_EQ(restored.Map().SerializeAsString(), placement.Map().SerializeAsString());
+  EXPECT_EQ(restored.NameOfShard(2), placement.NameOfShard(2));
+  EXPECT_EQ(restored.Hosts(), (std::set<ShardPlacement::Host>{{proto::SERVER, 0}, {proto::SERVER, 2}}));
+  EXPECT_THAT(restored.Rooms(), IsEmpty());
+  proto::Register server;
+  for (const char* endpoint : {"f4", "f5", "more"}) server.add_follower_endpoint(endpoint);
+  restored.AddRoom({proto::SERVER, 2}, server);
+  EXPECT_THAT(restored.Rooms(), ElementsAre("more")) << "the others are primaries";
+  restored.Renew();
+  EXPECT_EQ(restored.epoch(), placement.epoch() + 1);
+}
+
 }  // namespace
 }  // namespace sherd

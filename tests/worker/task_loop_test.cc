@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <chrono>
 #include <deque>
@@ -10,6 +11,8 @@
 #include <set>
 #include <thread>
 
+#include "base/file.h"
+#include "base/leadership.h"
 #include "net/memory_network.h"
 #include "tests/worker/tiny_job.h"
 #include "worker/worker.h"
@@ -29,8 +32,8 @@ constexpr char kEndpoint[] = "inproc://scheduler";
 // Plays a list of tasks to one worker and writes down what it says.
 class ScriptedScheduler {
  public:
-  explicit ScriptedScheduler(Network* network) : mailbox_(network->Open()) {
-    CHECK(mailbox_->Bind(kEndpoint).ok());
+  explicit ScriptedScheduler(Network* network, const std::string& endpoint = kEndpoint) : mailbox_(network->Open()) {
+    CHECK(mailbox_->Bind(endpoint).ok());
     thread_ = std::thread([this] {
       while (!stopping_) Answer(mailbox_->Receive(Clock::now() + std::chrono::seconds(1)));
     });
@@ -54,13 +57,17 @@ class ScriptedScheduler {
   std::set<std::string> doing;
   std::uint64_t repeated = 0;
   double lost_replies = 0;
+  // Called when all of the script has been asked for; then it answers nobody any more.
+  std::function<void()> dies;
+  std::optional<proto::WorkerStand> stand;         // of a registration
+  std::map<std::uint64_t, std::uint64_t> rows_of;  // by chunk: as the last position has it
 
  private:
   void Answer(std::optional<Envelope> envelope) {
     if (!envelope) return;
     const proto::Header& header = envelope->message.header;
     Message reply = header.kind() == proto::HEARTBEAT ? Heartbeat(envelope->message) : Once(envelope->message);
-    if (UnitDouble(Mix(9, ++draws_)) < lost_replies) return;
+    if (dead_ || UnitDouble(Mix(9, ++draws_)) < lost_replies) return;
     (void)mailbox_->Send(envelope->from, std::move(reply));  // the worker may have ended
   }
   Message Heartbeat(const Message& message) {
@@ -89,7 +96,15 @@ class ScriptedScheduler {
         proto::Progress body;
         EXPECT_TRUE(ParseBody(message, &body).ok());
         rows += body.rows();
+        for (const auto& position : body.position()) rows_of[position.chunk().id()] = position.rows();
         return MakeReply(header, command);
+      }
+      case proto::REGISTER: {
+        proto::Register body;
+        EXPECT_TRUE(ParseBody(message, &body).ok());
+        stand = body.stand();
+        for (const auto& lease : stand->lease()) rows_of[lease.position().chunk().id()] = lease.position().rows();
+        return MakeReply(header, proto::Welcome());
       }
       case proto::EVAL_RESULT:
         told.push_back("eval result");
@@ -112,6 +127,10 @@ class ScriptedScheduler {
     }
     proto::Task task;
     task.set_kind(proto::Task::STOP);
+    if (script.empty() && dies) {
+      dead_ = true;
+      dies();
+    }
     if (!script.empty()) {
       task = script.front();
       script.pop_front();
@@ -124,6 +143,7 @@ class ScriptedScheduler {
   const std::unique_ptr<Mailbox> mailbox_;
   std::map<std::uint64_t, Message> answers_;  // by request
   std::uint64_t draws_ = 0;
+  bool dead_ = false;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
@@ -157,6 +177,7 @@ class TaskLoopTest : public ::testing::Test {
     options.scheduler_endpoint = kEndpoint;
     options.request_timeout_seconds = request_timeout;
     options.heartbeat_seconds = 0.01;
+    options.leaders_dir = leaders_dir_;
     const std::unique_ptr<Mailbox> mailbox = network_.Open();
     const Peer peer = mailbox->Connect(kEndpoint).value();
     const auto notify = [&] { mailbox->Wake(); };
@@ -177,6 +198,7 @@ class TaskLoopTest : public ::testing::Test {
   }
 
   MemoryNetwork network_;
+  std::string leaders_dir_;
   proto::Job job_;
   TinyDataset dataset_;
   ParameterLayout layout_;
@@ -216,6 +238,50 @@ TEST_F(TaskLoopTest, DoesAJobFromFirstTaskToStop) {
     EXPECT_EQ(shard->pushes, 150u);
     EXPECT_TRUE(shard->retired);
   }
+}
+
+// The scheduler is lost while the worker has chunks; another one hears where it is, and counts on from there.
+TEST_F(TaskLoopTest, TellsTheSchedulerThatHasTakenOverWhereItIs) {
+  leaders_dir_ = ::testing::TempDir() + "/task_loop_test_XXXXXX";
+  ASSERT_NE(mkdtemp(leaders_dir_.data()), nullptr);
+  ScriptedScheduler second(&network_, "inproc://second");
+  std::unique_ptr<Leadership> leadership;
+  for (std::uint64_t chunk = 0; chunk < 2; ++chunk) {
+    scheduler_.script.push_back(MakeTask(proto::Task::TRAIN, 4, chunk, 200, 7));
+    scheduler_.script.back().set_round(1);
+  }
+  scheduler_.script.back().set_end_minibatch(150);
+  scheduler_.script.back().add_applied(3);
+  scheduler_.script.back().add_applied(0);
+  scheduler_.dies = [&] {
+    proto::Leader leader;
+    leader.set_job(5);
+    leader.set_term(2);
+    leader.set_endpoint("inproc://second");
+    leadership = Leadership::Claim(leaders_dir_, leader, std::chrono::milliseconds(10)).value();
+  };
+  second.script.push_back(MakeTask(proto::Task::END_EPOCH, 4));
+  second.script.back().set_round(1);
+  const Status status = RunWorker();
+  ASSERT_TRUE(status.ok()) << status.text();
+  scheduler_.Stop();
+  second.Stop();
+  ASSERT_TRUE(second.stand.has_value());
+  EXPECT_EQ(second.stand->epoch(), 4u);
+  EXPECT_EQ(second.stand->round(), 1u);
+  EXPECT_FALSE(second.stand->ended());
+  ASSERT_EQ(second.stand->lease_size(), 2);
+  EXPECT_EQ(second.stand->lease(1).position().end_minibatch(), 150u);
+  EXPECT_EQ(second.stand->lease(1).applied(0), 3u);
+  EXPECT_EQ(second.rows_of[0], 200u * kBatch);
+  EXPECT_EQ(second.rows_of[1], 150u * kBatch);
+  EXPECT_EQ(second.told, (std::vector<std::string>{"END_EPOCH", "retired", "STOP"}));
+  for (auto& shard : shards_) {
+    shard->Stop();
+    EXPECT_EQ(shard->pushes, 350u);
+  }
+  leadership.reset();
+  EXPECT_TRUE(RemoveTree(leaders_dir_).ok());
 }
 
 // The epoch begins again, after the loss of another worker, but there is nothing left for this one: it retires once
