@@ -52,6 +52,7 @@ void Trainer::BindTable(std::uint32_t table, Work* work) {
   const UniqueKeys& unique = work->keys[table];
   const std::size_t floats = layout_->row_floats[table];
   Pointers& pointers = pointers_[table];
+  batch_.neighbourhood = &minibatch.neighbourhood;
   pointers.values.resize(unique.keys.size());
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     const std::uint32_t begin = unique.shard_begin[shard], end = unique.shard_begin[shard + 1];

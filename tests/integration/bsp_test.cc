@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
                       ModelCase{"ffm", "adult_deepfm", false}, ModelCase{"nfm", "adult_deepfm", true},
                       ModelCase{"dcn", "adult_deepfm", true}, ModelCase{"mf", "movielens_neumf", false},
                       ModelCase{"autorec", "movielens_autorec", true}, ModelCase{"gmf", "movielens_neumf", false},
-                      ModelCase{"mlp", "movielens_neumf", true}),
+                      ModelCase{"mlp", "movielens_neumf", true}, ModelCase{"lightgcn", "movielens_lightgcn", false}),
     [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
                          ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));

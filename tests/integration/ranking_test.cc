@@ -87,7 +87,7 @@ class FullRankingTest : public ::testing::TestWithParam<const char*> {
   std::string file_;
   std::map<int, std::set<int>> seen_, relevant_;
 };
-INSTANTIATE_TEST_SUITE_P(Models, FullRankingTest, ::testing::Values("bpr_mf", "gmf"),
+INSTANTIATE_TEST_SUITE_P(Models, FullRankingTest, ::testing::Values("bpr_mf", "gmf", "lightgcn"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(FullRankingTest, EvalAgreesWithSortedPredictionsOnAnyNumberOfWorkers) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "models/neighbourhood.h"
 
 namespace sherd {
 
@@ -63,6 +64,7 @@ struct Minibatch {
                                             // each row's item, to find repetitions
   std::vector<float> log_shares;            // [rows] for such a loss: the logarithm of the item's share of training
   RankingPart ranking;
+  Neighbourhood neighbourhood;  // for models that propagate over the graph: its nodes are then the tables' occurrences
   // Training by a loss that compares rows: a positive and its negatives are so many rows, one behind the other.
   std::uint32_t group_rows = 1;
   std::vector<TableKeys> tables;  // by table id
