@@ -163,6 +163,25 @@ Problems FollowProblems(const proto::Job& job) {
   Problems problems;
   if (!job.data().has_follow()) return problems;
   if (job.data().format() == proto::Data::USER_ITEM) {
+// What the noise of train.dp would not hide, or could not be told apart by row.
+Problems PrivacyProblems(const proto::Job& job) {
+  if (!job.train().has_dp()) return {};
+  Problems problems;
+  if (job.data().format() == proto::Data::USER_ITEM) {
+    problems.push_back("train.dp: rows of format USER_ITEM are not alone: a user has many, and they draw negatives");
+  }
+  if (job.data().has_follow()) {
+    problems.push_back("train.dp: goes with a fixed set of rows, and not with data.follow");
+  }
+  if (job.data().negative_rate() < 1) {
+    problems.push_back("train.dp: goes with data.negative_rate: 1, all rows");
+  }
+  if (job.model().tower().batch_norm()) {
+    problems.push_back("train.dp: model.tower.batch_norm mixes the rows of a minibatch; leave it out");
+  }
+  return problems;
+}
+
     problems.push_back("data.follow: format USER_ITEM, which is held in memory as a whole, can not be followed");
   }
   if (job.train().learning_rate().epoch_factor() != 1) {
@@ -372,6 +391,7 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
   }
   if (command == Command::kEvaluate && !HasEvalSet(job) && !HasTestSet(job.data())) {
     problems.push_back("data: there is neither an eval nor a test set; give --eval or --test");
+    Append(PrivacyProblems(job), "", &problems);
   }
   return problems;
 }

@@ -9,6 +9,7 @@
 #include "launch/job_loading.h"
 #include "launch/observer_list.h"
 #include "launch/prediction_file.h"
+#include "launch/privacy_report.h"
 #include "launch/progress_display.h"
 #include "launch/recommendation_file.h"
 #include "launch/signal_watch.h"
@@ -32,12 +33,13 @@ class SchedulerRole {
   Status Run(SignalWatch* signals);
 
  private:
-  SchedulerRole(JobRequest::Command command, Observer* metrics);
+  SchedulerRole(JobRequest::Command command, const proto::Train& train, Observer* metrics);
 
   ProgressDisplay display_;
   std::unique_ptr<PredictionFile> predictions_;
   std::unique_ptr<RecommendationFile> recommendations_;
   ObserverList observers_;
+  PrivacyReport privacy_;
   std::unique_ptr<TemporaryDir> checkpoints_;  // of a job that keeps none
   std::unique_ptr<Scheduler> scheduler_;
   std::string endpoint_;
