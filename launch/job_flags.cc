@@ -50,6 +50,7 @@ constexpr JobFlag kFlags[] = {
     {"at", "recommend.at", "N", "recommend: items in a list"},
     {"allow", "recommend.allow", "FILE", "recommend: of these items alone, one a line"},
     {"deny", "recommend.deny", "FILE", "recommend: none of these items"},
+    {"mmr", "recommend.mmr.lambda", "LAMBDA", "recommend: less alike; 1 is by score alone, 0 by difference"},
     {"titles", "recommend.titles", "FILE", "recommend: CSV of the items' titles"},
 };
 

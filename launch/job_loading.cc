@@ -149,7 +149,11 @@ Problems RecommendProblems(const proto::Job& job, const proto::ModelSpec& model)
   }
   if (job.recommend().subject() == proto::Recommend::ITEMS && !model.has_factors()) {
     problems.push_back("recommend.subject: " + job.model().name() +
-                       " has no vectors of items that could be compared; bpr_mf and two_tower have");
+                       " has no vectors of items that could be compared; bpr_mf, two_tower and lightgcn have");
+  }
+  if (job.recommend().has_mmr() && !model.has_factors()) {
+    problems.push_back("recommend.mmr: " + job.model().name() +
+                       " has no vectors of items that could be compared; bpr_mf, two_tower and lightgcn have");
   }
   return problems;
 }
@@ -159,10 +163,6 @@ Problems ConsistencyProblems(const proto::Train& train) {
   return {"train.dense_staleness: in BSP all weights are of one clock; use it with ASYNC or BOUNDED"};
 }
 
-Problems FollowProblems(const proto::Job& job) {
-  Problems problems;
-  if (!job.data().has_follow()) return problems;
-  if (job.data().format() == proto::Data::USER_ITEM) {
 // What the noise of train.dp would not hide, or could not be told apart by row.
 Problems PrivacyProblems(const proto::Job& job) {
   if (!job.train().has_dp()) return {};
@@ -182,6 +182,10 @@ Problems PrivacyProblems(const proto::Job& job) {
   return problems;
 }
 
+Problems FollowProblems(const proto::Job& job) {
+  Problems problems;
+  if (!job.data().has_follow()) return problems;
+  if (job.data().format() == proto::Data::USER_ITEM) {
     problems.push_back("data.follow: format USER_ITEM, which is held in memory as a whole, can not be followed");
   }
   if (job.train().learning_rate().epoch_factor() != 1) {
@@ -387,11 +391,11 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
       problems.push_back("data.train: is required to train");
     }
     Append(FollowProblems(job), "", &problems);
+    Append(PrivacyProblems(job), "", &problems);
     Append(EvaluationProblems(job), "", &problems);
   }
   if (command == Command::kEvaluate && !HasEvalSet(job) && !HasTestSet(job.data())) {
     problems.push_back("data: there is neither an eval nor a test set; give --eval or --test");
-    Append(PrivacyProblems(job), "", &problems);
   }
   return problems;
 }

@@ -69,6 +69,7 @@ DEFINE_string(subject, "", "");
 DEFINE_string(at, "", "");
 DEFINE_string(allow, "", "");
 DEFINE_string(deny, "", "");
+DEFINE_string(mmr, "", "");
 DEFINE_string(titles, "", "");
 DEFINE_bool(resume, false, "");
 DEFINE_string(checkpoint, "", "");
