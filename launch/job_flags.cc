@@ -25,6 +25,9 @@ constexpr JobFlag kFlags[] = {
     {"dense_staleness", "train.dense_staleness", "N", "clocks, of the dense weights alone; 0: synchronous"},
     {"compute_threads", "cluster.compute_threads", "N", "threads of a worker that compute"},
     {"wire_values", "train.wire_values", "fp32|bf16|int8", "how weights and gradients travel"},
+    {"dp", "train.dp.noise_multiplier", "NOISE", "differentially private training, with so much noise"},
+    {"dp_clip_norm", "train.dp.clip_norm", "NORM", "what each row's gradient is clipped to"},
+    {"dp_delta", "train.dp.delta", "DELTA", "that epsilon is told for"},
     {"train", "data.train", "FILE,...", "training files"},
     {"follow", "data.follow.files", "PATTERN", "goes on with files that come there"},
     {"eval", "data.eval", "FILE,...", "evaluation files"},
@@ -48,6 +51,7 @@ constexpr JobFlag kFlags[] = {
     {"at", "recommend.at", "N", "recommend: items in a list"},
     {"allow", "recommend.allow", "FILE", "recommend: of these items alone, one a line"},
     {"deny", "recommend.deny", "FILE", "recommend: none of these items"},
+    {"mmr", "recommend.mmr.lambda", "LAMBDA", "recommend: less alike; 1 is by score alone, 0 by difference"},
     {"titles", "recommend.titles", "FILE", "recommend: CSV of the items' titles"},
 };
 

@@ -149,7 +149,11 @@ Problems RecommendProblems(const proto::Job& job, const proto::ModelSpec& model)
   }
   if (job.recommend().subject() == proto::Recommend::ITEMS && !model.has_factors()) {
     problems.push_back("recommend.subject: " + job.model().name() +
-                       " has no vectors of items that could be compared; bpr_mf and two_tower have");
+                       " has no vectors of items that could be compared; bpr_mf, two_tower and lightgcn have");
+  }
+  if (job.recommend().has_mmr() && !model.has_factors()) {
+    problems.push_back("recommend.mmr: " + job.model().name() +
+                       " has no vectors of items that could be compared; bpr_mf, two_tower and lightgcn have");
   }
   return problems;
 }
@@ -157,6 +161,25 @@ Problems RecommendProblems(const proto::Job& job, const proto::ModelSpec& model)
 Problems ConsistencyProblems(const proto::Train& train) {
   if (train.consistency() != proto::Train::BSP || !train.has_dense_staleness()) return {};
   return {"train.dense_staleness: in BSP all weights are of one clock; use it with ASYNC or BOUNDED"};
+}
+
+// What the noise of train.dp would not hide, or could not be told apart by row.
+Problems PrivacyProblems(const proto::Job& job) {
+  if (!job.train().has_dp()) return {};
+  Problems problems;
+  if (job.data().format() == proto::Data::USER_ITEM) {
+    problems.push_back("train.dp: rows of format USER_ITEM are not alone: a user has many, and they draw negatives");
+  }
+  if (job.data().has_follow()) {
+    problems.push_back("train.dp: goes with a fixed set of rows, and not with data.follow");
+  }
+  if (job.data().negative_rate() < 1) {
+    problems.push_back("train.dp: goes with data.negative_rate: 1, all rows");
+  }
+  if (job.model().tower().batch_norm()) {
+    problems.push_back("train.dp: model.tower.batch_norm mixes the rows of a minibatch; leave it out");
+  }
+  return problems;
 }
 
 Problems FollowProblems(const proto::Job& job) {
@@ -368,6 +391,7 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
       problems.push_back("data.train: is required to train");
     }
     Append(FollowProblems(job), "", &problems);
+    Append(PrivacyProblems(job), "", &problems);
     Append(EvaluationProblems(job), "", &problems);
   }
   if (command == Command::kEvaluate && !HasEvalSet(job) && !HasTestSet(job.data())) {

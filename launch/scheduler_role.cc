@@ -40,16 +40,17 @@ Result<std::string> PrepareCheckpointDir(const std::string& said) {
 
 }  // namespace
 
-SchedulerRole::SchedulerRole(JobRequest::Command command, Observer* metrics)
-    : display_(DisplayStyle(), DisplayWidth(), DoneWord(command), stdout) {
+SchedulerRole::SchedulerRole(JobRequest::Command command, const proto::Train& train, Observer* metrics)
+    : display_(DisplayStyle(), DisplayWidth(), DoneWord(command), stdout), privacy_(train, &observers_) {
   observers_.Add(&display_);
   if (metrics != nullptr) observers_.Add(metrics);
+  if (train.has_dp()) observers_.Add(&privacy_);
 }
 
 Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, const JobRequest& request,
                                                            const LoadedJob& loaded, JobData* data, Observer* metrics,
                                                            const Seat& seat) {
-  std::unique_ptr<SchedulerRole> role(new SchedulerRole(request.command, metrics));
+  std::unique_ptr<SchedulerRole> role(new SchedulerRole(request.command, loaded.job.train(), metrics));
   if (request.command == JobRequest::Command::kPredict) {
     ASSIGN_OR_RETURN(role->predictions_, PredictionFile::Create(request.output));
   }

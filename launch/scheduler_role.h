@@ -10,6 +10,7 @@
 #include "launch/job_loading.h"
 #include "launch/observer_list.h"
 #include "launch/prediction_file.h"
+#include "launch/privacy_report.h"
 #include "launch/progress_display.h"
 #include "launch/recommendation_file.h"
 #include "launch/signal_watch.h"
@@ -41,13 +42,14 @@ class SchedulerRole {
   bool replaced() const { return scheduler_->replaced(); }
 
  private:
-  SchedulerRole(JobRequest::Command command, Observer* metrics);
+  SchedulerRole(JobRequest::Command command, const proto::Train& train, Observer* metrics);
   Result<bool> TakeTerm(const Seat& seat, const LoadedJob& loaded, const proto::Statistics& statistics);
 
   ProgressDisplay display_;
   std::unique_ptr<PredictionFile> predictions_;
   std::unique_ptr<RecommendationFile> recommendations_;
   ObserverList observers_;
+  PrivacyReport privacy_;
   std::unique_ptr<TemporaryDir> checkpoints_;  // of a job that keeps none
   bool keeps_checkpoints_ = false;
   std::unique_ptr<Leadership> leadership_;

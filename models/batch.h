@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "models/neighbourhood.h"
+
 namespace sherd {
 
 // The rows of one table that a minibatch looks up, as views of memory that the pipeline owns. An occurrence is one key
@@ -37,6 +39,9 @@ struct Batch {
   std::span<const std::uint64_t> items;  // [rows] or empty
   std::span<const float> log_shares;     // [rows] or empty
   std::uint64_t epoch = 0;
+  // For models that propagate over the graph of users and items. Its nodes are then the occurrences of the tables, one
+  // each, in place of the rows' own.
+  const Neighbourhood* neighbourhood = nullptr;
   std::vector<TableBatch<T>> tables;  // by table id
 };
 

@@ -36,8 +36,14 @@ Status CheckJob(const proto::Job& job, const FeatureLayout& layout) {
     }
   }
   const proto::Model& model = job.model();
-  if (model.tower().unit_length() && model.name() != "two_tower") {
-    return Status::Invalid("model.tower.unit_length: is for two_tower, and not for " + model.name());
+  if (model.tower().unit_length() && model.name() != "two_tower" && model.name() != "lightgcn") {
+    return Status::Invalid("model.tower.unit_length: is for two_tower and lightgcn, and not for " + model.name());
+  }
+  if (model.has_graph_convolution() && model.name() != "lightgcn") {
+    return Status::Invalid("model.graph_convolution: is for lightgcn, and not for " + model.name());
+  }
+  if (model.has_bpr() && model.loss() != proto::Model::BPR) {
+    return Status::Invalid("model.bpr: goes with loss BPR, and not with " + proto::Model::Loss_Name(model.loss()));
   }
   for (const auto& [name, optimizer] : {std::pair{"embedding_optimizer", &model.embedding_optimizer()},
                                         std::pair{"linear_optimizer", &model.linear_optimizer()},
@@ -83,7 +89,11 @@ class GraphModel : public Model<T> {
 
   GraphModel(const proto::Job& job, std::unique_ptr<nn::Graph<T>> graph, nn::Activation<T>* logits,
              std::uint32_t max_rows)
-      : loss_kind_(job.model().loss()), seed_(job.train().seed()), graph_(std::move(graph)), logits_(logits) {
+      : loss_kind_(job.model().loss()),
+        negatives_(job.model().bpr().hardest() ? nn::Negatives::kHardest : nn::Negatives::kMean),
+        seed_(job.train().seed()),
+        graph_(std::move(graph)),
+        logits_(logits) {
     graph_->Build(logits, max_rows);
   }
 
@@ -109,7 +119,7 @@ class GraphModel : public Model<T> {
     nn::Step<T> step = StepOf(batch, Mode::kTrain);
     if (auto* head = graph_->loss_head()) return loss_ = head->Loss(step);
     step.rows = graph_->RowsOf(*logits_);
-    return loss_ = nn::Loss(loss_kind_, step, *logits_);
+    return loss_ = nn::Loss(loss_kind_, step, *logits_, negatives_);
   }
 
   void Backward(const Batch<T>& batch) override {
@@ -133,6 +143,7 @@ class GraphModel : public Model<T> {
   }
 
   const proto::Model::Loss loss_kind_;
+  const nn::Negatives negatives_;
   const std::uint64_t seed_;
   const std::unique_ptr<nn::Graph<T>> graph_;
   nn::Activation<T>* const logits_;

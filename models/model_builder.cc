@@ -343,6 +343,20 @@ Result<typename ModelBuilder<T>::UserItemTables> ModelBuilder<T>::RequireUserAnd
 }
 
 template <typename T>
+Status ModelBuilder<T>::RequireGraph() const {
+  if (job_.data().format() != proto::Data::USER_ITEM) {
+    return Status::Invalid("data.format: " + model().name() + " needs USER_ITEM, whose training rows are its graph");
+  }
+  for (const auto& feature : layout_.features) {
+    if (feature.column == layout_.tables[feature.table].name) continue;
+    return Status::Invalid("feature " + Quote(feature.name) + ": " + model().name() + " takes column user in table " +
+                           "\"user\" and column item in table \"item\"");
+  }
+  if (model().tower().hidden().empty()) return {};
+  return Status::Invalid("model.tower.hidden: " + model().name() + " has no hidden layers");
+}
+
+template <typename T>
 Result<typename ModelBuilder<T>::BagTables> ModelBuilder<T>::RequireBags() const {
   if (!job_.data().user_item().has_bags()) {
     return Status::Invalid("data.user_item.bags: " + model().name() + " needs them, with format USER_ITEM");

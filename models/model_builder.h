@@ -92,6 +92,9 @@ class ModelBuilder {
     int history, targets;
   };
   Result<BagTables> RequireBags() const;
+  // Models over the graph of users and items, besides RequireUserAndItem: format USER_ITEM, each table's feature is of
+  // the column of its name, and no hidden layers.
+  Status RequireGraph() const;
   // Half of tower.hidden[0]: the dim of a user's and an item's embedding where the tower's first number is both
   // together.
   Result<std::uint32_t> TowerEmbeddingDim() const;

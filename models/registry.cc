@@ -16,7 +16,8 @@
   MODEL("mlp", BuildMlp)            \
   MODEL("neumf", BuildNeuMf)        \
   MODEL("bpr_mf", BuildBprMf)       \
-  MODEL("two_tower", BuildTwoTower)
+  MODEL("two_tower", BuildTwoTower) \
+  MODEL("lightgcn", BuildLightGcn)
 
 namespace sherd {
 

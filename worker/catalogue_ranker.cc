@@ -91,7 +91,9 @@ void CatalogueRanker::RankBlock(const RankingPart& part, std::uint32_t first, st
       tops_[user].Offer(item, scores);
     }
   }
-  for (std::uint32_t user = 0; user < count; ++user) sink_->Take(part, first + user, tops_[user].Take());
+  for (std::uint32_t user = 0; user < count; ++user) {
+    sink_->Take(part, first + user, tops_[user].Take(), {items_, dim});
+  }
 }
 
 // From dot products to cosines.
@@ -113,7 +115,7 @@ void CatalogueRanker::AddPairs(const RankingPart& part, std::span<const float> s
     if (items_.size() < part.catalogue) return;
     LeaveOut(part, user, 0, items_);
     tops_[0].Offer(0, items_);
-    sink_->Take(part, user++, tops_[0].Take());
+    sink_->Take(part, user++, tops_[0].Take(), {});
     items_.clear();
   }
 }

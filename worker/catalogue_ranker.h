@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "models/metrics/list_variety.h"
 #include "models/metrics/top_items.h"
 #include "worker/data/minibatch.h"
 
@@ -13,8 +14,9 @@ namespace sherd {
 class RankedListSink {
  public:
   virtual ~RankedListSink() = default;
-  // Of the part's user of that number: the best first.
-  virtual void Take(const RankingPart& part, std::size_t user, std::span<const RankedItem> list) = 0;
+  // Of the part's user of that number: the best first. `vectors`: empty where pairs were scored.
+  virtual void Take(const RankingPart& part, std::size_t user, std::span<const RankedItem> list,
+                    const ItemVectors& vectors) = 0;
 };
 
 // Finds the K best of all items for each user of a chunk. Takes the chunk's minibatches in order, with what the model

@@ -18,6 +18,11 @@ Frame TakeFrame(std::vector<T>* values) {
   return {std::as_bytes(std::span<const T>(*owner)), owner};
 }
 
+// That are scored best: with recommend.mmr the list is chosen out of a longer one.
+std::uint32_t ItemsOfList(const proto::Recommend& wanted) {
+  return wanted.has_mmr() ? std::max(wanted.at(), wanted.mmr().candidates()) : wanted.at();
+}
+
 }  // namespace
 
 void ListRanker::Add(std::span<const float> scores, std::span<const std::uint64_t> names) {
@@ -54,8 +59,10 @@ Evaluator::Evaluator(const proto::Job& job, bool predict)
       max_(std::numeric_limits<float>::infinity()),
       ranker_(job.evaluation().at()),
       judge_(FullRankingQuality::PlacesOf(job.evaluation())),
-      catalogue_ranker_(recommend_ ? job.recommend().at() : FullRankingQuality::PlacesOf(job.evaluation()).back(),
-                        recommend_ ? static_cast<RankedListSink*>(&collector_) : &judge_) {
+      collector_(job.recommend()),
+      catalogue_ranker_(
+          recommend_ ? ItemsOfList(job.recommend()) : FullRankingQuality::PlacesOf(job.evaluation()).back(),
+          recommend_ ? static_cast<RankedListSink*>(&collector_) : &judge_) {
   if (job.data().has_label_range()) {
     min_ = static_cast<float>(job.data().label_range().min());
     max_ = static_cast<float>(job.data().label_range().max());

@@ -146,13 +146,23 @@ void Pipeline::CountRows(Work* work) {
 
 Status Pipeline::MakeKeysUnique(StageClock* clock) {
   std::vector<UniqueKeysMaker> makers;  // by table
+  std::vector<Key> all_keys;
   for (std::size_t i = 0; i < options_.layout->row_floats.size(); ++i) makers.emplace_back(options_.layout->shards);
   while (std::optional<WorkPtr> next = Pop(&state_.read, clock)) {
     Work& work = **next;
     if (work.has_rows()) {
       const std::vector<TableKeys>& tables = work.minibatch.tables;
       work.keys.resize(tables.size());
-      for (std::size_t i = 0; i < tables.size(); ++i) makers[i].Make(tables[i].keys, &work.keys[i]);
+      for (std::size_t i = 0; i < tables.size(); ++i) {
+        if (options_.training_keys.empty() || work.is(proto::Task::EVALUATE)) {
+          makers[i].Make(tables[i].keys, &work.keys[i]);
+          continue;
+        }
+        all_keys.assign(tables[i].keys.begin(), tables[i].keys.end());
+        all_keys.insert(all_keys.end(), options_.training_keys[i].begin(), options_.training_keys[i].end());
+        makers[i].Make(all_keys, &work.keys[i]);
+        work.keys[i].inverse.Resize(tables[i].keys.size());  // of the rows' own
+      }
     }
     Push(&state_.made, std::move(*next), clock);
     communicator_.Wake();

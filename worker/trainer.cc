@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <random>
 #include <utility>
 
 namespace sherd {
@@ -18,7 +19,19 @@ void CopyRows(const nn::Matrix<float>& from, std::vector<float>* to) {
   }
 }
 
+// Nobody else can make this noise again, unless the job says by what.
+std::uint64_t NoiseSeed(const proto::DifferentialPrivacy& dp) {
+  if (dp.has_noise_seed()) return dp.noise_seed();
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
 }  // namespace
+
+Trainer::Trainer(const proto::Job* job, const ParameterLayout* layout, const Dataset* dataset, MakeModel make_model)
+    : job_(job), layout_(layout), dataset_(dataset), make_model_(std::move(make_model)) {
+  if (job->train().has_dp()) private_.emplace(&job->train().dp(), NoiseSeed(job->train().dp()));
+}
 
 Status Trainer::Prepare(std::uint32_t max_rows) {
   if (model_ != nullptr && max_rows <= max_rows_) return {};
@@ -39,6 +52,7 @@ Status Trainer::Bind(Work* work) {
   batch_.group_rows = minibatch.group_rows;
   batch_.items = minibatch.candidates;
   batch_.log_shares = minibatch.log_shares;
+  batch_.neighbourhood = &minibatch.neighbourhood;
   batch_.tables.resize(work->keys.size());
   pointers_.resize(work->keys.size());
   work->gradients.resize(work->keys.size());
@@ -127,10 +141,23 @@ Status Trainer::Train(Work* work) {
   work->loss_sum = model_->Loss(batch_);
   if (!std::isfinite(work->loss_sum)) return NotFinite("the loss is " + std::to_string(work->loss_sum), *work);
   CountLogits(logits, work);
-  model_->Backward(batch_);
+  if (private_) {
+    SumPrivately(*work);
+  } else {
+    model_->Backward(batch_);
+  }
   TakeDenseGradients(work);
   work->LetGoOfValues();
   return {};
+}
+
+void Trainer::SumPrivately(const Work& work) {
+  private_keys_.clear();
+  for (std::size_t t = 0; t < work.keys.size(); ++t) {
+    private_keys_.push_back({.unique = work.keys[t].keys.span(), .row_floats = layout_->row_floats[t]});
+  }
+  const Minibatch& minibatch = work.minibatch;
+  private_->Sum(batch_, private_keys_, Mix(minibatch.epoch, minibatch.chunk, minibatch.index), model_.get());
 }
 
 Status Trainer::Predict(Work* work) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "proto/job.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/parameter_layout.h"
+#include "worker/private_gradients.h"
 #include "worker/work.h"
 
 namespace sherd {
@@ -24,8 +26,7 @@ class Trainer {
 
   // All but `make_model` must outlive the trainer. The model is made by Prepare, or when a minibatch is too large for
   // it.
-  Trainer(const proto::Job* job, const ParameterLayout* layout, const Dataset* dataset, MakeModel make_model)
-      : job_(job), layout_(layout), dataset_(dataset), make_model_(std::move(make_model)) {}
+  Trainer(const proto::Job* job, const ParameterLayout* layout, const Dataset* dataset, MakeModel make_model);
 
   Status Prepare(std::uint32_t max_rows);
 
@@ -45,6 +46,8 @@ class Trainer {
   // Makes batch_ a view of the work, and copies the dense blocks into the model.
   Status Bind(Work* work);
   void BindTable(std::uint32_t table, Work* work);
+  // The gradients with train.dp.
+  void SumPrivately(const Work& work);
   void CopyDenseBlocks(const Work& work);
   void TakeDenseGradients(Work* work);
   void SumErrors(std::span<const float> predictions, Work* work) const;
@@ -58,8 +61,10 @@ class Trainer {
   std::unique_ptr<Model<float>> model_;
   std::uint32_t max_rows_ = 0;
   Batch<float> batch_;
-  std::vector<Pointers> pointers_;         // by table
-  std::vector<std::size_t> frames_taken_;  // by shard, while the tables of a work are bound
+  std::vector<Pointers> pointers_;  // by table
+  std::optional<PrivateGradients> private_;
+  std::vector<PrivateGradients::Keys> private_keys_;  // by table
+  std::vector<std::size_t> frames_taken_;             // by shard, while the tables of a work are bound
 };
 
 }  // namespace sherd

@@ -15,6 +15,7 @@
 #include "worker/heartbeat.h"
 #include "worker/pipeline.h"
 #include "worker/task_loop.h"
+#include "worker/training_keys.h"
 
 namespace sherd {
 namespace {
@@ -101,6 +102,14 @@ Status DoTasks(Network* network, WorkerOptions options) {
   ASSIGN_OR_RETURN(const proto::ModelSpec spec, DescribeModel(options.job));
   const ParameterLayout layout(spec, static_cast<std::uint32_t>(welcome.map().endpoint_size()));
 
+  std::vector<std::vector<Key>> training_keys;
+  if (options.job.train().has_dp() && !options.predict && dataset->Has(proto::Chunk::TRAIN)) {
+    // Of a dataset of its own, so that its rows are not counted as read.
+    ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> all_rows, Dataset::Open(options.job, features, {}));
+    all_rows->SetStatistics(welcome.statistics());
+    ASSIGN_OR_RETURN(training_keys, FindTrainingKeys(all_rows.get(), layout.row_floats.size()));
+  }
+
   Pipeline pipeline({.job = &options.job,
                      .dataset = dataset.get(),
                      .network = network,
@@ -108,6 +117,7 @@ Status DoTasks(Network* network, WorkerOptions options) {
                      .make_model = [&](std::uint32_t rows) { return MakeModel<float>(options.job, rows); },
                      .client = ClientOptions(options, welcome),
                      .shape = PipelineShape::Choose(options.job, options.cores),
+                     .training_keys = std::move(training_keys),
                      .predict = options.predict,
                      .notify = notify});
   return TaskLoop(&options, mailbox.get(), scheduler, dataset.get(), &pipeline, &heartbeat).Run();

@@ -58,6 +58,7 @@ void FullRankingQuality::Save(proto::EvalResult* result) const {
     out->set_ndcg(sums_[i].ndcg);
     out->set_reciprocal_rank(sums_[i].reciprocal_rank);
     out->set_average_precision(sums_[i].average_precision);
+    variety_.Save(i, out);
   }
 }
 
@@ -73,12 +74,14 @@ void FullRankingQuality::Add(const proto::EvalResult& result) {
     sums.ndcg += more.ndcg();
     sums.reciprocal_rank += more.reciprocal_rank();
     sums.average_precision += more.average_precision();
+    variety_.Add(found - at_.begin(), more);
   }
 }
 
 void FullRankingQuality::Clear() {
   users_ = 0;
   sums_.assign(at_.size(), {});
+  variety_.Clear();
 }
 
 std::map<std::string, double> FullRankingQuality::Figures() const {
@@ -94,6 +97,7 @@ std::map<std::string, double> FullRankingQuality::Figures() const {
     figures["mrr" + at] = sums_[i].reciprocal_rank / users;
     figures["map" + at] = sums_[i].average_precision / users;
   }
+  variety_.AddFigures(users_, &figures);
   return figures;
 }
 

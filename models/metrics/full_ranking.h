@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/metrics/list_variety.h"
 #include "proto/job.pb.h"
 #include "proto/wire.pb.h"
 
@@ -26,10 +27,14 @@ class FullRankingQuality {
   static std::vector<std::uint32_t> PlacesOf(const proto::Evaluation& evaluation);
 
   // `at`: K >= 1, ascending.
-  explicit FullRankingQuality(std::vector<std::uint32_t> at) : at_(std::move(at)), sums_(at_.size()) {}
+  explicit FullRankingQuality(std::vector<std::uint32_t> at) : at_(std::move(at)), sums_(at_.size()), variety_(at_) {}
 
   // A user with `relevant` > 0 items to find; `hits`: the places of those found, from 0, ascending.
   void Add(std::span<const std::uint32_t> hits, std::size_t relevant);
+  // What is shown to a user that was added: the best first, of K items or more where there are as many.
+  void AddList(std::span<const RankedItem> list, const ItemPopularity& popularity, const ItemVectors& vectors) {
+    variety_.Add(list, popularity, vectors);
+  }
   std::uint64_t users() const { return users_; }
 
   // The sums as they travel, and others' added to these. Sums of a K that is not among these are left out.
@@ -37,7 +42,7 @@ class FullRankingQuality {
   void Add(const proto::EvalResult& result);
   void Clear();
 
-  // "recall@20" and so on; nothing when there are no users.
+  // "recall@20" and so on, with those of ListVariety; nothing when there are no users.
   std::map<std::string, double> Figures() const;
 
  private:
@@ -47,6 +52,7 @@ class FullRankingQuality {
 
   const std::vector<std::uint32_t> at_;
   std::vector<Sums> sums_;  // by place in at_
+  ListVariety variety_;
   std::uint64_t users_ = 0;
 };
 

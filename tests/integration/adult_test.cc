@@ -34,6 +34,22 @@ TEST(AdultIntegrationTest, DeepFmLearnsInOneProcess) {
   EXPECT_GT(DoneMetric(metrics, "test", "auc"), 0.900);
 }
 
+// Four of the job's twenty epochs, with as much noise as they may have at epsilon 8, against the same without.
+TEST(AdultIntegrationTest, PrivateTrainingLosesLittle) {
+  TestJob job("adult_private");
+  job.job().mutable_train()->set_epochs(4);
+  job.job().mutable_train()->mutable_dp()->set_noise_multiplier(0.68);
+  const std::string hidden = job.Path("private.jsonl"), open = job.Path("open.jsonl");
+  const ProcessResult run = RunProcess(OneProcess({"train", job.Write(), "--workers=2", "--metrics=" + hidden}), 100);
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out, HasSubstr("epoch 4  privacy  epsilon 7."));
+  job.job().mutable_train()->clear_dp();
+  const ProcessResult without = RunProcess(OneProcess({"train", job.Write(), "--metrics=" + open}), 100);
+  ASSERT_EQ(without.exit_code, 0) << without.out << without.err;
+  EXPECT_GT(DoneMetric(open, "test", "auc"), 0.89);
+  EXPECT_GT(DoneMetric(hidden, "test", "auc"), DoneMetric(open, "test", "auc") - 0.02);
+}
+
 // Ranking by popularity alone reaches about 0.38 here, chance 0.1.
 TEST(MovielensIntegrationTest, NeuMfRanksUnderMpirun) {
   TestJob job("movielens_neumf");

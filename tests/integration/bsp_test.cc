@@ -85,6 +85,22 @@ TEST_P(BspWireValuesTest, GiveTheSameBitsForAnyNumberOfServers) {
   EXPECT_TRUE(CheckpointOf(&test, "mpirun_two", 2, true) == one) << "two servers under mpirun";
 }
 
+// Noise is a function of what it is added to: on the same keys and elements, wherever they lie.
+TEST(BspPrivacyTest, NoiseGivesTheSameBitsOnOneAndThreeServers) {
+  TestJob test("adult_private");
+  test.Shorten(600);
+  test.job().mutable_train()->set_consistency(proto::Train::BSP);
+  test.job().mutable_train()->set_batch_size(64);
+  test.job().mutable_train()->set_epochs(1);
+  test.job().mutable_train()->mutable_dp()->set_noise_seed(3);
+  test.job().mutable_cluster()->set_workers(2);
+  const std::string one = CheckpointOf(&test, "one", 1, false);
+  ASSERT_GT(Lines(one).size(), 60);
+  EXPECT_TRUE(CheckpointOf(&test, "three", 3, false) == one);
+  test.job().mutable_train()->mutable_dp()->clear_noise_seed();
+  EXPECT_FALSE(CheckpointOf(&test, "drawn", 1, false) == one) << "noise that the seeds of the job do not tell";
+}
+
 INSTANTIATE_TEST_SUITE_P(Encodings, BspWireValuesTest, ::testing::Values(proto::Train::BF16, proto::Train::INT8));
 INSTANTIATE_TEST_SUITE_P(
     Models, BspModelTest,
@@ -92,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
                       ModelCase{"ffm", "adult_deepfm", false}, ModelCase{"nfm", "adult_deepfm", true},
                       ModelCase{"dcn", "adult_deepfm", true}, ModelCase{"mf", "movielens_neumf", false},
                       ModelCase{"autorec", "movielens_autorec", true}, ModelCase{"gmf", "movielens_neumf", false},
-                      ModelCase{"mlp", "movielens_neumf", true}),
+                      ModelCase{"mlp", "movielens_neumf", true}, ModelCase{"lightgcn", "movielens_lightgcn", false}),
     [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
                          ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));

@@ -66,6 +66,11 @@ class FullRankingTest : public ::testing::TestWithParam<const char*> {
     const std::vector<std::string> scores = Lines(ReadOrDie(test_.Path("scores")));
     EXPECT_EQ(scores.size(), std::size_t{kUsers} * kItems);
     FullRankingQuality quality({10, 50});
+    ItemPopularity popularity = {std::vector<std::uint32_t>(kItems), 0};
+    for (const auto& [user, items] : seen_) {
+      for (const int item : items) ++popularity.users_of[item];
+      popularity.users += items.empty() ? 0 : 1;
+    }
     for (int user = 0; user < kUsers; ++user) {
       if (relevant_[user].empty()) continue;
       std::vector<std::pair<double, int>> order;
@@ -79,6 +84,10 @@ class FullRankingTest : public ::testing::TestWithParam<const char*> {
         if (relevant_[user].contains(order[place].second)) hits.push_back(place);
       }
       quality.Add(hits, relevant_[user].size());
+      std::vector<RankedItem> list;
+      for (const auto& [score, item] : order) list.push_back({static_cast<std::uint32_t>(item), 0});
+      list.resize(std::min<std::size_t>(list.size(), 50));
+      quality.AddList(list, popularity, {});
     }
     return quality.Figures();
   }
@@ -87,7 +96,7 @@ class FullRankingTest : public ::testing::TestWithParam<const char*> {
   std::string file_;
   std::map<int, std::set<int>> seen_, relevant_;
 };
-INSTANTIATE_TEST_SUITE_P(Models, FullRankingTest, ::testing::Values("bpr_mf", "gmf"),
+INSTANTIATE_TEST_SUITE_P(Models, FullRankingTest, ::testing::Values("bpr_mf", "gmf", "lightgcn"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(FullRankingTest, EvalAgreesWithSortedPredictionsOnAnyNumberOfWorkers) {
@@ -97,8 +106,10 @@ TEST_P(FullRankingTest, EvalAgreesWithSortedPredictionsOnAnyNumberOfWorkers) {
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.out + run.err, HasSubstr("ndcg@10"));
   const auto expected = BruteForce();
-  ASSERT_THAT(expected, ::testing::SizeIs(12));
+  ASSERT_THAT(expected, ::testing::SizeIs(12 + 6));
   EXPECT_GT(expected.at("recall@10"), 0.1);
+  const bool dot = GetParam() != std::string("gmf");
+  EXPECT_EQ(std::isfinite(DoneMetric(metrics, "test", "diversity@10")), dot) << "of models that have vectors of items";
   for (const std::string workers : {"1", "3"}) {
     const std::string file = test_.Path("eval" + workers + ".jsonl");
     const ProcessResult eval = RunProcess(OneProcess({"eval", file_, "--workers=" + workers, "--metrics=" + file}), 60);

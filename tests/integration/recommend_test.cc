@@ -237,6 +237,34 @@ TEST_P(RecommendTest, SimilarItemsNeedVectors) {
   }
 }
 
+TEST_P(RecommendTest, MarginalRelevanceMakesListsLessAlike) {
+  ASSERT_EQ(Run({"--at=5"}).exit_code, 0);
+  const Lists best = Read();
+  const ProcessResult run = Run({"--at=5", "--mmr=1"});
+  if (GetParam() == std::string("gmf")) {
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_THAT(run.err, HasSubstr("recommend.mmr: gmf has no vectors of items that could be compared"));
+    return;
+  }
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const Lists same = Read();
+  ASSERT_EQ(Run({"--at=40"}).exit_code, 0);
+  const Lists all = Read();
+  ASSERT_EQ(Run({"--at=5", "--mmr=0.3", "--workers=3"}).exit_code, 0);
+  int changed = 0;
+  for (const auto& [user, list] : Read()) {
+    EXPECT_EQ(Items(same.at(user)), Items(best.at(user))) << "by score alone";
+    EXPECT_THAT(list, SizeIs(5));
+    if (user == "late") continue;
+    EXPECT_EQ(list[0].item, best.at(user)[0].item);
+    changed += Items(list) != Items(best.at(user)) ? 1 : 0;
+    std::map<std::string, double> scores;
+    for (const Line& line : all.at(user)) scores[line.item] = line.score;
+    for (const Line& line : list) EXPECT_EQ(line.score, scores.at(line.item)) << "the score is still the model's";
+  }
+  EXPECT_GT(changed, kUsers / 2);
+}
+
 TEST_P(RecommendTest, WhatCanNotBeRecommendedFromIsSaid) {
   const struct {
     std::string flag, says;

@@ -53,6 +53,19 @@ TEST(FindContradictions, AllWeightsOfBspAreOfOneClock) {
               testing::ElementsAre(HasSubstr("train.dense_staleness: in BSP")));
 }
 
+TEST(FindContradictions, PrivateRowsStandAlone) {
+  proto::Job job = Job();
+  job.mutable_train()->mutable_dp()->set_noise_multiplier(1);
+  EXPECT_THAT(FindContradictions(job, Command::kTrain), IsEmpty());
+  job.mutable_model()->set_name("deepfm");
+  job.mutable_model()->mutable_tower()->add_hidden(4);
+  job.mutable_model()->mutable_tower()->set_batch_norm(true);
+  job.mutable_data()->set_negative_rate(0.5);
+  EXPECT_THAT(FindContradictions(job, Command::kTrain),
+              testing::ElementsAre(HasSubstr("train.dp: goes with data.negative_rate"),
+                                   HasSubstr("train.dp: model.tower.batch_norm mixes the rows")));
+}
+
 TEST(FindContradictions, RangesAndMeanErrorsAreOfNumbers) {
   proto::Job job = Job();
   job.mutable_data()->mutable_label_range()->set_min(5);

@@ -272,5 +272,46 @@ TEST_F(FormulaTest, NeuMfIsGmfBesideMlp) {
   }
 }
 
+// He et al. 2020, equations 3, 7 and 9, node by node.
+class LightGcnFormulaTest : public FormulaTest {
+ public:
+  // e^(k) of a node of the side.
+  std::vector<double> Embedding(int side, std::uint32_t node, std::uint32_t k) const {
+    const Neighbourhood& graph = *batch_.neighbourhood;
+    const Neighbourhood::Side &own = side == 0 ? graph.user : graph.item, &other = side == 0 ? graph.item : graph.user;
+    const double* const row = batch_.tables[side].values[batch_.tables[side].unique[node]];
+    std::vector<double> e(row, row + 3);
+    if (k == 0) return e;
+    std::fill(e.begin(), e.end(), 0.0);
+    for (std::uint32_t i = own.begin[node]; i < own.begin[node + 1]; ++i) {
+      const std::vector<double> before = Embedding(1 - side, own.neighbour[i], k - 1);
+      for (int c = 0; c < 3; ++c) {
+        e[c] += before[c] * own.share[node] * own.scale[node] * other.scale[own.neighbour[i]];
+      }
+    }
+    return e;
+  }
+  std::vector<double> Vector(int side, std::uint32_t node, std::uint32_t layers) const {
+    std::vector<double> sum(3);
+    for (std::uint32_t k = 0; k <= layers; ++k) {
+      const std::vector<double> e = Embedding(side, node, k);
+      for (int c = 0; c < 3; ++c) sum[c] += e[c] / (layers + 1);
+    }
+    return sum;
+  }
+};
+
+TEST_F(LightGcnFormulaTest, LightGcn) {
+  for (const std::uint32_t layers : {1, 2, 3}) {
+    Run(std::string(kPairs) + "model { name: 'lightgcn' embedding_dim: 3 loss: BPR graph_convolution { layers: " +
+        std::to_string(layers) + " } }");
+    for (int r = 0; r < 3; ++r) {
+      const std::vector<double> user = Vector(0, batch_.neighbourhood->user.row[r], layers);
+      const std::vector<double> item = Vector(1, batch_.neighbourhood->item.row[r], layers);
+      EXPECT_NEAR(logits_[r], user[0] * item[0] + user[1] * item[1] + user[2] * item[2], 1e-14) << layers;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sherd

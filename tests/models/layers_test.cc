@@ -406,45 +406,6 @@ TEST_P(LossTest, GradientAndFormula) {
       "logits", x, gradients, [&] { return Loss(GetParam(), step, logits); }, 1e-6);
 }
 
-// Rendle et al. 2009: -ln sigmoid(x_ui - x_uj), here of two negatives, and counted for each of the group's three rows.
-TEST(BprLossTest, GradientAndFormula) {
-  constexpr std::uint32_t kRows = 150, kGroup = 3;
-  std::vector<float> labels(kRows), weights(kRows);
-  std::vector<double> z(kRows), dz(kRows);
-  for (std::uint32_t i = 0; i < kRows; ++i) weights[i] = static_cast<float>(i % 4), z[i] = 9 * Value(1, i);
-  Activation<double> scores = {.name = "z", .cols = 1, .data = z.data(), .gradient = dz.data(), .stride = 1};
-  Batch<double> batch;
-  batch.rows = kRows;
-  batch.labels = labels;
-  batch.weights = weights;
-  batch.group_rows = kGroup;
-  const Step<double> step = {&batch, kRows, true, 0, &Kernels<double>::Best()};
-  const double loss = Loss(proto::Model::BPR, step, scores);
-  double expected = 0;
-  for (std::uint32_t i = 0; i < kRows; i += kGroup) {
-    for (std::uint32_t j = i + 1; j < i + kGroup; ++j)
-      expected += weights[i] * kGroup / 2.0 * -std::log(1 / (1 + std::exp(z[j] - z[i])));
-  }
-  EXPECT_NEAR(loss, expected, 1e-11 * expected);
-  std::vector<double*> x;
-  for (double& v : z) x.push_back(&v);
-  const std::vector<double> gradients = dz;
-  CheckGradients(
-      "scores", x, gradients, [&] { return Loss(proto::Model::BPR, step, scores); }, 1e-6);
-}
-
-TEST(BprLossTest, HugeMarginsStayFinite) {
-  std::vector<float> z = {-1e30f, 1e30f, 1e30f, -1e30f}, dz(4), labels(4);
-  Activation<float> scores = {.name = "z", .cols = 1, .data = z.data(), .gradient = dz.data(), .stride = 1};
-  Batch<float> batch;
-  batch.rows = 4;
-  batch.labels = labels;
-  batch.group_rows = 2;
-  const double loss = Loss(proto::Model::BPR, {&batch, 4, true, 0, &Kernels<float>::Best()}, scores);
-  EXPECT_FLOAT_EQ(static_cast<float>(loss), 4e30f);
-  EXPECT_EQ(dz, (std::vector<float>{-2, 2, 0, 0}));
-}
-
 TEST(DotTest, GradientAndFormula) {
   for (const std::uint32_t cols : {3u, 8u, 21u}) {
     Graph<double> graph;

@@ -75,6 +75,12 @@ const NamedJob kJobs[] = {
                 in_batch_softmax { correct_frequency: false } })"},
     {"TwoTowerByPairs", kPairs, R"(model { name: "two_tower" embedding_dim: 5 loss: BPR tower { hidden: 7 } })"},
     {"BprMf", kPairs, R"(model { name: "bpr_mf" embedding_dim: 5 loss: BPR })"},
+    {"BprMfOfHardestNegatives", kPairs, R"(model { name: "bpr_mf" embedding_dim: 5 loss: BPR bpr { hardest: true } })"},
+    {"LightGcn", kPairs,
+     R"(model { name: "lightgcn" embedding_dim: 5 loss: IN_BATCH_SOFTMAX tower { unit_length: true }
+                graph_convolution { layers: 2 } in_batch_softmax { temperature: 0.7 } })"},
+    {"LightGcnOfOneLayerByPairs", kPairs,
+     R"(model { name: "lightgcn" embedding_dim: 17 loss: BPR graph_convolution { layers: 1 } })"},
 };
 
 proto::Job JobOfCase(const NamedJob& named) { return JobOf(std::string(named.data) + named.text); }
@@ -366,6 +372,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{kPairs, R"(table { name: "user" dim: 3 } model { name: "gmf" })", "table 'item': dim 16 differs"},
         Refusal{kPairs, R"(model { name: "gmf" loss: IN_BATCH_SOFTMAX })",
                 "needs a model whose score is a dot product"},
+        Refusal{kPairs, R"(model { name: "lightgcn" tower { hidden: 3 } })", "lightgcn has no hidden layers"},
+        Refusal{kHistories, R"(model { name: "lightgcn" })", "feature 'C1': lightgcn takes one feature with table"},
+        Refusal{R"(data { format: USER_ITEM } feature { column: "user" table: "item" }
+                   feature { column: "item" table: "user" })",
+                R"(model { name: "lightgcn" })", "takes column user in table"},
+        Refusal{kPairs, R"(model { name: "gmf" graph_convolution { layers: 1 } })",
+                "model.graph_convolution: is for lightgcn, and not for gmf"},
+        Refusal{kPairs, R"(model { name: "gmf" bpr { hardest: true } })", "model.bpr: goes with loss BPR"},
         Refusal{kPairs, R"(model { name: "bpr_mf" })", "model.loss: bpr_mf is trained with BPR"},
         Refusal{kPairs, R"(model { name: "gmf" linear_optimizer { sgd { } } })", "gmf has no first-order weights"},
         Refusal{kPairs, R"(table { name: "user" dim: 3 } model { name: "fm" })", "table 'item': dim 16 differs"},

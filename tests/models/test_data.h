@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/hash.h"
 #include "models/feature_layout.h"
 #include "models/model.h"
+#include "models/neighbourhood.h"
 #include "tests/models/testing_graph.h"
 
 namespace sherd {
@@ -57,6 +59,7 @@ class TestData {
       FillRows(spec.table(t), t);
       FillOccurrences(static_cast<std::uint32_t>(layout.tables[t].features.size()), t, lookups);
     }
+    if (job.model().name() == "lightgcn") FillNeighbourhood(job.model().graph_convolution().layers());
     const int targets = layout.TableId("told");
     std::uint64_t examples = 0;
     for (std::size_t r = 0; r < ids_.size(); ++r) {
@@ -83,6 +86,7 @@ class TestData {
     batch.epoch = 3;
     batch.items = items_;
     batch.log_shares = log_shares_;
+    batch.neighbourhood = &neighbourhood_;
     if (grouped_ && !ids_.empty()) batch.group_rows = batch.rows;
     for (Table& t : tables_) {
       batch.tables.push_back({t.unique, t.offset, t.weight, {t.rows.data(), t.rows.size()}, t.gradient_rows});
@@ -138,11 +142,46 @@ class TestData {
     }
   }
 
+  // A graph of two more nodes a hop and side, and of edges by chance; its last nodes share rows with the first.
+  void FillNeighbourhood(std::uint32_t layers) {
+    Neighbourhood::Side* const sides[] = {&neighbourhood_.user, &neighbourhood_.item};
+    for (std::uint32_t s = 0; s < 2; ++s) {
+      std::uint32_t own = 0;
+      for (const std::uint64_t id : ids_) {
+        sides[s]->row.push_back(static_cast<std::uint32_t>(id % (3 + s)));
+        own = std::max(own, sides[s]->row.back() + 1);
+      }
+      for (std::uint32_t hop = 0; hop <= layers; ++hop) sides[s]->within.push_back(own == 0 ? 0 : own + 2 * hop);
+      tables_[s] = WithOccurrences(std::move(tables_[s]), sides[s]->nodes());
+    }
+    for (std::uint32_t s = 0; s < 2; ++s) {
+      Neighbourhood::Side& side = *sides[s];
+      side.begin.push_back(0);
+      for (std::uint32_t node = 0, hop = 0; node < side.within[layers - 1]; ++node) {
+        while (node >= side.within[hop]) ++hop;
+        for (std::uint32_t other = 0; other < sides[1 - s]->within[hop + 1]; ++other) {
+          if (Mix(s, node, other) % 3 == 0) side.neighbour.push_back(other);
+        }
+        side.begin.push_back(static_cast<std::uint32_t>(side.neighbour.size()));
+        side.share.push_back(node % 3 == 0 ? 1.5f : 1);
+      }
+      for (std::uint32_t node = 0; node < side.nodes(); ++node) side.scale.push_back(0.25f + 0.125f * (node % 4));
+    }
+  }
+  static Table WithOccurrences(Table table, std::uint32_t nodes) {
+    table.offset.clear();
+    table.weight.clear();
+    table.unique.clear();
+    for (std::uint32_t node = 0; node < nodes; ++node) table.unique.push_back(node % (kUnique - 1));
+    return table;
+  }
+
   std::vector<std::uint64_t> ids_;
   const bool grouped_;
   std::vector<float> labels_, weights_, numbers_, log_shares_;
   std::vector<std::uint64_t> items_;
   std::vector<Table> tables_;
+  Neighbourhood neighbourhood_;  // of lightgcn
 };
 
 template <typename T>

@@ -121,7 +121,7 @@ TEST(CatalogueRankerTest, PairsAreRankedAsBySortingHoweverTheyAreCut) {
 // By the cosine: long vectors have no advantage, and one of zeros is like nothing. What is barred is in no list.
 TEST(CatalogueRankerTest, ItemsThatAreAlike) {
   const std::vector<float> items = {1, 0, 10, 1, 0, 3, -1, 0, 0, 0, 2, 0};  // six vectors of two
-  ListCollector lists;
+  ListCollector lists{proto::Recommend()};
   CatalogueRanker ranker(10, &lists);
   RankingPart part;
   part.Begin(RankingPart::Kind::kItems, 6, 0);

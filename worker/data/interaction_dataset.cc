@@ -58,7 +58,27 @@ Status InteractionDataset::PrepareToRecommend() {
   return {};
 }
 
+Status InteractionDataset::PrepareGraph() {
+  if (job_.model().name() != "lightgcn") return {};
+  if (!Has(proto::Chunk::TRAIN)) {
+    return Status::Invalid("data.train: the graph of lightgcn is made of the training rows, so it needs their files");
+  }
+  graph_.emplace(interactions_);
+  return {};
+}
+
+NeighbourhoodFinder::Options InteractionDataset::Neighbours(proto::Chunk::Set set, std::uint32_t epoch) const {
+  if (!graph_) return {};
+  const proto::GraphConvolution& convolution = job_.model().graph_convolution();
+  const bool trains = set == proto::Chunk::TRAIN && !options_.predict;
+  return {.graph = &*graph_,
+          .layers = convolution.layers(),
+          .max_neighbours = trains ? convolution.max_neighbours() : 0,
+          .seed = Mix(job_.train().seed(), epoch)};
+}
+
 Status InteractionDataset::Prepare() {
+  RETURN_IF_ERROR(PrepareGraph());
   if (job_.has_recommend()) return PrepareToRecommend();
   const auto& train = interactions_.sets[proto::Chunk::TRAIN];
   for (std::uint32_t i = 0; i < train.size(); ++i) {
@@ -179,7 +199,14 @@ Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk
     return Status::Invalid("chunk " + std::to_string(chunk.id()) + " of " + FileName(chunk.set(), chunk.file()) +
                            ": the file has other rows than it had");
   }
-  InteractionChunk part{&interactions_, nullptr, chunk, epoch, first_minibatch, job_.train().batch_size(), {}};
+  InteractionChunk part{&interactions_,
+                        nullptr,
+                        chunk,
+                        epoch,
+                        first_minibatch,
+                        job_.train().batch_size(),
+                        {},
+                        Neighbours(chunk.set(), epoch)};
   if (ranked) return ReadRanking(std::move(part));
   part.file = &files[chunk.file()];
   if (schema_.group >= 0 && chunk.set() != proto::Chunk::TRAIN) part.group_by = schema_.columns[schema_.group].name;

@@ -11,6 +11,7 @@
 #include "worker/data/epoch_order.h"
 #include "worker/data/interaction_reader.h"
 #include "worker/data/interactions.h"
+#include "worker/data/neighbourhood_finder.h"
 #include "worker/data/ranked_set.h"
 #include "worker/data/schema.h"
 
@@ -41,11 +42,14 @@ class InteractionDataset : public Dataset {
       : job_(job), layout_(layout), options_(options) {}
 
   Status Prepare();
+  Status PrepareGraph();
   Status PrepareLists();
   Status PrepareRanking();
   Status PrepareToRecommend();
   bool ranks(proto::Chunk::Set set) const { return ranked_[set].has_value(); }
   std::unique_ptr<ChunkReader> ReadRanking(InteractionChunk part) const;
+  // Of a set: training takes some of many neighbours, where the job says so.
+  NeighbourhoodFinder::Options Neighbours(proto::Chunk::Set set, std::uint32_t epoch) const;
   bool lists(proto::Chunk::Set set) const { return set != proto::Chunk::TRAIN && !options_.predict; }
   std::uint64_t UsersOfChunk(proto::Chunk::Set set, std::uint32_t workers) const;
   SampleReader::Order SampleOrder() const;
@@ -58,6 +62,7 @@ class InteractionDataset : public Dataset {
   Schema schema_;
   BadRowLog log_;
   Interactions interactions_;
+  std::optional<UserItemGraph> graph_;              // for models that propagate over it
   std::optional<UserItems> trained_;                // what each user has in training: never a negative
   std::optional<UserItems> touched_;                // what each user has anywhere: never a sampled candidate
   std::vector<std::unique_ptr<EpochOrder>> order_;  // of the training files

@@ -10,9 +10,13 @@
 namespace sherd {
 
 PairWriter::PairWriter(InteractionChunk chunk, const FeatureLayout& layout)
-    : chunk_(std::move(chunk)), encoder_(layout, &chunk_.interactions->users, &chunk_.interactions->items) {}
+    : chunk_(std::move(chunk)),
+      user_table_(layout.TableId("user")),
+      item_table_(layout.TableId("item")),
+      encoder_(layout, &chunk_.interactions->users, &chunk_.interactions->items),
+      finder_(chunk_.neighbourhood) {}
 
-void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch) const {
+void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch) {
   minibatch->epoch = chunk_.epoch;
   minibatch->chunk = chunk_.chunk.id();
   minibatch->index = index;
@@ -20,11 +24,17 @@ void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* m
   minibatch->ClearRows();
   minibatch->first_source = std::numeric_limits<std::uint64_t>::max();
   encoder_.Begin(max_rows, minibatch);
+  users_.clear();
+  items_.clear();
 }
 
 void PairWriter::Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id,
                      Minibatch* minibatch) {
   encoder_.Add(row.user, item, minibatch);
+  if (chunk_.neighbourhood.graph != nullptr) {
+    users_.push_back(row.user);
+    items_.push_back(item);
+  }
   minibatch->labels.push_back(label);
   minibatch->row_ids.push_back(row_id);
   if (chunk_.group_by == "user") minibatch->groups.push_back(chunk_.interactions->users.hash(row.user));
@@ -34,9 +44,22 @@ void PairWriter::Add(const Interaction& row, std::uint32_t item, float label, st
   ++minibatch->rows;
 }
 
-void PairWriter::End(Minibatch* minibatch) const {
+void PairWriter::End(Minibatch* minibatch) {
   encoder_.End(minibatch);
+  if (chunk_.neighbourhood.graph != nullptr) FindNeighbourhood(minibatch);
   if (minibatch->rows == 0) minibatch->first_source = 0;
+}
+
+// The rows' keys give way to those of the nodes, among which they are.
+void PairWriter::FindNeighbourhood(Minibatch* minibatch) {
+  finder_.Find(users_, items_, &minibatch->neighbourhood);
+  const auto take_keys = [&](UserItemGraph::Side side, const Vocabulary& vocabulary, int table) {
+    std::vector<Key>& keys = minibatch->tables[table].keys;
+    keys.clear();
+    for (const std::uint32_t token : finder_.tokens(side)) keys.push_back(*vocabulary.keys(token));
+  };
+  take_keys(UserItemGraph::kUser, chunk_.interactions->users, user_table_);
+  take_keys(UserItemGraph::kItem, chunk_.interactions->items, item_table_);
 }
 
 SampleReader::SampleReader(PairWriter writer, EpochOrder::Rows order, const UserItems* known, std::uint32_t negatives,

@@ -7,6 +7,7 @@
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
 #include "worker/data/interactions.h"
+#include "worker/data/neighbourhood_finder.h"
 #include "worker/data/pair_encoder.h"
 
 namespace sherd {
@@ -20,22 +21,28 @@ struct InteractionChunk {
   std::uint32_t first_minibatch = 0;
   std::uint32_t max_rows = 0;  // of a minibatch
   std::string group_by;        // "user", "item" or empty
+  NeighbourhoodFinder::Options neighbourhood;
 };
 
-// Fills minibatches with pairs.
+// Fills minibatches with pairs, and with their neighbourhood where the model wants it.
 class PairWriter {
  public:
   PairWriter(InteractionChunk chunk, const FeatureLayout& layout);
-  void Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch) const;
+  void Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch);
   // Of the file's row, which may be paired with another item.
   void Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id, Minibatch* minibatch);
-  void End(Minibatch* minibatch) const;
+  void End(Minibatch* minibatch);
 
   const InteractionChunk& chunk() const { return chunk_; }
 
  private:
+  void FindNeighbourhood(Minibatch* minibatch);
+
   const InteractionChunk chunk_;
+  const int user_table_, item_table_;
   PairEncoder encoder_;
+  NeighbourhoodFinder finder_;
+  std::vector<std::uint32_t> users_, items_;  // of the minibatch's rows, with a neighbourhood
 };
 
 // Training: each row of the chunk once with label 1, and with `negatives` items that its user has not in training,

@@ -11,6 +11,7 @@ void RankingPart::Begin(Kind new_kind, std::uint32_t items, std::uint64_t first_
   relevant.clear();
   relevant_end.clear();
   barred.reset();
+  popularity.reset();
 }
 
 void Minibatch::ClearRows() {

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "models/metrics/list_variety.h"
+#include "models/neighbourhood.h"
 
 namespace sherd {
 
@@ -31,6 +33,7 @@ struct RankingPart {
   // Of each user whose last row (kPairs) or only row (kUsers, kAlike) this minibatch has, in their order: items that
   // are left out of the ranking, and those that are to be found, ascending.
   std::vector<std::uint32_t> seen, seen_end, relevant, relevant_end;
+  std::shared_ptr<const ItemPopularity> popularity;          // null: the lists are not judged
   std::shared_ptr<const std::vector<std::uint32_t>> barred;  // left out of all rankings, ascending; null: none
 
   void Begin(Kind kind, std::uint32_t catalogue, std::uint64_t first);
@@ -63,6 +66,7 @@ struct Minibatch {
                                             // each row's item, to find repetitions
   std::vector<float> log_shares;            // [rows] for such a loss: the logarithm of the item's share of training
   RankingPart ranking;
+  Neighbourhood neighbourhood;  // for models that propagate over the graph: its nodes are then the tables' occurrences
   // Training by a loss that compares rows: a positive and its negatives are so many rows, one behind the other.
   std::uint32_t group_rows = 1;
   std::vector<TableKeys> tables;  // by table id

@@ -20,9 +20,21 @@ UserItems SeenBefore(const Interactions& interactions, proto::Chunk::Set set) {
   return ItemsOf(interactions, {proto::Chunk::TRAIN, proto::Chunk::EVAL});
 }
 
+std::shared_ptr<const ItemPopularity> PopularityOf(const Interactions& interactions) {
+  const UserItems trained = ItemsOf(interactions, {proto::Chunk::TRAIN});
+  auto popularity = std::make_shared<ItemPopularity>();
+  popularity->users_of.resize(interactions.items.size());
+  for (std::uint32_t user = 0; user < interactions.users.size(); ++user) {
+    for (const std::uint32_t item : trained.of(user)) ++popularity->users_of[item];
+    popularity->users += trained.of(user).empty() ? 0 : 1;
+  }
+  return popularity;
+}
+
 }  // namespace
 
-RankedSet::RankedSet(const Interactions& interactions, proto::Chunk::Set set) : seen_(SeenBefore(interactions, set)) {
+RankedSet::RankedSet(const Interactions& interactions, proto::Chunk::Set set)
+    : seen_(SeenBefore(interactions, set)), popularity_(PopularityOf(interactions)) {
   const UserItems all = ItemsOf(interactions, {set});
   relevant_begin_.push_back(0);
   for (std::uint32_t user = 0; user < interactions.users.size(); ++user) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "models/metrics/list_variety.h"
 #include "worker/data/interactions.h"
 #include "worker/data/recommended.h"
 #include "worker/data/user_items.h"
@@ -29,6 +30,8 @@ class RankedSet {
   std::span<const std::uint32_t> relevant(std::size_t place) const;
   // What no list has; null: nothing.
   const std::shared_ptr<const std::vector<std::uint32_t>>& barred() const { return barred_; }
+  // In training; null: to recommend.
+  const std::shared_ptr<const ItemPopularity>& popularity() const { return popularity_; }
 
  private:
   const Recommended* const recommended_ = nullptr;
@@ -37,6 +40,7 @@ class RankedSet {
   std::vector<std::uint64_t> relevant_begin_;  // [subjects + 1], or empty
   std::vector<std::uint32_t> relevant_;
   std::shared_ptr<const std::vector<std::uint32_t>> barred_;
+  std::shared_ptr<const ItemPopularity> popularity_;
 };
 
 }  // namespace sherd

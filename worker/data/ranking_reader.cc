@@ -44,6 +44,7 @@ Result<bool> PairRankingReader::Next(Minibatch* minibatch) {
   RankingPart& ranking = minibatch->ranking;
   ranking.Begin(RankingPart::Kind::kPairs, items_, at_ % items_);
   ranking.barred = set_->barred();
+  ranking.popularity = set_->popularity();
   const std::uint64_t stop = std::min(pairs, at_ + writer_.chunk().max_rows);
   for (; at_ < stop; ++at_) {
     const std::size_t place = at_ / items_;
@@ -90,6 +91,7 @@ void FactorRankingReader::AddSubjects(std::size_t first, Minibatch* minibatch) {
   const bool alike = set_->of_items();
   minibatch->ranking.Begin(alike ? RankingPart::Kind::kAlike : RankingPart::Kind::kUsers, items_, 0);
   minibatch->ranking.barred = set_->barred();
+  minibatch->ranking.popularity = set_->popularity();
   const std::size_t end = std::min(subjects_.size(), first + writer_.chunk().max_rows);
   for (std::size_t i = first; i < end; ++i) {
     AddRow(alike ? 0 : subjects_[i], alike ? subjects_[i] : 0, &writer_, minibatch);
