@@ -16,7 +16,10 @@
   MODEL("mlp", BuildMlp)            \
   MODEL("neumf", BuildNeuMf)        \
   MODEL("bpr_mf", BuildBprMf)       \
-  MODEL("two_tower", BuildTwoTower)
+  MODEL("two_tower", BuildTwoTower) \
+  MODEL("sasrec", BuildSasRec)      \
+  MODEL("gru4rec", BuildGru4Rec)    \
+  MODEL("caser", BuildCaser)
 
 namespace sherd {
 

@@ -10,7 +10,11 @@
 namespace sherd {
 
 PairWriter::PairWriter(InteractionChunk chunk, const FeatureLayout& layout)
-    : chunk_(std::move(chunk)), encoder_(layout, &chunk_.interactions->users, &chunk_.interactions->items) {}
+    : chunk_(std::move(chunk)), encoder_(layout, &chunk_.interactions->users, &chunk_.interactions->items) {
+  if (chunk_.histories != nullptr) {
+    sequences_.emplace(layout, &chunk_.interactions->users, &chunk_.interactions->items);
+  }
+}
 
 void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch) const {
   minibatch->epoch = chunk_.epoch;
@@ -19,12 +23,20 @@ void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* m
   minibatch->file = chunk_.chunk.file();
   minibatch->ClearRows();
   minibatch->first_source = std::numeric_limits<std::uint64_t>::max();
+  if (sequences_) return sequences_->Begin(minibatch);
   encoder_.Begin(max_rows, minibatch);
 }
 
 void PairWriter::Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id,
-                     Minibatch* minibatch) {
-  encoder_.Add(row.user, item, minibatch);
+                     Minibatch* minibatch, History history) {
+  if (sequences_) {
+    const bool known = history == History::kOfUser;
+    const Histories::Event judged = {item, row.line};
+    sequences_->Add(row.user, known ? chunk_.histories->Before(chunk_.chunk.set(), row.user) : Histories::Events(),
+                    {&judged, 1}, minibatch);
+  } else {
+    encoder_.Add(row.user, item, minibatch);
+  }
   minibatch->labels.push_back(label);
   minibatch->row_ids.push_back(row_id);
   if (chunk_.group_by == "user") minibatch->groups.push_back(chunk_.interactions->users.hash(row.user));
@@ -35,7 +47,7 @@ void PairWriter::Add(const Interaction& row, std::uint32_t item, float label, st
 }
 
 void PairWriter::End(Minibatch* minibatch) const {
-  encoder_.End(minibatch);
+  if (!sequences_) encoder_.End(minibatch);
   if (minibatch->rows == 0) minibatch->first_source = 0;
 }
 

@@ -1,13 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
+#include "worker/data/histories.h"
 #include "worker/data/interactions.h"
 #include "worker/data/pair_encoder.h"
+#include "worker/data/sequence_encoder.h"
 
 namespace sherd {
 
@@ -18,17 +21,20 @@ struct InteractionChunk {
   proto::Chunk chunk;
   std::uint32_t epoch = 0;
   std::uint32_t first_minibatch = 0;
-  std::uint32_t max_rows = 0;  // of a minibatch
-  std::string group_by;        // "user", "item" or empty
+  std::uint32_t max_rows = 0;            // of a minibatch
+  std::string group_by;                  // "user", "item" or empty
+  const Histories* histories = nullptr;  // with data.user_item.sequences
 };
 
-// Fills minibatches with pairs.
+// Fills minibatches with pairs, where the job has sequences each with its user's history.
 class PairWriter {
  public:
   PairWriter(InteractionChunk chunk, const FeatureLayout& layout);
   void Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch) const;
+  enum class History { kOfUser, kNone };
   // Of the file's row, which may be paired with another item.
-  void Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id, Minibatch* minibatch);
+  void Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id, Minibatch* minibatch,
+           History history = History::kOfUser);
   void End(Minibatch* minibatch) const;
 
   const InteractionChunk& chunk() const { return chunk_; }
@@ -36,6 +42,7 @@ class PairWriter {
  private:
   const InteractionChunk chunk_;
   PairEncoder encoder_;
+  std::optional<SequenceEncoder> sequences_;  // in its place, where there are histories
 };
 
 // Training: each row of the chunk once with label 1, and with `negatives` items that its user has not in training,
