@@ -48,6 +48,8 @@ std::string RowDifferences(const proto::Job& there, const proto::Job& here) {
   compare("data.negative_rate", then.negative_rate(), now.negative_rate());
   compare("data.user_item.negatives", std::uint64_t{then.user_item().negatives()},
           std::uint64_t{now.user_item().negatives()});
+  compare("data.user_item.sequences.max_length", std::uint64_t{then.user_item().sequences().max_length()},
+          std::uint64_t{now.user_item().sequences().max_length()});
   return text;
 }
 

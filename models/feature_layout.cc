@@ -57,6 +57,10 @@ Result<Columns> ColumnsOf(const proto::Data& data) {
       if (columns.empty()) columns["features"] = ColumnKind::kMultiValued;
       return columns;
     case proto::Data::USER_ITEM:
+      if (data.user_item().has_sequences()) {
+        return Columns{
+            {"user", ColumnKind::kToken}, {"item", ColumnKind::kToken}, {"history", ColumnKind::kMultiValued}};
+      }
       if (!data.user_item().has_bags()) return Columns{{"user", ColumnKind::kToken}, {"item", ColumnKind::kToken}};
       columns[data.user_item().bags().of() == proto::Bags::USER ? "user" : "item"] = ColumnKind::kToken;
       columns["history"] = columns["targets"] = ColumnKind::kMultiValued;

@@ -235,6 +235,18 @@ nn::Precision ModelBuilder<T>::TowerPrecision() const {
 }
 
 template <typename T>
+const proto::Attention& ModelBuilder<T>::UseAttention() {
+  has_attention_ = true;
+  return model().attention();
+}
+
+template <typename T>
+const proto::Convolution& ModelBuilder<T>::UseConvolution() {
+  has_convolution_ = true;
+  return model().convolution();
+}
+
+template <typename T>
 nn::Activation<T>* ModelBuilder<T>::CrossNetwork(Activation* x) {
   has_cross_network_ = true;
   Activation* const x0 = x;
@@ -296,8 +308,16 @@ Status ModelBuilder<T>::RefuseTower() const {
 
 template <typename T>
 Status ModelBuilder<T>::RefuseUnused() const {
-  if (!model().has_cross() || has_cross_network_) return {};
-  return Status::Invalid("model.cross: " + model().name() + " has no cross network");
+  if (model().has_cross() && !has_cross_network_) {
+    return Status::Invalid("model.cross: " + model().name() + " has no cross network");
+  }
+  if (model().has_attention() && !has_attention_) {
+    return Status::Invalid("model.attention: " + model().name() + " has no self-attention");
+  }
+  if (model().has_convolution() && !has_convolution_) {
+    return Status::Invalid("model.convolution: " + model().name() + " has no convolution");
+  }
+  return {};
 }
 
 template <typename T>

@@ -23,6 +23,7 @@ class ModelBuilder {
   ModelBuilder(const proto::Job& job, const FeatureLayout& layout, nn::Graph<T>* graph);
 
   const proto::Model& model() const { return job_.model(); }
+  const proto::Data& data() const { return job_.data(); }
   const FeatureLayout& layout() const { return layout_; }
   nn::Graph<T>* graph() { return graph_; }
 
@@ -63,6 +64,9 @@ class ModelBuilder {
   std::uint32_t EmbeddedFields() const;  // of all tables but those of crosses
   // Layers "cross.0" … over x, as model.cross says; [rows, x's cols].
   Activation* CrossNetwork(Activation* x);
+  // Settings that are refused for models that do not ask for them.
+  const proto::Attention& UseAttention();
+  const proto::Convolution& UseConvolution();
   nn::Nonlinearity TowerNonlinearity() const;
   // Hidden layers "tower.0" … of these units: linear, batch norm, activation, dropout, as model.tower says.
   Activation* Tower(Activation* x, std::span<const std::uint32_t> hidden, const std::string& name = "tower");
@@ -108,7 +112,7 @@ class ModelBuilder {
   const FeatureLayout& layout_;
   nn::Graph<T>* const graph_;
   Activation* numbers_ = nullptr;
-  bool has_cross_network_ = false;
+  bool has_cross_network_ = false, has_attention_ = false, has_convolution_ = false;
 };
 
 extern template class ModelBuilder<float>;

@@ -17,7 +17,10 @@
   MODEL("neumf", BuildNeuMf)        \
   MODEL("bpr_mf", BuildBprMf)       \
   MODEL("two_tower", BuildTwoTower) \
-  MODEL("lightgcn", BuildLightGcn)
+  MODEL("lightgcn", BuildLightGcn)  \
+  MODEL("sasrec", BuildSasRec)      \
+  MODEL("gru4rec", BuildGru4Rec)    \
+  MODEL("caser", BuildCaser)
 
 namespace sherd {
 

@@ -40,17 +40,25 @@ class DropoutLayer : public Layer<T> {
 
  private:
   void FillMask(const Step<T>& step) {
-    const Batch<T>& batch = *step.batch;
-    CHECK_EQ(batch.row_ids.size(), step.rows) << "dropout needs the rows' ids";
+    CHECK_EQ(step.batch->row_ids.size(), step.batch->rows) << "dropout needs the rows' ids";
     std::array<std::uint64_t, 256> row_hash;
+    std::uint32_t of_row = 0;
     for (std::uint32_t first = 0; first < step.rows; first += row_hash.size()) {
       const std::uint32_t rows = std::min<std::uint32_t>(row_hash.size(), step.rows - first);
-      for (std::uint32_t r = 0; r < rows; ++r)
-        row_hash[r] = Mix(step.seed, batch.epoch, batch.row_ids[first + r], layer_);
+      for (std::uint32_t r = 0; r < rows; ++r) row_hash[r] = RowHash(step, first + r, &of_row);
       Matrix<T> mask = mask_->values(rows);
       mask.data += first * mask.stride;
       step.kernels->dropout_mask(row_hash.data(), drop_, mask);
     }
+  }
+
+  // `of_row`: the batch row that the one before belongs to.
+  std::uint64_t RowHash(const Step<T>& step, std::uint32_t row, std::uint32_t* of_row) const {
+    const Batch<T>& batch = *step.batch;
+    const Domain* const domain = this->output().domain;
+    if (domain == nullptr) return Mix(step.seed, batch.epoch, batch.row_ids[row], layer_);
+    while (row >= domain->begin[*of_row + 1]) ++*of_row;
+    return Mix(Mix(step.seed, batch.epoch, batch.row_ids[*of_row], layer_), row - domain->begin[*of_row]);
   }
 
   Activation<T>* const mask_;  // [rows, cols]: 0 or the scale
@@ -65,7 +73,8 @@ Activation<T>* Dropout(Graph<T>* graph, const std::string& name, Activation<T>* 
   const auto drop = static_cast<std::uint32_t>(std::lround(std::min(probability * 65536, 65535.0)));
   if (drop == 0) return x;
   Activation<T>* y = graph->NewActivation(name, x->cols);
-  return graph->Add(std::make_unique<DropoutLayer<T>>(x, y, graph->NewScratch(x->cols), HashBytes(name), drop));
+  return graph->Add(
+      std::make_unique<DropoutLayer<T>>(x, y, graph->NewScratch(x->cols, x->domain), HashBytes(name), drop));
 }
 
 template Activation<float>* Dropout(Graph<float>*, const std::string&, Activation<float>*, double);

@@ -8,7 +8,8 @@ namespace sherd::nn {
 
 // In training each element of x [rows, cols] is dropped with `probability` (to 1/65536), the others are scaled by
 // 1 / (1 - probability) (Srivastava et al. 2014); otherwise y = x. Which ones are dropped follows from (seed, epoch,
-// row id, name, column) alone: it does not depend on the batch that a row comes in. Needs Batch.row_ids in training.
+// row id, place among the row's events where x has those of a domain, name, column) alone: it does not depend on the
+// batch that a row comes in. Needs Batch.row_ids in training.
 template <typename T>
 Activation<T>* Dropout(Graph<T>* graph, const std::string& name, Activation<T>* x, double probability);
 

@@ -42,6 +42,35 @@ class ProductLayer : public Layer<T> {
 };
 
 template <typename T>
+class PairSumLayer : public Layer<T> {
+ public:
+  using Layer<T>::Layer;
+
+  void Forward(const Step<T>& step) override {
+    const auto &a = this->input(0), &b = this->input(1), &y = this->output();
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      const T *left = a.data + r * a.stride, *right = b.data + r * b.stride;
+      T* __restrict out = y.data + r * y.stride;
+      for (std::uint32_t c = 0; c < y.cols; ++c) out[c] = left[c] + right[c];
+    }
+  }
+
+  void Backward(const Step<T>& step) override {
+    const auto& y = this->output();
+    for (int i = 0; i < 2; ++i) {
+      if (this->write(i) == Write::kNone) continue;
+      const auto& x = this->input(i);
+      const bool add = this->write(i) == Write::kAdd;
+      for (std::uint32_t r = 0; r < step.rows; ++r) {
+        const T* dy = y.gradient + r * y.stride;
+        T* __restrict dx = x.gradient + r * x.stride;
+        for (std::uint32_t c = 0; c < y.cols; ++c) dx[c] = add ? dx[c] + dy[c] : dy[c];
+      }
+    }
+  }
+};
+
+template <typename T>
 class SumLayer : public Layer<T> {
  public:
   SumLayer(std::vector<Activation<T>*> terms, Activation<T>* y, Parameter<T>* bias)
@@ -100,6 +129,13 @@ Activation<T>* Product(Graph<T>* graph, const std::string& name, Activation<T>* 
 }
 
 template <typename T>
+Activation<T>* Sum(Graph<T>* graph, const std::string& name, Activation<T>* a, Activation<T>* b) {
+  CHECK_EQ(a->cols, b->cols);
+  CHECK_EQ(a->domain, b->domain);
+  return graph->Add(std::make_unique<PairSumLayer<T>>(std::vector{a, b}, graph->NewActivation(name, a->cols)));
+}
+
+template <typename T>
 Activation<T>* SumWithBias(Graph<T>* graph, const std::string& name, const std::vector<Activation<T>*>& terms,
                            const proto::Optimizer& optimizer) {
   proto::TensorSpec bias;
@@ -121,6 +157,8 @@ Activation<T>* Numbers(Graph<T>* graph, const std::string& name, std::uint32_t c
 
 template Activation<float>* Product(Graph<float>*, const std::string&, Activation<float>*, Activation<float>*);
 template Activation<double>* Product(Graph<double>*, const std::string&, Activation<double>*, Activation<double>*);
+template Activation<float>* Sum(Graph<float>*, const std::string&, Activation<float>*, Activation<float>*);
+template Activation<double>* Sum(Graph<double>*, const std::string&, Activation<double>*, Activation<double>*);
 template Activation<float>* SumWithBias(Graph<float>*, const std::string&, const std::vector<Activation<float>*>&,
                                         const proto::Optimizer&);
 template Activation<double>* SumWithBias(Graph<double>*, const std::string&, const std::vector<Activation<double>*>&,

@@ -11,6 +11,10 @@ namespace sherd::nn {
 template <typename T>
 Activation<T>* Product(Graph<T>* graph, const std::string& name, Activation<T>* a, Activation<T>* b);
 
+// y = a + b, element by element; all [rows, cols].
+template <typename T>
+Activation<T>* Sum(Graph<T>* graph, const std::string& name, Activation<T>* a, Activation<T>* b);
+
 // y = the sum of the terms + bias; all [rows, 1]. The bias is the tensor `name`.bias [1, 1], zero at first.
 template <typename T>
 Activation<T>* SumWithBias(Graph<T>* graph, const std::string& name, const std::vector<Activation<T>*>& terms,

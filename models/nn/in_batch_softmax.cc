@@ -28,10 +28,12 @@ class InBatchSoftmaxLayer : public Layer<T>, public LossHead<T> {
     DotRows(this->input(0).values(step.rows), this->input(1).values(step.rows), this->output().values(step.rows));
   }
 
-  double Loss(const Step<T>& step) override {
+  double Loss(const Step<T>& of_batch) override {
+    Step<T> step = of_batch;
+    if (const Domain* domain = this->output().domain) step.rows = domain->rows;
     const Batch<T>& batch = *step.batch;
-    CHECK_EQ(batch.items.size(), batch.rows);
-    CHECK(!correct_frequency_ || batch.log_shares.size() == batch.rows);
+    CHECK_EQ(batch.items.size(), step.rows);
+    CHECK(!correct_frequency_ || batch.log_shares.size() == step.rows);
     scores_.Resize(std::size_t{kBlockRows} * Stride(step.rows));
     double loss = 0;
     for (std::uint32_t first = 0; first < step.rows; first += kBlockRows) {
@@ -76,11 +78,12 @@ class InBatchSoftmaxLayer : public Layer<T>, public LossHead<T> {
   // From products to what the softmax is taken of. Returns the row's own.
   T Prepare(const Batch<T>& batch, std::uint32_t r, T* row) const {
     constexpr T kNoNegative = T{-1e30};
-    for (std::uint32_t j = 0; j < batch.rows; ++j) {
+    const auto rows = static_cast<std::uint32_t>(batch.items.size());
+    for (std::uint32_t j = 0; j < rows; ++j) {
       row[j] *= scale_;
       if (correct_frequency_) row[j] -= static_cast<T>(batch.log_shares[j]);
     }
-    for (std::uint32_t j = 0; j < batch.rows; ++j) {
+    for (std::uint32_t j = 0; j < rows; ++j) {
       if (batch.items[j] == batch.items[r] && j != r) row[j] = kNoNegative;
     }
     return row[r];
@@ -108,8 +111,10 @@ template <typename T>
 Activation<T>* InBatchSoftmax(Graph<T>* graph, const std::string& name, Activation<T>* user, Activation<T>* item,
                               const proto::InBatchSoftmax& options) {
   CHECK_EQ(user->cols, item->cols);
-  auto layer = std::make_unique<InBatchSoftmaxLayer<T>>(
-      user, item, graph->NewActivation(name, 1), graph->NewScratch(user->cols), graph->NewScratch(item->cols), options);
+  CHECK_EQ(user->domain, item->domain);
+  auto layer = std::make_unique<InBatchSoftmaxLayer<T>>(user, item, graph->NewActivation(name, 1),
+                                                        graph->NewScratch(user->cols, user->domain),
+                                                        graph->NewScratch(item->cols, item->domain), options);
   graph->SetLossHead(layer.get());
   return graph->Add(std::move(layer));
 }

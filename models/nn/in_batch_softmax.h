@@ -15,7 +15,8 @@ namespace sherd::nn {
 //
 // where j goes over the items of all rows of the minibatch, and log_share_j, the logarithm of an item's share of the
 // training rows, is left out where the job does not want it. Rows j != r with the item of row r do not count: they are
-// no negatives. The batch must say the items' names, and their shares.
+// no negatives. The batch must say the items' names, and their shares. Rows are the batch's, or those of the domain
+// that user and item have in common.
 template <typename T>
 Activation<T>* InBatchSoftmax(Graph<T>* graph, const std::string& name, Activation<T>* user, Activation<T>* item,
                               const proto::InBatchSoftmax& options);

@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include "tests/integration/job_run.h"
@@ -53,19 +54,36 @@ struct ModelCase {
   const char* name;
   const char* job;
   bool tower;
+  const char* settings = "";  // besides, of the job
 };
+
+// Rows for movielens_din, as movielens_histories.py makes them.
+void MakeHistories(TestJob* test) {
+  std::string rows = "like,user,item,history\n";
+  for (int row = 0; row < 1500; ++row) {
+    rows += std::to_string(row % 3 == 0) + ",u" + std::to_string(row % 50) + "," + std::to_string(row % 89) + ",";
+    for (int i = 0; i < row % 7; ++i) rows += (i > 0 ? " " : "") + std::to_string((row * (i + 3)) % 89);
+    rows += "\n";
+  }
+  WriteOrDie(test->Path("histories"), rows);
+  test->job().mutable_data()->set_train(0, test->Path("histories"));
+  test->job().mutable_data()->clear_test();
+}
 
 class BspModelTest : public ::testing::TestWithParam<ModelCase> {};
 
 TEST_P(BspModelTest, GivesTheSameBitsOnOneAndThreeServers) {
   TestJob test(GetParam().job);
+  if (std::string(GetParam().name) == "din") MakeHistories(&test);
   MakeBsp(&test);
   test.Shorten(1500);
   proto::Model* model = test.job().mutable_model();
   model->set_name(GetParam().name);
   if (!GetParam().tower) model->clear_tower();
+  if (model->name() != "sasrec") model->clear_attention();
   if (std::string(GetParam().name) == "mf") model->set_loss(proto::Model::SQUARED_ERROR);
   test.job().mutable_evaluation()->clear_metric();
+  ASSERT_TRUE(google::protobuf::TextFormat::MergeFromString(GetParam().settings, &test.job()));
   const std::string one = CheckpointOf(&test, "one", 1, false);
   ASSERT_GT(Lines(one).size(), 25) << "autorec has rows for the few users of these ratings alone";
   EXPECT_TRUE(CheckpointOf(&test, "three", 3, false) == one);
@@ -108,7 +126,13 @@ INSTANTIATE_TEST_SUITE_P(
                       ModelCase{"ffm", "adult_deepfm", false}, ModelCase{"nfm", "adult_deepfm", true},
                       ModelCase{"dcn", "adult_deepfm", true}, ModelCase{"mf", "movielens_neumf", false},
                       ModelCase{"autorec", "movielens_autorec", true}, ModelCase{"gmf", "movielens_neumf", false},
-                      ModelCase{"mlp", "movielens_neumf", true}, ModelCase{"lightgcn", "movielens_lightgcn", false}),
+                      ModelCase{"mlp", "movielens_neumf", true}, ModelCase{"din", "movielens_din", true},
+                      ModelCase{"bpr_mf", "movielens_bpr_mf", false}, ModelCase{"two_tower", "movielens_bpr_mf", true},
+                      ModelCase{"lightgcn", "movielens_lightgcn", false},
+                      ModelCase{"sasrec", "movielens_sasrec", false, "train { batch_size: 2 }"},
+                      ModelCase{"gru4rec", "movielens_sasrec", false,
+                                "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
+                      ModelCase{"caser", "movielens_sasrec", false, "train { batch_size: 2 }"}),
     [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
                          ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));

@@ -45,10 +45,20 @@ class FullRankingTest : public ::testing::TestWithParam<const char*> {
     job.mutable_model()->set_loss(GetParam() == std::string("bpr_mf") ? proto::Model::BPR : proto::Model::LOG_LOSS);
     job.mutable_model()->set_embedding_dim(5);
     job.mutable_model()->mutable_embedding_initializer()->set_scale(0.5);
+    if (GetParam() == std::string("sasrec")) RankSequences(&job);
     job.mutable_train()->set_epochs(5);
     job.mutable_train()->set_batch_size(64);
     job.mutable_evaluation()->clear_patience();
     job.mutable_checkpoint()->set_dir(test_.Path("checkpoints"));
+  }
+
+  // Users' items in the order of the files.
+  static void RankSequences(proto::Job* job) {
+    job->mutable_data()->mutable_user_item()->set_negatives(0);
+    job->mutable_data()->mutable_user_item()->mutable_sequences()->set_max_length(6);
+    job->mutable_feature(0)->set_column("history");
+    job->mutable_feature(0)->set_table("item");
+    job->mutable_model()->set_loss(proto::Model::IN_BATCH_SOFTMAX);
   }
 
   // By the scores of all pairs, as `sherd predict` gives them, sorted.
@@ -96,7 +106,7 @@ class FullRankingTest : public ::testing::TestWithParam<const char*> {
   std::string file_;
   std::map<int, std::set<int>> seen_, relevant_;
 };
-INSTANTIATE_TEST_SUITE_P(Models, FullRankingTest, ::testing::Values("bpr_mf", "gmf", "lightgcn"),
+INSTANTIATE_TEST_SUITE_P(Models, FullRankingTest, ::testing::Values("bpr_mf", "gmf", "lightgcn", "sasrec"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(FullRankingTest, EvalAgreesWithSortedPredictionsOnAnyNumberOfWorkers) {
@@ -131,6 +141,18 @@ TEST(MovielensRankingTest, BprRanksAllFilmsUnderMpirun) {
   EXPECT_GT(DoneMetric(metrics, "test", "ndcg@10"), 0.02);
   EXPECT_GT(DoneMetric(metrics, "test", "recall@50"), 0.15);
   EXPECT_THAT(run.out, HasSubstr("best"));
+}
+
+// What was rated last says more of the next film than who rates.
+TEST(MovielensRankingTest, SasRecRanksAllFilmsUnderMpirun) {
+  TestJob job("movielens_sasrec");
+  job.job().mutable_train()->set_consistency(proto::Train::BSP);
+  const std::string metrics = job.Path("metrics.jsonl");
+  const ProcessResult run =
+      RunProcess(UnderMpirun(4, {"train", job.Write(), "--servers=1", "--metrics=" + metrics}), 200);
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_GT(DoneMetric(metrics, "test", "ndcg@10"), 0.04);
+  EXPECT_GT(DoneMetric(metrics, "test", "recall@50"), 0.2);
 }
 
 }  // namespace

@@ -36,6 +36,16 @@ inline constexpr char kBags[] = R"(
   feature { column: "history" table: "read" }
   feature { column: "targets" table: "told" })";
 
+inline constexpr char kSequences[] = R"(
+  data { format: USER_ITEM user_item { sequences { max_length: 2 } } }
+  feature { column: "user" table: "user" }
+  feature { column: "history" table: "item" }
+  feature { column: "item" table: "item" })";
+inline constexpr char kUserlessSequences[] = R"(
+  data { format: USER_ITEM user_item { sequences { max_length: 2 } } }
+  feature { column: "item" table: "item" }
+  feature { column: "history" table: "item" })";
+
 inline proto::Job JobOf(const std::string& text) {
   proto::Job job;
   CHECK(google::protobuf::TextFormat::ParseFromString(text, &job)) << text;
@@ -60,15 +70,19 @@ class TestData {
       FillOccurrences(static_cast<std::uint32_t>(layout.tables[t].features.size()), t, lookups);
     }
     if (job.model().name() == "lightgcn") FillNeighbourhood(job.model().graph_convolution().layers());
-    const int targets = layout.TableId("told");
+    const FeatureLayout::FeatureColumn* targets = nullptr;  // those of bags or sequences, of which a row has several
+    for (const auto& feature : layout.features) {
+      const bool listed = feature.column == "targets" || job.data().user_item().has_sequences();
+      if (listed && feature.column != "history" && feature.column != "user") targets = &feature;
+    }
     std::uint64_t examples = 0;
     for (std::size_t r = 0; r < ids_.size(); ++r) {
       const std::uint64_t id = ids_[r];
-      items_.push_back(id % 5);
-      log_shares_.push_back(-1 - static_cast<float>(id % 5));
-      const bool bag = targets >= 0 && lookups == Lookups::kMany;
-      examples += bag ? tables_[targets].offset[r + 1] - tables_[targets].offset[r] : 1;
+      examples += targets != nullptr && lookups == Lookups::kMany ? OccurrencesOf(*targets, layout, r) : 1;
       while (labels_.size() < examples) {
+        const std::uint64_t item = (id + labels_.size() - r) % 5;
+        items_.push_back(item);
+        log_shares_.push_back(-1 - static_cast<float>(item));
         labels_.push_back((id + labels_.size() - r) % 3 == 0 ? 1 : 0);
         weights_.push_back(static_cast<float>(id % 4) * 0.5f + 0.25f);
       }
@@ -114,6 +128,13 @@ class TestData {
     std::vector<std::uint32_t> unique, offset;
     std::vector<float> weight;
   };
+
+  std::uint32_t OccurrencesOf(const FeatureLayout::FeatureColumn& feature, const FeatureLayout& layout,
+                              std::size_t row) const {
+    const auto& offset = tables_[feature.table].offset;
+    const std::size_t cell = row * layout.tables[feature.table].features.size() + feature.field;
+    return offset[cell + 1] - offset[cell];
+  }
 
   void FillRows(const proto::TableSpec& spec, int t) {
     std::uint32_t floats = 0;

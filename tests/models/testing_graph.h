@@ -39,16 +39,37 @@ class LeafLayer : public Layer<T> {
   Parameter<T>* const values_;
 };
 
+// Of the batch's rows, or of those of a domain, which are then `rows`.
 template <typename T>
-Activation<T>* Leaf(Graph<T>* graph, const std::string& name, std::uint32_t rows, std::uint32_t cols) {
+Activation<T>* Leaf(Graph<T>* graph, const std::string& name, std::uint32_t rows, std::uint32_t cols,
+                    const Domain* domain = nullptr) {
   proto::TensorSpec tensor;
   tensor.set_name(name);
   tensor.set_rows(rows);
   tensor.set_cols(cols);
   tensor.mutable_optimizer()->mutable_sgd();
   Parameter<T>* values = graph->NewParameter(tensor);
-  return graph->Add(std::make_unique<LeafLayer<T>>(graph->NewActivation(name, cols), values));
+  return graph->AddIn(domain, std::make_unique<LeafLayer<T>>(graph->NewActivation(name, cols), values));
 }
+
+// A table that rows of these many events look up in its one field, for layers over events; the events' rows do not
+// matter.
+class EventLengths {
+ public:
+  explicit EventLengths(const std::vector<std::uint32_t>& lengths) {
+    for (const std::uint32_t length : lengths) offset_.push_back(offset_.back() + length);
+    unique_.assign(offset_.back(), 0);
+  }
+  template <typename T>
+  TableBatch<T> table() const {
+    return {.unique = unique_, .offset = offset_, .weight = {}, .values = {}, .gradients = {}};
+  }
+  std::uint32_t rows() const { return static_cast<std::uint32_t>(offset_.size()) - 1; }
+  std::uint32_t events() const { return offset_.back(); }
+
+ private:
+  std::vector<std::uint32_t> offset_ = {0}, unique_;
+};
 
 // Two-sided differences of f at each x, against the gradients that were computed.
 inline void CheckGradients(const std::string& what, std::vector<double*> x, const std::vector<double>& gradients,
@@ -80,7 +101,7 @@ class GraphCheck {
   double Loss() {
     Forward();
     double sum = 0;
-    for (std::uint32_t r = 0; r < rows_; ++r) {
+    for (std::uint32_t r = 0; r < graph_->RowsOf(*output_); ++r) {
       for (std::uint32_t c = 0; c < output_->cols; ++c)
         sum += Coefficient(r, c) * output_->data[r * output_->stride + c];
     }
@@ -88,7 +109,7 @@ class GraphCheck {
   }
   void Backward() {
     Forward();
-    for (std::uint32_t r = 0; r < rows_; ++r) {
+    for (std::uint32_t r = 0; r < graph_->RowsOf(*output_); ++r) {
       for (std::uint32_t c = 0; c < output_->cols; ++c) output_->gradient[r * output_->stride + c] = Coefficient(r, c);
     }
     graph_->Backward(StepOf(true));

@@ -9,6 +9,7 @@
 #include "worker/data/chunk_cutter.h"
 #include "worker/data/interaction_reader.h"
 #include "worker/data/ranking_reader.h"
+#include "worker/data/sequence_reader.h"
 
 namespace sherd {
 namespace {
@@ -54,7 +55,7 @@ Status InteractionDataset::PrepareToRecommend() {
   ASSIGN_OR_RETURN(const proto::ModelSpec model, DescribeModel(job_));
   by_factors_ = model.has_factors();
   ranked_[proto::Chunk::TEST].emplace(&*recommended_);
-  max_rows_ = std::max(job_.train().batch_size(), kListRows);
+  max_rows_ = std::max(job_.train().batch_size(), ListRows());
   return {};
 }
 
@@ -77,11 +78,33 @@ NeighbourhoodFinder::Options InteractionDataset::Neighbours(proto::Chunk::Set se
           .seed = Mix(job_.train().seed(), epoch)};
 }
 
+Status InteractionDataset::PrepareSequences() {
+  for (const FeatureLayout::FeatureColumn& feature : layout_.features) {
+    if (feature.config->has_cross()) {
+      return Status::Invalid("feature " + feature.name +
+                             ": crosses combine features of one value a row, not sequences");
+    }
+  }
+  const auto past = job_.has_recommend() ? Histories::Past::kEvalAndTest : Histories::Past::kEval;
+  histories_.emplace(interactions_, job_.data().user_item().sequences().max_length(), past);
+  std::vector<std::uint32_t> users = histories_->TrainedUsers();
+  if (users.empty()) {
+    return Status::BadData(FileName(proto::Chunk::TRAIN, 0) +
+                           ": no user has two items to train on, of which one could follow the other");
+  }
+  order_.push_back(std::make_unique<EpochOrder>(std::move(users), job_.train().seed()));
+  return {};
+}
+
+// A row with a history has many events, so there are fewer of them at a time.
+std::uint32_t InteractionDataset::ListRows() const { return histories_ ? 1 : kListRows; }
+
 Status InteractionDataset::Prepare() {
   RETURN_IF_ERROR(PrepareGraph());
+  if (job_.data().user_item().has_sequences()) RETURN_IF_ERROR(PrepareSequences());
   if (job_.has_recommend()) return PrepareToRecommend();
   const auto& train = interactions_.sets[proto::Chunk::TRAIN];
-  for (std::uint32_t i = 0; i < train.size(); ++i) {
+  for (std::uint32_t i = 0; i < train.size() && !histories_; ++i) {
     std::vector<std::uint32_t> rows(train[i].rows.size());
     std::iota(rows.begin(), rows.end(), 0u);
     order_.push_back(std::make_unique<EpochOrder>(std::move(rows), Mix(job_.train().seed(), i)));
@@ -89,7 +112,7 @@ Status InteractionDataset::Prepare() {
   std::vector<std::span<const Interaction>> parts;
   for (const Interactions::File& file : train) parts.emplace_back(file.rows);
   if (!options_.predict) trained_.emplace(interactions_.users.size(), interactions_.catalogue, parts);
-  if (job_.model().loss() == proto::Model::IN_BATCH_SOFTMAX) log_shares_ = LogShares(interactions_);
+  if (histories_ || job_.model().loss() == proto::Model::IN_BATCH_SOFTMAX) log_shares_ = LogShares(interactions_);
   max_rows_ = job_.train().batch_size();
   if (SampleOrder() == SampleReader::Order::kGroups) {
     max_rows_ = std::max(max_rows_, 1 + job_.data().user_item().negatives());
@@ -113,7 +136,7 @@ Status InteractionDataset::PrepareRanking() {
   }
   ASSIGN_OR_RETURN(const proto::ModelSpec model, DescribeModel(job_));
   by_factors_ = model.has_factors();
-  max_rows_ = std::max(max_rows_, kListRows);
+  max_rows_ = std::max(max_rows_, ListRows());
   return {};
 }
 
@@ -135,7 +158,7 @@ Status InteractionDataset::PrepareLists() {
   if (interactions_.test_candidates) {
     longest_list_ = std::max(longest_list_, 1 + interactions_.test_candidates->longest());
   }
-  max_rows_ = std::max({max_rows_, kListRows, longest_list_});
+  max_rows_ = std::max({max_rows_, ListRows(), longest_list_});
   return {};
 }
 
@@ -166,6 +189,11 @@ Result<std::vector<proto::Chunk>> InteractionDataset::Chunks(proto::Chunk::Set s
     cutter.CutRows(0, ranked_[set]->subjects().size(), UsersOfChunk(set, workers));
     return std::move(cutter).InOrder();
   }
+  if (sequences(set)) {
+    const std::uint64_t users = order_[0]->size(), batch = job_.train().batch_size();
+    cutter.CutRows(0, users, batch * cutter.MinibatchesPerChunk(users / batch));
+    return std::move(cutter).Shuffled(Mix(job_.train().seed(), epoch));
+  }
   const std::uint64_t minibatches = interactions_.rows(set) / RowsOf(set, 1);
   const std::uint64_t rows = RowsOf(set, cutter.MinibatchesPerChunk(minibatches));
   const auto& files = interactions_.sets[set];
@@ -192,9 +220,10 @@ Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk
                                                               std::uint32_t first_minibatch) {
   const auto& files = interactions_.sets[chunk.set()];
   const bool ranked = ranks(chunk.set()), known = ranked || chunk.file() < files.size();
-  const std::uint64_t rows = !known   ? 0
-                             : ranked ? ranked_[chunk.set()]->subjects().size()
-                                      : files[chunk.file()].rows.size();
+  const std::uint64_t rows = !known                   ? 0
+                             : ranked                 ? ranked_[chunk.set()]->subjects().size()
+                             : sequences(chunk.set()) ? order_[0]->size()
+                                                      : files[chunk.file()].rows.size();
   if (!chunk.in_memory() || !known || chunk.begin() > chunk.end() || chunk.end() > rows) {
     return Status::Invalid("chunk " + std::to_string(chunk.id()) + " of " + FileName(chunk.set(), chunk.file()) +
                            ": the file has other rows than it had");
@@ -207,11 +236,16 @@ Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk
                         job_.train().batch_size(),
                         {},
                         Neighbours(chunk.set(), epoch)};
+  if (histories_) part.histories = &*histories_;
   if (ranked) return ReadRanking(std::move(part));
   part.file = &files[chunk.file()];
   if (schema_.group >= 0 && chunk.set() != proto::Chunk::TRAIN) part.group_by = schema_.columns[schema_.group].name;
   if (options_.predict) {
     return std::unique_ptr<ChunkReader>(std::make_unique<PairReader>(PairWriter(std::move(part), layout_)));
+  }
+  if (sequences(chunk.set())) {
+    return std::unique_ptr<ChunkReader>(
+        std::make_unique<SequenceReader>(std::move(part), layout_, order_[0]->Of(epoch), &log_shares_));
   }
   if (chunk.set() == proto::Chunk::TRAIN) {
     if ((chunk.end() - chunk.begin()) * (1 + job_.data().user_item().negatives()) > kMaxSamples) {

@@ -9,6 +9,7 @@
 #include "worker/data/bad_row_log.h"
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
+#include "worker/data/histories.h"
 #include "worker/data/interaction_reader.h"
 #include "worker/data/interactions.h"
 #include "worker/data/neighbourhood_finder.h"
@@ -43,6 +44,11 @@ class InteractionDataset : public Dataset {
 
   Status Prepare();
   Status PrepareGraph();
+  Status PrepareSequences();
+  // Are a set's rows the sequences that are trained on?
+  bool sequences(proto::Chunk::Set set) const { return histories_ && set == proto::Chunk::TRAIN && !options_.predict; }
+  // The fewest rows of a minibatch of rankings and lists.
+  std::uint32_t ListRows() const;
   Status PrepareLists();
   Status PrepareRanking();
   Status PrepareToRecommend();
@@ -65,7 +71,8 @@ class InteractionDataset : public Dataset {
   std::optional<UserItemGraph> graph_;              // for models that propagate over it
   std::optional<UserItems> trained_;                // what each user has in training: never a negative
   std::optional<UserItems> touched_;                // what each user has anywhere: never a sampled candidate
-  std::vector<std::unique_ptr<EpochOrder>> order_;  // of the training files
+  std::optional<Histories> histories_;              // with data.user_item.sequences
+  std::vector<std::unique_ptr<EpochOrder>> order_;  // of the training files, or, one, of the users with sequences
   std::optional<Recommended> recommended_;
   std::array<std::optional<RankedSet>, 3> ranked_;  // by set, with evaluation.full_ranking
   bool by_factors_ = false;                         // it goes by items' and users' vectors

@@ -14,7 +14,11 @@ PairWriter::PairWriter(InteractionChunk chunk, const FeatureLayout& layout)
       user_table_(layout.TableId("user")),
       item_table_(layout.TableId("item")),
       encoder_(layout, &chunk_.interactions->users, &chunk_.interactions->items),
-      finder_(chunk_.neighbourhood) {}
+      finder_(chunk_.neighbourhood) {
+  if (chunk_.histories != nullptr) {
+    sequences_.emplace(layout, &chunk_.interactions->users, &chunk_.interactions->items);
+  }
+}
 
 void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch) {
   minibatch->epoch = chunk_.epoch;
@@ -23,14 +27,22 @@ void PairWriter::Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* m
   minibatch->file = chunk_.chunk.file();
   minibatch->ClearRows();
   minibatch->first_source = std::numeric_limits<std::uint64_t>::max();
+  if (sequences_) return sequences_->Begin(minibatch);
   encoder_.Begin(max_rows, minibatch);
   users_.clear();
   items_.clear();
 }
 
 void PairWriter::Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id,
-                     Minibatch* minibatch) {
-  encoder_.Add(row.user, item, minibatch);
+                     Minibatch* minibatch, History history) {
+  if (sequences_) {
+    const bool known = history == History::kOfUser;
+    const Histories::Event judged = {item, row.line};
+    sequences_->Add(row.user, known ? chunk_.histories->Before(chunk_.chunk.set(), row.user) : Histories::Events(),
+                    {&judged, 1}, minibatch);
+  } else {
+    encoder_.Add(row.user, item, minibatch);
+  }
   if (chunk_.neighbourhood.graph != nullptr) {
     users_.push_back(row.user);
     items_.push_back(item);
@@ -45,7 +57,7 @@ void PairWriter::Add(const Interaction& row, std::uint32_t item, float label, st
 }
 
 void PairWriter::End(Minibatch* minibatch) {
-  encoder_.End(minibatch);
+  if (!sequences_) encoder_.End(minibatch);
   if (chunk_.neighbourhood.graph != nullptr) FindNeighbourhood(minibatch);
   if (minibatch->rows == 0) minibatch->first_source = 0;
 }

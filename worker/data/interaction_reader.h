@@ -1,14 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "worker/data/dataset.h"
 #include "worker/data/epoch_order.h"
+#include "worker/data/histories.h"
 #include "worker/data/interactions.h"
 #include "worker/data/neighbourhood_finder.h"
 #include "worker/data/pair_encoder.h"
+#include "worker/data/sequence_encoder.h"
 
 namespace sherd {
 
@@ -22,15 +25,19 @@ struct InteractionChunk {
   std::uint32_t max_rows = 0;  // of a minibatch
   std::string group_by;        // "user", "item" or empty
   NeighbourhoodFinder::Options neighbourhood;
+  const Histories* histories = nullptr;  // with data.user_item.sequences
 };
 
-// Fills minibatches with pairs, and with their neighbourhood where the model wants it.
+// Fills minibatches with pairs: where the job has sequences each with its user's history, where the model wants it with
+// their neighbourhood.
 class PairWriter {
  public:
   PairWriter(InteractionChunk chunk, const FeatureLayout& layout);
   void Begin(std::uint32_t index, std::uint32_t max_rows, Minibatch* minibatch);
+  enum class History { kOfUser, kNone };
   // Of the file's row, which may be paired with another item.
-  void Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id, Minibatch* minibatch);
+  void Add(const Interaction& row, std::uint32_t item, float label, std::uint64_t row_id, Minibatch* minibatch,
+           History history = History::kOfUser);
   void End(Minibatch* minibatch);
 
   const InteractionChunk& chunk() const { return chunk_; }
@@ -43,6 +50,7 @@ class PairWriter {
   PairEncoder encoder_;
   NeighbourhoodFinder finder_;
   std::vector<std::uint32_t> users_, items_;  // of the minibatch's rows, with a neighbourhood
+  std::optional<SequenceEncoder> sequences_;  // in its place, where there are histories
 };
 
 // Training: each row of the chunk once with label 1, and with `negatives` items that its user has not in training,

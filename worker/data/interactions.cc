@@ -17,7 +17,7 @@ constexpr std::uint64_t kSplitLane = 0x6576616c;
 
 // Are the tokens of a column users? Else they are items.
 bool HasUsers(const proto::UserItem& format, std::string_view column) {
-  if (column == "history" || column == "targets") return format.bags().of() == proto::Bags::ITEM;
+  if ((column == "history" || column == "targets") && format.has_bags()) return format.bags().of() == proto::Bags::ITEM;
   return column == "user";
 }
 
@@ -62,6 +62,31 @@ class InteractionParser {
       return Refuse(error, "integer expected", time, "time");
     const bool rated = format_.rating_column() >= 0 && ratings == Ratings::kNeeded;
     return !rated || ParseRating(rating, &fields->rating, error);
+  }
+
+  // A line of data.user_item.item_list: one Fields for each of its items, in their order.
+  bool ParseList(const Line& line, std::vector<Fields>* fields, RowError* error) const {
+    if (line.too_long) return Refuse(error, "line of at most 1 MiB expected", "");
+    fields->clear();
+    std::string_view user;
+    std::uint64_t key;
+    std::uint32_t column = 0;
+    for (std::string_view rest = line.text;; ++column) {
+      const std::size_t end = rest.find(format_.delimiter());
+      const std::string_view field = rest.substr(0, end);
+      if (column == format_.user_column()) user = field;
+      if (column >= format_.item_column()) {
+        if (field.empty()) return Refuse(error, "item expected", line.text, "item");
+        if (item_is_key_ && !ParseKey(field, &key))
+          return Refuse(error, "unsigned integer expected as key", field, "item");
+        fields->push_back({user, field, 0, 0});
+      }
+      if (end == std::string_view::npos) break;
+      rest.remove_prefix(end + format_.delimiter().size());
+    }
+    if (user.empty()) return Refuse(error, "user expected", line.text, "user");
+    if (fields->empty()) return Refuse(error, "item expected", line.text, "item");
+    return !user_is_key_ || ParseKey(user, &key) || Refuse(error, "unsigned integer expected as key", user, "user");
   }
 
  private:
@@ -146,14 +171,17 @@ class Loader {
       if (!more) break;
       if (!text.IsRow(line)) continue;
       ++rows;
-      InteractionParser::Fields fields;
-      if (parser_.Parse(line, ratings, &fields, &error)) {
-        RETURN_IF_ERROR(AddRow(fields, lines->line_number(), set, &file));
+      if (ParseLine(line, ratings, &error)) {
+        for (const InteractionParser::Fields& fields : fields_) {
+          RETURN_IF_ERROR(AddRow(fields, lines->line_number(), set, &file));
+        }
         ++good;
         continue;
       }
       log_->AddBad(error, [&] { return text.path() + ":" + std::to_string(lines->line_number()); });
-      if (KeepsBadRows(set)) file.rows.push_back({Vocabulary::kNone, 0, Saturated(lines->line_number())});
+      if (!KeepsBadRows(set)) continue;
+      file.rows.push_back({Vocabulary::kNone, 0, Saturated(lines->line_number())});
+      if (KeepsTimes()) file.times.push_back(0);
     }
     log_->CountRows(rows);
     if (good > 0) return {};
@@ -161,6 +189,15 @@ class Loader {
     return Status::BadData(text.path() + ": no row of the file can be read; the last: " + error.expected + ", got \"" +
                            error.got + "\"");
   }
+
+  // To fields_.
+  bool ParseLine(const Line& line, InteractionParser::Ratings ratings, RowError* error) {
+    if (data_.user_item().item_list()) return parser_.ParseList(line, &fields_, error);
+    fields_.resize(1);
+    return parser_.Parse(line, ratings, fields_.data(), error);
+  }
+
+  bool KeepsTimes() const { return data_.user_item().has_sequences() && data_.user_item().time_column() >= 0; }
 
   // Bad rows have their line in the predictions, and their list in the file of candidates.
   bool KeepsBadRows(proto::Chunk::Set set) const {
@@ -179,6 +216,7 @@ class Loader {
       return Status::Invalid(file->path + ": more users, items or rows than Sherd can number");
     }
     file->rows.push_back({user, item, Saturated(line), fields.rating});
+    if (KeepsTimes()) file->times.push_back(fields.time);
     if (set == proto::Chunk::TRAIN && LeavesOneOut()) times_.push_back(fields.time);
     return {};
   }
@@ -196,12 +234,14 @@ class Loader {
     std::vector<Interactions::File>& train = out_.sets[proto::Chunk::TRAIN];
     std::array<std::vector<Interactions::File>, 3> divided;
     for (std::uint32_t i = 0; i < train.size(); ++i) {
-      for (auto& set : divided) set.push_back({train[i].path, {}});
-      for (const Interaction& row : train[i].rows) {
+      for (auto& set : divided) set.push_back({train[i].path, {}, {}});
+      for (std::size_t j = 0; j < train[i].rows.size(); ++j) {
+        const Interaction& row = train[i].rows[j];
         proto::Chunk::Set set = left_out.empty() ? proto::Chunk::TRAIN : left_out[row_number++];
         const bool chosen = UnitDouble(Mix(i, row.line, kSplitLane)) < data_.eval_fraction();
         if (set == proto::Chunk::TRAIN && split && chosen) set = proto::Chunk::EVAL;
         divided[set][i].rows.push_back(row);
+        if (KeepsTimes()) divided[set][i].times.push_back(train[i].times[j]);
       }
     }
     train = std::move(divided[proto::Chunk::TRAIN]);
@@ -295,9 +335,35 @@ class Loader {
   const InteractionParser parser_;
   const Purpose purpose_;
   BadRowLog* const log_;
-  std::vector<std::int64_t> times_;  // of the training rows, over all files
+  std::vector<InteractionParser::Fields> fields_;  // of the line at hand
+  std::vector<std::int64_t> times_;                // of the training rows, over all files
   Interactions out_;
 };
+
+}  // namespace
+
+namespace {
+
+Status CheckSequences(const proto::Data& data) {
+  const proto::UserItem& format = data.user_item();
+  if (!format.has_sequences()) {
+    if (!format.item_list()) return {};
+    return Status::Invalid("data.user_item.item_list: goes with sequences");
+  }
+  if (format.has_bags()) return Status::Invalid("data.user_item: an example is one of bags or one of sequences");
+  if (data.train().empty()) {
+    return Status::Invalid("data.train: the histories of data.user_item.sequences are those of the training files");
+  }
+  if (data.eval_fraction() > 0) {
+    return Status::Invalid(
+        "data.eval_fraction: would take events out of the midst of data.user_item.sequences; use leave_one_out, or "
+        "files");
+  }
+  if (format.item_list() && (format.time_column() >= 0 || format.user_column() >= format.item_column())) {
+    return Status::Invalid("data.user_item.item_list: a line is a user and, behind it, his items; it has no times");
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -305,6 +371,7 @@ Result<Interactions> Interactions::Load(const proto::Job& job, const FeatureLayo
                                         Purpose purpose, BadRowLog* log) {
   const proto::UserItem& format = job.data().user_item();
   if (format.delimiter().empty()) return Status::Invalid("data.user_item.delimiter: is empty");
+  RETURN_IF_ERROR(CheckSequences(job.data()));
   if (format.has_bags() && format.rating_column() < 0) {
     return Status::Invalid("data.user_item.rating_column: is required with bags");
   }

@@ -24,6 +24,7 @@ struct Interactions {
   struct File {
     std::string path;
     std::vector<Interaction> rows;
+    std::vector<std::int64_t> times;  // [rows] with data.user_item.sequences and a time column, else empty
   };
 
   Vocabulary users, items;

@@ -14,8 +14,10 @@ std::uint32_t MinibatchesOf(std::uint64_t rows, std::uint32_t max_rows) {
   return static_cast<std::uint32_t>((rows + max_rows - 1) / max_rows);
 }
 
-void AddRow(std::uint32_t user, std::uint32_t item, PairWriter* writer, Minibatch* minibatch) {
-  writer->Add({user, item, 0}, item, 0, Mix(user, item), minibatch);
+using History = PairWriter::History;
+
+void AddRow(std::uint32_t user, std::uint32_t item, History history, PairWriter* writer, Minibatch* minibatch) {
+  writer->Add({user, item, 0}, item, 0, Mix(user, item), minibatch, history);
 }
 
 // Of the set's list at a place.
@@ -49,7 +51,7 @@ Result<bool> PairRankingReader::Next(Minibatch* minibatch) {
   for (; at_ < stop; ++at_) {
     const std::size_t place = at_ / items_;
     const auto item = static_cast<std::uint32_t>(at_ % items_);
-    AddRow(subjects_[place], item, &writer_, minibatch);
+    AddRow(subjects_[place], item, History::kOfUser, &writer_, minibatch);
     if (item + 1 == items_) AddList(*set_, writer_.chunk().chunk.begin() + place, &ranking);
   }
   writer_.End(minibatch);
@@ -84,7 +86,7 @@ void FactorRankingReader::AddItems(std::uint32_t first, Minibatch* minibatch) {
   minibatch->ranking.Begin(RankingPart::Kind::kItems, items_, first);
   const std::uint32_t end = std::min(items_, first + writer_.chunk().max_rows);
   const std::uint32_t user = set_->of_items() ? 0 : subjects_[0];
-  for (std::uint32_t item = first; item < end; ++item) AddRow(user, item, &writer_, minibatch);
+  for (std::uint32_t item = first; item < end; ++item) AddRow(user, item, History::kNone, &writer_, minibatch);
 }
 
 void FactorRankingReader::AddSubjects(std::size_t first, Minibatch* minibatch) {
@@ -94,7 +96,11 @@ void FactorRankingReader::AddSubjects(std::size_t first, Minibatch* minibatch) {
   minibatch->ranking.popularity = set_->popularity();
   const std::size_t end = std::min(subjects_.size(), first + writer_.chunk().max_rows);
   for (std::size_t i = first; i < end; ++i) {
-    AddRow(alike ? 0 : subjects_[i], alike ? subjects_[i] : 0, &writer_, minibatch);
+    if (alike) {
+      AddRow(0, subjects_[i], History::kNone, &writer_, minibatch);
+    } else {
+      AddRow(subjects_[i], 0, History::kOfUser, &writer_, minibatch);
+    }
     AddList(*set_, writer_.chunk().chunk.begin() + i, &minibatch->ranking);
   }
 }

@@ -78,6 +78,7 @@ class SchemaMaker {
       case proto::Data::USER_ITEM:
         Offer("user", proto::Column::TOKEN);
         Offer("item", proto::Column::TOKEN);
+        if (data.user_item().has_sequences()) Offer("history", proto::Column::TOKEN);
         if (!data.user_item().has_bags()) break;
         Offer("history", proto::Column::TOKEN);
         Offer("targets", proto::Column::TOKEN);

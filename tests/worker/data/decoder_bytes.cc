@@ -158,10 +158,9 @@ void RunRows(const std::string& settings, std::string_view bytes) {
   }
 }
 
-void RunPairs(std::string_view bytes) {
+void RunUserItem(std::string_view bytes, const std::string& settings, const std::string& features) {
   const proto::Job job = MakeJob("format: USER_ITEM train: '" + WriteFile(bytes) +
-                                 "' user_item { time_column: 2 leave_one_out: true } } "
-                                 "feature { column: 'user' } feature { column: 'item' }");
+                                 "' user_item { leave_one_out: true " + settings + " } } " + features);
   const FeatureLayout layout = FeatureLayout::Make(job).value();
   const auto dataset = Dataset::Open(job, layout, {});
   if (!dataset.ok()) return;
@@ -175,6 +174,14 @@ void RunPairs(std::string_view bytes) {
       if (!more.ok() || !*more) break;
     }
   }
+}
+
+void RunPairs(std::string_view bytes) {
+  const std::string pair = "feature { column: 'user' } feature { column: 'item' }",
+                    history = "feature { column: 'history' }";
+  RunUserItem(bytes, "time_column: 2", pair);
+  RunUserItem(bytes, "time_column: 2 sequences { max_length: 3 }", pair + history);
+  RunUserItem(bytes, "item_list: true sequences { max_length: 3 }", pair + history);
 }
 
 class StringBytes : public ByteSource {
