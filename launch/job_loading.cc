@@ -246,6 +246,10 @@ Problems MetricProblems(const proto::Job& job) {
   if (job.evaluation().has_full_ranking() && !ranking) {
     return {"evaluation.metric: " + name + " is of rows with labels, and evaluation.full_ranking asks for rankings"};
   }
+  const bool classes = job.model().loss() == proto::Model::CROSS_ENTROPY;
+  if (classes && metric != proto::Evaluation::ACCURACY) {
+    return {"evaluation.metric: with model.loss CROSS_ENTROPY there is ACCURACY alone"};
+  }
   const bool squared = job.model().loss() == proto::Model::SQUARED_ERROR;
   if (squared && !ranking && metric != proto::Evaluation::RMSE && metric != proto::Evaluation::MAE) {
     return {"evaluation.metric: " + name + " needs model.loss LOG_LOSS"};

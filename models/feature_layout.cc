@@ -28,8 +28,10 @@ Result<Columns> DelimitedColumns(const proto::Data& data) {
   for (const proto::Column& column : data.delimited().column()) {
     if (column.type() == proto::Column::SKIP || column.name() == data.delimited().label()) continue;
     const bool token = column.type() == proto::Column::TOKEN;
-    if (!columns.emplace(column.name(), token ? ColumnKind::kToken : ColumnKind::kNumber).second) {
-      return Status::Invalid("data.delimited.column: '" + column.name() + "' is named twice");
+    for (const std::string& name : NamesOf(column)) {
+      if (!columns.emplace(name, token ? ColumnKind::kToken : ColumnKind::kNumber).second) {
+        return Status::Invalid("data.delimited.column: '" + name + "' is named twice");
+      }
     }
   }
   return columns;
@@ -256,6 +258,11 @@ Result<FeatureLayout> FeatureLayout::Make(const proto::Job& job) {
 int FeatureLayout::TableId(const std::string& name) const {
   const auto found = std::find_if(tables.begin(), tables.end(), [&](const TableFields& t) { return t.name == name; });
   return found == tables.end() ? -1 : static_cast<int>(found - tables.begin());
+}
+
+std::vector<std::string> NamesOf(const proto::Column& column) {
+  Result<std::vector<std::string>> names = ExpandColumns(column.name());
+  return names.ok() ? *std::move(names) : std::vector<std::string>{column.name()};
 }
 
 }  // namespace sherd

@@ -34,4 +34,7 @@ struct FeatureLayout {
   int TableId(const std::string& name) const;  // -1: no such table
 };
 
+// The names of the columns that an entry of data.delimited.column stands for: its own, or each of "p0..p783".
+std::vector<std::string> NamesOf(const proto::Column& column);
+
 }  // namespace sherd

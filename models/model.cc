@@ -77,6 +77,12 @@ Result<nn::Activation<T>*> Declare(const proto::Job& job, const FeatureLayout& l
   if (job.model().loss() == proto::Model::IN_BATCH_SOFTMAX && graph->loss_head() == nullptr) {
     return Status::Invalid("model.loss: IN_BATCH_SOFTMAX needs a model whose score is a dot product, as two_tower");
   }
+  if (job.model().loss() == proto::Model::CROSS_ENTROPY && graph->loss_head() == nullptr) {
+    return Status::Invalid("model.loss: CROSS_ENTROPY needs a model that tells classes apart, as cnn");
+  }
+  if (job.model().has_classes() && job.model().loss() != proto::Model::CROSS_ENTROPY) {
+    return Status::Invalid("model.classes: goes with model.loss CROSS_ENTROPY");
+  }
   std::uint64_t parameters = 0;
   for (const auto& tensor : graph->spec().tensor()) parameters += std::uint64_t{tensor.rows()} * tensor.cols();
   if (parameters > kMaxParameters) {

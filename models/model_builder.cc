@@ -247,6 +247,12 @@ const proto::Convolution& ModelBuilder<T>::UseConvolution() {
 }
 
 template <typename T>
+const proto::Image& ModelBuilder<T>::UseImage() {
+  has_image_ = true;
+  return model().image();
+}
+
+template <typename T>
 nn::Activation<T>* ModelBuilder<T>::CrossNetwork(Activation* x) {
   has_cross_network_ = true;
   Activation* const x0 = x;
@@ -315,7 +321,10 @@ Status ModelBuilder<T>::RefuseUnused() const {
     return Status::Invalid("model.attention: " + model().name() + " has no self-attention");
   }
   if (model().has_convolution() && !has_convolution_) {
-    return Status::Invalid("model.convolution: " + model().name() + " has no convolution");
+    return Status::Invalid("model.convolution: " + model().name() + " has no convolution over events");
+  }
+  if (model().has_image() && !has_image_) {
+    return Status::Invalid("model.image: " + model().name() + " has no convolution over images");
   }
   return {};
 }

@@ -67,6 +67,7 @@ class ModelBuilder {
   // Settings that are refused for models that do not ask for them.
   const proto::Attention& UseAttention();
   const proto::Convolution& UseConvolution();
+  const proto::Image& UseImage();
   nn::Nonlinearity TowerNonlinearity() const;
   // Hidden layers "tower.0" … of these units: linear, batch norm, activation, dropout, as model.tower says.
   Activation* Tower(Activation* x, std::span<const std::uint32_t> hidden, const std::string& name = "tower");
@@ -112,7 +113,7 @@ class ModelBuilder {
   const FeatureLayout& layout_;
   nn::Graph<T>* const graph_;
   Activation* numbers_ = nullptr;
-  bool has_cross_network_ = false, has_attention_ = false, has_convolution_ = false;
+  bool has_cross_network_ = false, has_attention_ = false, has_convolution_ = false, has_image_ = false;
 };
 
 extern template class ModelBuilder<float>;

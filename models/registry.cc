@@ -20,7 +20,8 @@
   MODEL("lightgcn", BuildLightGcn)  \
   MODEL("sasrec", BuildSasRec)      \
   MODEL("gru4rec", BuildGru4Rec)    \
-  MODEL("caser", BuildCaser)
+  MODEL("caser", BuildCaser)        \
+  MODEL("cnn", BuildCnn)
 
 namespace sherd {
 

@@ -16,6 +16,7 @@ proto::Evaluation::Metric ChooseMetric(const proto::Job& job, const Metrics& met
   if (job.evaluation().has_full_ranking()) return proto::Evaluation::NDCG;
   const auto hit_rate = MetricName(proto::Evaluation::HIT_RATE, job.evaluation().at());
   if (metrics.contains(hit_rate)) return proto::Evaluation::HIT_RATE;
+  if (job.model().loss() == proto::Model::CROSS_ENTROPY) return proto::Evaluation::ACCURACY;
   return job.model().loss() == proto::Model::SQUARED_ERROR ? proto::Evaluation::RMSE : proto::Evaluation::AUC;
 }
 

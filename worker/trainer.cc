@@ -127,6 +127,7 @@ void Trainer::CountLogits(std::span<const float> logits, Work* work) const {
   work->positive.fill(0);
   work->negative.fill(0);
   if (job_->model().loss() == proto::Model::SQUARED_ERROR) return SumErrors(logits, work);
+  if (job_->model().loss() == proto::Model::CROSS_ENTROPY) return;  // these are classes
   constexpr float kBinsAUnit = kLogitBins / 16.0f;
   for (std::uint32_t row = 0; row < work->minibatch.examples(); ++row) {
     const float place = (std::clamp(logits[row], -8.0f, 8.0f) + 8) * kBinsAUnit;

@@ -66,6 +66,7 @@ void Quality::AddRow(float score, float label, float weight) {
     log_loss_ += w * (SoftPlus(x) - x * y);
     if ((x > 0) == (y > 0.5)) correct_ += w;
   }
+  if (options_.loss == proto::Model::CROSS_ENTROPY && x == y) correct_ += w;
   predicted_ += w * prediction;
   squared_error_ += w * (prediction - y) * (prediction - y);
   absolute_error_ += w * std::fabs(prediction - y);
@@ -100,7 +101,9 @@ void Quality::ClassFigures(std::map<std::string, double>* figures) {
 
 std::map<std::string, double> Quality::Figures() {
   std::map<std::string, double> figures;
-  if (weight_ > 0) {
+  if (weight_ > 0 && options_.loss == proto::Model::CROSS_ENTROPY) {
+    figures["accuracy"] = correct_ / weight_;
+  } else if (weight_ > 0) {
     figures["rmse"] = std::sqrt(squared_error_ / weight_);
     if (options_.loss == proto::Model::SQUARED_ERROR) figures["mae"] = absolute_error_ / weight_;
     if (options_.loss == proto::Model::LOG_LOSS) {

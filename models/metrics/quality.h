@@ -38,8 +38,9 @@ class Quality {
  public:
   explicit Quality(QualityOptions options) : options_(options), full_ranking_(options.full_ranking_at) {}
 
-  // Rows: logits (squared error: predictions), labels, and as many weights and groups, or none of them (weight 1, no
-  // groups). A row whose score, label or weight is not finite or whose weight is negative is counted and left out.
+  // Rows: logits (squared error: predictions; cross entropy: classes), labels, and as many weights and groups, or none
+  // of them (weight 1, no groups). A row whose score, label or weight is not finite or whose weight is negative is
+  // counted and left out.
   void Add(std::span<const float> scores, std::span<const float> labels, std::span<const float> weights,
            std::span<const std::uint64_t> groups);
   void Add(const RankingSums& sums) { ranking_ += sums; }
@@ -53,9 +54,9 @@ class Quality {
   std::uint64_t not_finite() const { return not_finite_; }
 
   // By name: "auc" or, by histogram, "auc" and "auc_error"; "group_auc", "gauc", "log_loss", "accuracy", "calibration"
-  // (log loss); "rmse"; "mae" (squared error); with lists "hr@K", "ndcg@K", "mrr"; those of FullRankingQuality. What is
-  // not defined for these rows (AUC of a single class, calibration without positives) is absent. May be called more
-  // than once; sorts what it keeps.
+  // (log loss); "rmse"; "mae" (squared error); "accuracy" alone (cross entropy); with lists "hr@K", "ndcg@K", "mrr";
+  // those of FullRankingQuality. What is not defined for these rows (AUC of a single class, calibration without
+  // positives) is absent. May be called more than once; sorts what it keeps.
   std::map<std::string, double> Figures();
 
  private:

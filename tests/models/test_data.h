@@ -46,6 +46,10 @@ inline constexpr char kUserlessSequences[] = R"(
   feature { column: "item" table: "item" }
   feature { column: "history" table: "item" })";
 
+inline constexpr char kImages[] = R"(
+  data { format: DELIMITED delimited { column { name: "y" } column { name: "p0..p15" type: FLOAT } label: "y" } }
+  feature { column: "p0..p15" number { } })";
+
 inline proto::Job JobOf(const std::string& text) {
   proto::Job job;
   CHECK(google::protobuf::TextFormat::ParseFromString(text, &job)) << text;

@@ -184,7 +184,9 @@ Result<std::unique_ptr<RowParser>> MakeDelimitedParser(const proto::Job& job, co
       names.emplace_back(field);
     }
   } else {
-    for (const proto::Column& column : format.column()) names.push_back(column.name());
+    for (const proto::Column& column : format.column()) {
+      for (std::string& name : NamesOf(column)) names.push_back(std::move(name));
+    }
   }
   auto parser = std::make_unique<DelimitedParser>(job, schema, labels, names);
   for (int i = 0; i < static_cast<int>(schema.columns.size()); ++i) {

@@ -130,6 +130,11 @@ bool RowParser::ReadLabel(Row* row, RowError* error) const {
     if (number == -1) number = 0;
     if (number != 0 && number != 1) return Refuse(error, "label 0 or 1 expected", text, column);
   }
+  const std::uint32_t classes = job_.model().classes();
+  const bool is_class = number >= 0 && number < classes && number == std::floor(number);
+  if (job_.model().loss() == proto::Model::CROSS_ENTROPY && !is_class) {
+    return Refuse(error, "class from 0 to " + std::to_string(classes - 1) + " expected as label", text, column);
+  }
   row->label = static_cast<float>(number);
   if (!std::isfinite(row->label)) return Refuse(error, "label within the range of floats expected", text, column);
   const proto::Data& data = job_.data();

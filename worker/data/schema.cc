@@ -55,7 +55,9 @@ class SchemaMaker {
           return Status::Invalid(
               "data.delimited: positive and negative go together: the label's texts for 1 and for 0");
         }
-        for (const proto::Column& column : data.delimited().column()) Offer(column.name(), column.type());
+        for (const proto::Column& column : data.delimited().column()) {
+          for (const std::string& name : NamesOf(column)) Offer(name, column.type());
+        }
         break;
       case proto::Data::CRITEO_TSV:
         for (int i = 1; i <= 13; ++i) Offer("I" + std::to_string(i), proto::Column::INTEGER);

@@ -47,6 +47,12 @@ TEST(Quality, SquaredErrorTakesScoresAsPredictions) {
   EXPECT_EQ(figures.size(), 2u);  // ratings have no AUC, no accuracy
 }
 
+TEST(Quality, OfClassesTheShareThatIsRightByWeight) {
+  Quality quality({.loss = proto::Model::CROSS_ENTROPY});
+  quality.Add(std::vector<float>{7, 0, 1, 3}, std::vector<float>{7, 2, 1, 4}, std::vector<float>{1, 2, 3, 4}, {});
+  EXPECT_EQ(quality.Figures(), (std::map<std::string, double>{{"accuracy", 0.4}}));
+}
+
 TEST(Quality, UndefinedFiguresAreAbsent) {
   Quality quality({});
   EXPECT_TRUE(quality.Figures().empty());

@@ -103,6 +103,21 @@ TEST(DelimitedTest, BadRowsSayWhatWasExpectedAndWhere) {
   EXPECT_EQ(parse(std::string("x,\x01\xff,s,1", 8)), (Fields{"bad: integer expected", "??", "n"}));
 }
 
+// What each numbered column is comes from one entry, and a row of another length is no image.
+TEST(DelimitedTest, ClassesAndARangeOfColumns) {
+  Parsed parse(R"(data { format: DELIMITED delimited {
+                  label: "digit" column { name: "digit" } column { name: "p0..p2" type: FLOAT } column { name: "a..b" } } }
+                  feature { column: "p0..p2" number { transform: NONE } }
+                  model { name: "cnn" loss: CROSS_ENTROPY classes: 10 })");
+  EXPECT_EQ(parse("9,1,2,3,x")[0], "9");
+  EXPECT_EQ(parse("0,1,2,3,x")[0], "0");
+  EXPECT_EQ(parse("10,1,2,3,x"), (Fields{"bad: class from 0 to 9 expected as label", "10", "digit"}));
+  EXPECT_EQ(parse("-1,1,2,3,x"), (Fields{"bad: class from 0 to 9 expected as label", "-1", "digit"}));
+  EXPECT_EQ(parse("1.5,1,2,3,x"), (Fields{"bad: class from 0 to 9 expected as label", "1.5", "digit"}));
+  EXPECT_EQ(parse("1,1,2,x"), (Fields{"bad: 5 columns expected", "4", ""}));
+  EXPECT_EQ(parse("1,1,z,3,x"), (Fields{"bad: number expected", "z", "p1"}));
+}
+
 TEST(DelimitedTest, LabelsOutsideTheirRangeAreBadRows) {
   Parsed parse(R"(data { format: DELIMITED label_range { min: 0.5 max: 5 } delimited {
                   label: "rating" column { name: "a" } column { name: "rating" } } }
