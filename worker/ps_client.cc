@@ -159,6 +159,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     message.header.set_minibatch(work->minibatch.index);
     if (work->applied_by(shard)) {  // it keeps sequence and clock, no more
       message.header.set_rows(0);
+  work->push_seconds.assign(layout_->shards, 0);
       Send(std::move(message), work);
       continue;
     }
@@ -202,7 +203,7 @@ void PsClient::Mark(std::uint32_t cut, std::uint32_t epoch, std::uint64_t clock)
 
 std::uint64_t PsClient::Send(Message message, WorkPtr work, Parts parts) {
   const proto::Header& header = message.header;
-  Pending pending{header.kind(), header.shard(), header.clock(), std::move(work), parts};
+  Pending pending{header.kind(), header.shard(), header.clock(), std::move(work), parts, Clock::now()};
   const std::uint64_t request = requester_.Send(shards_[pending.shard], std::move(message));
   if (spare_.empty()) {
     pending_.emplace(request, std::move(pending));
@@ -257,6 +258,8 @@ Status PsClient::Handle(Envelope envelope) {
 Status PsClient::TakeValues(Message* answer, const Pending& pending) const {
   Message& message = *answer;
   const std::uint32_t shard = pending.shard;
+  } else if (pending.kind == proto::PUSH) {
+    pending.work->push_seconds[pending.shard] = std::chrono::duration<double>(Clock::now() - pending.sent).count();
   Work* const work = pending.work.get();
   const bool rows = pending.parts != Parts::kDense;
   const bool dense = pending.parts != Parts::kRows && layout_->dense_floats[shard] > 0;

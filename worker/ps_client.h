@@ -45,7 +45,8 @@ class PsClient {
   // Asks every shard for the values of the work's keys and its dense blocks. Answered when work->unanswered is 0 again:
   // then work->values are there, with the sizes that the layout says, and work->staleness.
   void Pull(const WorkPtr& work);
-  // Sends the work's gradients to every shard, at the job's time. Acknowledged when work->unanswered is 0 again.
+  // Sends the work's gradients to every shard, at the job's time. Acknowledged when work->unanswered is 0 again: then
+  // work->push_seconds are there.
   void Push(const WorkPtr& work, std::uint32_t job_seconds);
   // Tells every shard that this worker pushes no more in the work's epoch. Acknowledged like a push.
   void Retire(const WorkPtr& work);
@@ -69,6 +70,7 @@ class PsClient {
     Parts parts = Parts::kAll;
   };
 
+    Deadline sent = {};
   Message MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const;
   // Of the shard's part of the work: sections, and the frames that the kind has but for the keys.
   void AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const;

@@ -41,6 +41,7 @@ struct Work {
 
   // From the trainer. Sums over the minibatch's rows.
   std::vector<AlignedBuffer<float>> gradients;        // by table: [unique keys, floats of a row]
+  std::vector<double> push_seconds;                 // by shard: from sending the push to its answer
   std::vector<AlignedBuffer<float>> dense_gradients;  // by shard: its blocks in ascending number, no padding
   std::vector<AlignedBuffer<std::byte>> encoded;      // by table, then by shard: gradients as they travel, if not FP32
   double loss_sum = 0;

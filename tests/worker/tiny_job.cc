@@ -209,6 +209,7 @@ Message TinyShard::Answer(const Message& request) {
   ++next_sequence_;
   switch (header.kind()) {
     case proto::PUSH:
+      if (shard_ == faults_.slow_shard) std::this_thread::sleep_for(faults_.slow);
       Apply(push);
       break;
     case proto::MARK:
