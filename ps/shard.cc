@@ -171,7 +171,7 @@ void Shard::HandlePull(Envelope request, Stream* stream) {
     return Refuse(request, proto::INVALID, "pull: " + status.text());
   }
   const proto::Header& header = request.message.header;
-  if (!header.evaluation()) stream->pulled.Note(request.message);
+  if (!header.evaluation() && !header.unnamed()) stream->pulled.Note(request.message);
   if (Ready(header)) {
     AnswerPull(request);
     return messages_.Put(std::move(request.message));

@@ -227,7 +227,7 @@ Message TinyShard::Answer(const Message& request) {
 }
 
 Message TinyShard::AnswerPull(const Message& request) {
-  pulled_.Note(request);
+  if (!request.header.unnamed()) pulled_.Note(request);
   Message reply = MakeReply(request.header);
   reply.header.set_clock(clock_);
   if (!request.header.evaluation() && request.header.clock() > clock_) {
@@ -242,6 +242,7 @@ Message TinyShard::AnswerPull(const Message& request) {
     if (section.dense()) {
       for (std::uint32_t b : blocks_) append(&dense[layout_.blocks()[b].offset], layout_.blocks()[b].length);
     } else {
+      pulled_rows += section.count();
       for (Key key : request.frames[frame++].As<Key>()) {
         const auto row = rows[section.table()].find(key);
         const std::vector<float> zeros(kRowFloats);

@@ -108,7 +108,7 @@ class TinyShard {
   std::uint64_t retirements = 0;
   std::vector<float> scales;           // learning_rate_scale by push
   std::vector<std::uint32_t> seconds;  // job_seconds by push
-  std::uint64_t lost = 0, forgotten = 0;
+  std::uint64_t lost = 0, forgotten = 0, pulled_rows = 0;
 
   static std::string Endpoint(std::uint32_t shard) { return "inproc://shard-" + std::to_string(shard); }
 
