@@ -48,7 +48,7 @@ constexpr Key IntegerKey(std::uint64_t field_hash, std::uint64_t value) { return
 // The key of a combination of keys, in the order of the cross's fields.
 constexpr Key CrossKey(std::uint64_t field_hash, Key a, Key b) { return Mix(field_hash, a, b); }
 
-// CRC32C (Castagnoli), continued from `crc`, by the processor's instruction.
+// CRC32C (Castagnoli), continued from `crc`, by the processor's instructions.
 std::uint32_t Crc32c(std::span<const std::byte> bytes, std::uint32_t crc = 0);
 // That of two texts one after the other, of which the second has so many bytes, from those of each.
 std::uint32_t Crc32cOfBoth(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes);

@@ -71,6 +71,7 @@ Status TrainWideDeep(const Options& options, const Report& report);
 Status TrainNeuMf(const Options& options, const Report& report);
 Status TrainNeuMf4096(const Options& options, const Report& report);
 Status TrainFm(const Options& options, const Report& report);
+Status TrainOverhead(const Options& options, const Report& report);
 Status TrainLatency(const Options& options, const Report& report);
 Status DataTsv(const Options& options, const Report& report);
 Status DataConvert(const Options& options, const Report& report);

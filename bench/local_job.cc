@@ -25,6 +25,12 @@ double SecondsOf(const timeval& time) {
   return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
 }
 
+Result<std::unique_ptr<Model<float>>> MakeMetered(const proto::Job& job, std::uint32_t rows, CpuMeters* meters) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Model<float>> model, MakeModel<float>(job, rows));
+  if (meters != nullptr) model->SetMeter(meters->Add());
+  return model;
+}
+
 }  // namespace
 
 double ProcessCpuSeconds() {
@@ -36,14 +42,14 @@ double ProcessCpuSeconds() {
 class LocalJob::Worker {
  public:
   Worker(const MemoryJob& made, const proto::ModelSpec& model, Network* network, std::uint32_t index,
-         const proto::ShardMap& map, std::uint64_t first, std::uint32_t cores)
+         const proto::ShardMap& map, std::uint64_t first, std::uint32_t cores, CpuMeters* meters)
       : layout_(model, static_cast<std::uint32_t>(map.endpoint_size())),
         at_(first),
         pipeline_({.job = &made.job,
                    .dataset = made.rows.get(),
                    .network = network,
                    .layout = &layout_,
-                   .make_model = [&made](std::uint32_t rows) { return MakeModel<float>(made.job, rows); },
+                   .make_model = [&made, meters](std::uint32_t rows) { return MakeMetered(made.job, rows, meters); },
                    .client = {.job_id = kJobId, .index = index, .map = map},
                    .shape = PipelineShape::Choose(made.job, cores),
                    .predict = false,
@@ -118,8 +124,11 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
     std::unique_ptr<Mailbox> mailbox = network_->Open();
     RETURN_IF_ERROR(mailbox->Bind(options.tcp ? "tcp://127.0.0.1:*" : "inproc://shard-" + std::to_string(i)));
     auto shard = std::make_unique<Shard>(
-        ShardOptions{
-            .shard = i, .train = made.job.train(), .spill_dir = {}, .wake = [m = mailbox.get()] { m->Wake(); }},
+        ShardOptions{.shard = i,
+                     .train = made.job.train(),
+                     .spill_dir = {},
+                     .wake = [m = mailbox.get()] { m->Wake(); },
+                     .meter = options.shard_meters == nullptr ? nullptr : options.shard_meters->Add()},
         std::move(store));
     (void)shard->Handle({.from = "scheduler", .message = MakeControl(proto::START_EPOCH, start)});
     std::string endpoint = endpoints_.emplace_back(mailbox->endpoint());
@@ -134,7 +143,8 @@ Status LocalJob::Begin(const MemoryJob& made, const Options& options) {
   const std::uint64_t share = made.rows->minibatches() / options.workers;
   const std::uint32_t cores = std::max(std::thread::hardware_concurrency() / options.workers, 1u);
   for (std::uint32_t i = 0; i < options.workers; ++i) {
-    workers_.push_back(std::make_unique<Worker>(made, model, network_.get(), i, map, i * share, cores));
+    workers_.push_back(
+        std::make_unique<Worker>(made, model, network_.get(), i, map, i * share, cores, options.compute_meters));
   }
   return {};
 }

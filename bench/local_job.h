@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/cpu_meter.h"
 #include "base/status.h"
 #include "bench/memory_rows.h"
 #include "net/mailbox.h"
@@ -15,6 +18,26 @@
 #include "ps/shard_thread.h"
 
 namespace sherd::bench {
+
+// The meters of some threads. Thread-safe.
+class CpuMeters {
+ public:
+  // Lives as long as this object.
+  CpuMeter* Add() {
+    const std::lock_guard lock(mutex_);
+    return &meters_.emplace_back();
+  }
+  double seconds(CpuMeter::Part part) const {
+    const std::lock_guard lock(mutex_);
+    double sum = 0;
+    for (const CpuMeter& meter : meters_) sum += meter.seconds(part);
+    return sum;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::deque<CpuMeter> meters_;
+};
 
 // A job in this process as `sherd train` runs one: the worker's pipelines, clients and shards, each on threads of its
 // own, over ZeroMQ. Its caller stands for the scheduler, and its rows come from memory. Confined to one thread.
@@ -27,6 +50,9 @@ class LocalJob {
     std::function<Result<std::string>(const std::string& endpoint)> route = {};
     // Puts into each shard what it holds before the first minibatch.
     std::function<Status(ShardStore* store)> fill = {};
+    // Get a meter for each compute thread's network, and for each shard. They outlive the job. Null: none is wanted.
+    CpuMeters* compute_meters = nullptr;
+    CpuMeters* shard_meters = nullptr;
   };
 
   // `made` must outlive the job.

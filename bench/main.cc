@@ -62,6 +62,8 @@ constexpr Case kCases[] = {
      "its forward, loss and backward alone, rows in an array", TrainNeuMf},
     {"train.neumf_4096", "the same, minibatches of 4096", "likewise", TrainNeuMf4096},
     {"train.fm", "the same of FM 16", "a plain Hogwild FM on arrays", TrainFm},
+    {"train.overhead", "share of a train.deepfm's processor time that is no product, activation or row update",
+     "what it is to stay below", TrainOverhead},
     {"train.latency", "train.deepfm through a proxy that adds 10 ms each way", "through the same proxy at 0 ms",
      TrainLatency},
     {"train.bytes", "bytes on the wire a row of DeepFM, and the AUC reached, by how values travel", "FP32", TrainBytes},

@@ -19,7 +19,16 @@ namespace {
 constexpr std::uint32_t kBatch = 4096;
 constexpr std::uint32_t kFields = 39, kNumbers = 13;
 constexpr std::uint64_t kTrainRows = 200 * kBatch, kTestRows = 50 * kBatch;
-constexpr proto::Encoding kEncodings[] = {proto::FP32, proto::BF16, proto::INT8};
+
+struct Way {
+  const char* name;
+  proto::Encoding encoding;
+  std::uint32_t cache_clocks;
+};
+constexpr Way kWays[] = {{".FP32", proto::FP32, 0},
+                         {".BF16", proto::BF16, 0},
+                         {".INT8", proto::INT8, 0},
+                         {".FP32.kept_4_clocks", proto::FP32, 4}};
 
 proto::Job MakeJob() {
   proto::Job job;
@@ -95,16 +104,17 @@ class ByteCountingRun {
         rows_(rows),
         trainer_(job, &layout_, nullptr, [job](std::uint32_t most) { return MakeModel<float>(*job, most); }) {}
 
-  Result<Outcome> Run(proto::Encoding encoding) {
+  Result<Outcome> Run(const Way& way) {
     Outcome outcome;
     for (std::uint64_t row = 0; row < rows_; row += kBatch) {
       const WorkPtr work = MakeMinibatch(proto::Task::TRAIN, row, &unique_);
       RETURN_IF_ERROR(client_->Run(Exchange::kPull, {work}, 1));
       RETURN_IF_ERROR(trainer_.Train(work.get()));
       RETURN_IF_ERROR(client_->Run(Exchange::kPushPulled, {work}, 1));
-      const std::size_t keys = work->keys[0].keys.size();
-      outcome.value_bytes += 2.0 * static_cast<double>(keys * layout_.row_codecs[0].bytes(encoding) +
-                                                       layout_.dense_codecs[0].bytes(encoding));
+      const std::size_t pushed = work->keys[0].keys.size();
+      const std::size_t pulled = way.cache_clocks == 0 ? pushed : work->missing[0].shard_begin.back();
+      outcome.value_bytes += static_cast<double>((pulled + pushed) * layout_.row_codecs[0].bytes(way.encoding) +
+                                                 2 * layout_.dense_codecs[0].bytes(way.encoding));
     }
     outcome.value_bytes /= static_cast<double>(rows_);
     outcome.wire_bytes = static_cast<double>(client_->bytes()) / static_cast<double>(rows_);
@@ -139,7 +149,7 @@ Status TrainBytes(const Options& options, const Report& report) {
   const proto::Job job = MakeJob();
   ASSIGN_OR_RETURN(const proto::ModelSpec spec, DescribeModel(job));
   std::vector<std::unique_ptr<ServerProcess>> servers;
-  for (std::size_t i = 0; i < std::size(kEncodings); ++i) {
+  for (std::size_t i = 0; i < std::size(kWays); ++i) {
     ASSIGN_OR_RETURN(servers.emplace_back(), ServerProcess::Start([&](Network* network, std::unique_ptr<Mailbox> box) {
                        ServeShard(spec, network, std::move(box));
                      }));
@@ -147,16 +157,17 @@ Status TrainBytes(const Options& options, const Report& report) {
   ASSIGN_OR_RETURN(const auto network, ZmqNetwork::Create({.job = kBenchJob, .keys = {}}));
   const std::uint64_t rows = (options.rows_or(kTrainRows) + kBatch - 1) / kBatch * kBatch;
   Outcome fp32;
-  for (std::size_t i = 0; i < std::size(kEncodings); ++i) {
-    const proto::Encoding encoding = kEncodings[i];
-    ASSIGN_OR_RETURN(const auto client, WireClient::Connect(network.get(), servers[i]->endpoint(), spec, encoding));
-    ASSIGN_OR_RETURN(const Outcome outcome, ByteCountingRun(&job, spec, client.get(), rows).Run(encoding));
+  for (std::size_t i = 0; i < std::size(kWays); ++i) {
+    const Way& way = kWays[i];
+    const WireClient::Options wire{.encoding = way.encoding, .cache = {.clocks = way.cache_clocks}};
+    ASSIGN_OR_RETURN(const auto client, WireClient::Connect(network.get(), servers[i]->endpoint(), spec, wire));
+    ASSIGN_OR_RETURN(const Outcome outcome, ByteCountingRun(&job, spec, client.get(), rows).Run(way));
     if (i == 0) fp32 = outcome;
     Figure figure{.value = outcome.wire_bytes,
                   .unit = "bytes/row",
                   .floor = fp32.wire_bytes,
                   .ratio = outcome.wire_bytes / fp32.wire_bytes,
-                  .part = "." + proto::Encoding_Name(encoding)};
+                  .part = way.name};
     figure.With("value_bytes_a_row", outcome.value_bytes);
     figure.With("value_bytes_ratio", outcome.value_bytes / fp32.value_bytes);
     figure.With("auc", outcome.auc);

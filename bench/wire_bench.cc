@@ -70,7 +70,7 @@ Result<Pair> Start(const ServerProcess::Serve& serve) {
 }
 
 Status Connect(Network* network, const std::vector<WorkPtr>& all_rows, const WorkPtr& some, Pair* pair) {
-  ASSIGN_OR_RETURN(pair->client, WireClient::Connect(network, pair->server->endpoint(), WireModel({})));
+  ASSIGN_OR_RETURN(pair->client, WireClient::Connect(network, pair->server->endpoint(), WireModel({}), {}));
   RETURN_IF_ERROR(pair->client->Run(Exchange::kPush, all_rows, 1));
   return pair->client->Check(some);
 }
@@ -96,6 +96,7 @@ Figure Measure(const Measurement& what, const std::vector<WorkPtr>& works, Pair*
   figure.With("transport", "tcp, security NONE");
   figure.With("cpu_ns_a_row", 1e9 * ours->cpu_seconds / (kTurns * rows));
   figure.With("floor_cpu_ns_a_row", 1e9 * floor->cpu_seconds / (kTurns * rows));
+  figure.With("cpu_ratio", floor->cpu_seconds / ours->cpu_seconds);
   if (what.ps_lite > 0) figure.With("ps_lite", what.ps_lite * 1e6);
   return figure;
 }

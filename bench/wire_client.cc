@@ -15,12 +15,13 @@ namespace {
 
 constexpr std::uint64_t kPart = 100'000;
 
-PsClient::Options ClientOptions(const std::string& endpoint, proto::Encoding encoding) {
+PsClient::Options ClientOptions(const std::string& endpoint, const WireClient::Options& wire) {
   PsClient::Options options;
   options.job_id = kBenchJob;
   options.map.set_epoch(1);
   options.map.add_endpoint(endpoint);
-  options.encoding = encoding;
+  options.encoding = wire.encoding;
+  options.cache = wire.cache;
   return options;
 }
 
@@ -69,14 +70,14 @@ std::vector<WorkPtr> MakeAllRows(KeyKind kind, std::uint64_t rows) {
 }
 
 WireClient::WireClient(Network* network, const std::string& endpoint, const proto::ModelSpec& model,
-                       proto::Encoding encoding)
+                       const Options& options)
     : mailbox_(network->Open()),
       layout_(model, 1),
-      client_(mailbox_.get(), ClientOptions(endpoint, encoding), &layout_) {}
+      client_(mailbox_.get(), ClientOptions(endpoint, options), &layout_) {}
 
 Result<std::unique_ptr<WireClient>> WireClient::Connect(Network* network, const std::string& endpoint,
-                                                        const proto::ModelSpec& model, proto::Encoding encoding) {
-  std::unique_ptr<WireClient> client(new WireClient(network, endpoint, model, encoding));
+                                                        const proto::ModelSpec& model, const Options& options) {
+  std::unique_ptr<WireClient> client(new WireClient(network, endpoint, model, options));
   RETURN_IF_ERROR(client->client_.Connect());
   return client;
 }
@@ -121,6 +122,7 @@ Status WireClient::Run(Exchange exchange, const std::vector<WorkPtr>& works, std
         Push(work);
         pushing.push_back(work);
       } else {
+        work->clock = clock_;
         client_.Pull(work);
         pulling.push_back(work);
       }

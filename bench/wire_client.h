@@ -26,9 +26,12 @@ enum class Exchange { kPull, kPush, kPullThenPush, kPushPulled };  // kPush: wit
 // A worker's client of one server, used as the pipeline uses it. Confined to one thread.
 class WireClient {
  public:
+  struct Options {
+    proto::Encoding encoding = proto::FP32;
+    RowCaches::Options cache = {};
+  };
   static Result<std::unique_ptr<WireClient>> Connect(Network* network, const std::string& endpoint,
-                                                     const proto::ModelSpec& model,
-                                                     proto::Encoding encoding = proto::FP32);
+                                                     const proto::ModelSpec& model, const Options& options);
 
   // Exchanges each of the works, `in_flight` at a time.
   Status Run(Exchange exchange, const std::vector<WorkPtr>& works, std::size_t in_flight);
@@ -40,7 +43,7 @@ class WireClient {
   Status Check(const WorkPtr& work);
 
  private:
-  WireClient(Network* network, const std::string& endpoint, const proto::ModelSpec& model, proto::Encoding encoding);
+  WireClient(Network* network, const std::string& endpoint, const proto::ModelSpec& model, const Options& options);
   void Push(const WorkPtr& work);
   void GiveGradients(Work* work);
   void Pushed(Work* work);

@@ -23,6 +23,7 @@ constexpr JobFlag kFlags[] = {
     {"max_staleness", "train.max_staleness", "N", "clocks, when bounded"},
     {"max_in_flight", "train.max_in_flight", "N", "minibatches of a worker pulled and not yet pushed"},
     {"dense_staleness", "train.dense_staleness", "N", "clocks, of the dense weights alone; 0: synchronous"},
+    {"row_cache_clocks", "train.row_cache_clocks", "N", "a worker computes with pulled rows for so many clocks more"},
     {"compute_threads", "cluster.compute_threads", "N", "threads of a worker that compute"},
     {"wire_values", "train.wire_values", "fp32|bf16|int8", "how weights and gradients travel"},
     {"dp", "train.dp.noise_multiplier", "NOISE", "differentially private training, with so much noise"},

@@ -159,8 +159,14 @@ Problems RecommendProblems(const proto::Job& job, const proto::ModelSpec& model)
 }
 
 Problems ConsistencyProblems(const proto::Train& train) {
-  if (train.consistency() != proto::Train::BSP || !train.has_dense_staleness()) return {};
-  return {"train.dense_staleness: in BSP all weights are of one clock; use it with ASYNC or BOUNDED"};
+  if (train.consistency() != proto::Train::BSP) return {};
+  Problems problems;
+  const auto refuse = [&](const std::string& field) {
+    problems.push_back("train." + field + ": in BSP all weights are of one clock; use it with ASYNC or BOUNDED");
+  };
+  if (train.has_dense_staleness()) refuse("dense_staleness");
+  if (train.row_cache_clocks() > 0) refuse("row_cache_clocks");
+  return problems;
 }
 
 // What the noise of train.dp would not hide, or could not be told apart by row.

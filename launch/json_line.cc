@@ -157,6 +157,18 @@ JsonLine& JsonLine::Add(std::string_view name, const std::vector<StageReport>& s
   return *this;
 }
 
+JsonLine& JsonLine::Add(std::string_view name, const std::vector<SlowRank>& ranks) {
+  Name(name);
+  text_ += '[';
+  for (const SlowRank& rank : ranks) {
+    if (text_.back() != '[') text_ += ',';
+    JsonLine object;
+    text_ += object.Add("name", rank.name).Add("times", rank.times).text();
+  }
+  text_ += ']';
+  return *this;
+}
+
 JsonLine& JsonLine::Add(std::string_view name, const std::vector<FileRows>& files) {
   Name(name);
   text_ += '[';

@@ -23,6 +23,7 @@ class JsonLine {
   JsonLine& Add(std::string_view name, bool value);
   JsonLine& Add(std::string_view name, const Metrics& metrics);                            // an object
   JsonLine& Add(std::string_view name, const std::vector<StageReport>& stages);            // an array of objects
+  JsonLine& Add(std::string_view name, const std::vector<SlowRank>& ranks);                // an array of objects
   JsonLine& Add(std::string_view name, const std::vector<FileRows>& files);                // an array of objects
   JsonLine& Add(std::string_view name, const std::map<std::string, Interval>& intervals);  // an object of [low, high]
   JsonLine& Add(std::string_view name, const std::vector<CalibrationBucket>& buckets);     // an array of objects

@@ -42,6 +42,7 @@ DEFINE_string(consistency, "", "");
 DEFINE_string(max_staleness, "", "");
 DEFINE_string(max_in_flight, "", "");
 DEFINE_string(dense_staleness, "", "");
+DEFINE_string(row_cache_clocks, "", "");
 DEFINE_string(compute_threads, "", "");
 DEFINE_string(wire_values, "", "");
 DEFINE_string(dp, "", "");

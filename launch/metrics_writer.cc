@@ -51,6 +51,7 @@ void MetricsWriter::OnProgress(const ProgressReport& r) {
             .Add("seconds_left", r.seconds_left)
             .Add("bad_rows", r.bad_rows)
             .Add("failed_checkpoints", r.failed_checkpoints)
+            .Add("slow", r.slow)
             .Add("stages", r.stages));
 }
 

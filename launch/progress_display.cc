@@ -34,6 +34,15 @@ std::string BusiestStage(const std::vector<StageReport>& stages) {
   return busiest == stages.end() ? "" : "  " + busiest->name + Format(" %.0f%% busy", 100 * busiest->worked);
 }
 
+// "  SLOW: worker 1 (2.3 x the others)".
+std::string SlowRanks(const std::vector<SlowRank>& ranks) {
+  std::string text;
+  for (const SlowRank& rank : ranks) {
+    text += (text.empty() ? "  SLOW: " : ", ") + rank.name + Format(" (%.1f x the others)", rank.times);
+  }
+  return text;
+}
+
 // "compute x2    97% busy,   2% waiting for input,   1% for output".
 std::string StageText(const StageReport& stage) {
   std::string name = stage.name + (stage.threads > 1 ? " x" + std::to_string(stage.threads) : "");
@@ -74,7 +83,7 @@ std::string Tail(const ProgressReport& r) {
   std::string text = "  " + WithCommas(r.rows) + " rows  " + ShortCount(r.rows_per_second) + " rows/s";
   if (r.rows > 0) text += Figure("loss", r.loss) + Figure("auc", r.auc) + Figure("rmse", r.rmse) + Figure("mae", r.mae);
   text += "  stale " + std::to_string(r.staleness);
-  text += BusiestStage(r.stages);
+  text += BusiestStage(r.stages) + SlowRanks(r.slow);
   if (r.bad_rows > 0) text += "  bad " + WithCommas(r.bad_rows);
   if (r.failed_checkpoints > 0) text += "  NO CHECKPOINT (" + WithCommas(r.failed_checkpoints) + " failed)";
   if (r.seconds_left > 0 && std::isfinite(r.seconds_left)) text += "  " + ShortDuration(r.seconds_left) + " left";

@@ -138,6 +138,8 @@ class GraphModel : public Model<T> {
     graph_->Backward(StepOf(batch, Mode::kTrain));
   }
 
+  void SetMeter(CpuMeter* meter) override { meter_ = meter; }
+
   std::string FindNonFinite() const override {
     std::string layer = graph_->FindNonFinite();
     return layer.empty() && !std::isfinite(loss_) ? "loss" : layer;
@@ -150,7 +152,8 @@ class GraphModel : public Model<T> {
             .rows = batch.rows,
             .training = mode == Mode::kTrain,
             .seed = seed_,
-            .kernels = &nn::Kernels<T>::Best()};
+            .kernels = &nn::Kernels<T>::Best(),
+            .meter = meter_};
   }
 
   const proto::Model::Loss loss_kind_;
@@ -158,6 +161,7 @@ class GraphModel : public Model<T> {
   const std::uint64_t seed_;
   const std::unique_ptr<nn::Graph<T>> graph_;
   nn::Activation<T>* const logits_;
+  CpuMeter* meter_ = nullptr;
   std::uint32_t rows_ = 0;
   double loss_ = 0;
 };

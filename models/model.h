@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "base/cpu_meter.h"
 #include "base/status.h"
 #include "models/batch.h"
 #include "models/nn/kernels.h"
@@ -42,6 +43,9 @@ class Model {
   virtual double Loss(const Batch<T>& batch) = 0;
   // After Forward in kTrain and Loss: fills gradients() and the gradients of the batch's tables.
   virtual void Backward(const Batch<T>& batch) = 0;
+  // Tells products, activations, pooling and interactions apart from then on. The meter, of the thread that runs the
+  // model, outlives it.
+  virtual void SetMeter(CpuMeter* /*meter*/) {}
   // The first layer whose output holds a NaN or Inf, by name; empty if none does. For reporting a loss that is not
   // finite.
   virtual std::string FindNonFinite() const = 0;

@@ -170,11 +170,11 @@ void Shard::ForgetWorker(std::uint32_t worker) {
 }
 
 void Shard::HandlePull(Envelope request, Stream* stream) {
-  if (const Status status = checker_.ViewPull(request.message, &view_); !status.ok()) {
+  if (const Status status = ViewPull(request.message); !status.ok()) {
     return Refuse(request, proto::INVALID, "pull: " + status.text());
   }
   const proto::Header& header = request.message.header;
-  if (!header.evaluation()) stream->pulled.Note(request.message);
+  if (!header.evaluation() && !header.unnamed()) stream->pulled.Note(request.message);
   if (Ready(header)) {
     AnswerPull(request);
     return messages_.Put(std::move(request.message));
@@ -188,6 +188,11 @@ void Shard::HandlePull(Envelope request, Stream* stream) {
   }
   if (pulls_.size() >= kMostHeldPulls) return Refuse(request, proto::UNAVAILABLE, "too many pulls wait here");
   pulls_.push_back(std::move(request));
+}
+
+Status Shard::ViewPull(const Message& message) {
+  const CpuMeter::Scope scope(options_.meter, CpuMeter::Part::kChecks);
+  return checker_.ViewPull(message, &view_);
 }
 
 void Shard::HandleOrdered(Envelope request, Stream* stream) {
@@ -311,6 +316,7 @@ Status Shard::Prepare() {
 }
 
 void Shard::ApplyPrepared(const proto::Header& header) {
+  const CpuMeter::Scope scope(options_.meter, CpuMeter::Part::kRowUpdate);
   const PushStep step{.divisor = static_cast<float>(header.rows()),
                       .rate_scale = header.has_learning_rate_scale() ? header.learning_rate_scale() : 1,
                       .clock = header.clock(),
@@ -376,6 +382,7 @@ void Shard::AnswerPull(const Envelope& request) {
 }
 
 Result<Message> Shard::GatherValues(const proto::Header& request, const RequestView& view) {
+  const CpuMeter::Scope scope(options_.meter, CpuMeter::Part::kRowGather);
   constexpr std::size_t kLine = kAlignment / sizeof(float);
   const auto lines = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kLine; };
   std::size_t total = 0;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cpu_meter.h"
 #include "base/status.h"
 #include "net/mailbox.h"
 #include "net/pulled_keys.h"
@@ -38,6 +39,7 @@ struct ShardOptions {
   std::function<void()> wake = {};  // when Work may have something to do again; called by other threads
   std::string endpoint = {};        // where others reach this shard, by which it finds itself in a map
   std::function<Result<Peer>(const std::string& endpoint)> connect = {};  // to a follower
+  CpuMeter* meter = nullptr;                                              // of the shard's thread, if any
   std::string copy_dir = {};  // that new followers' hosts see too, for copies; empty: the shard can get none
 };
 
@@ -101,6 +103,7 @@ class Shard {
   void HandleRequest(Envelope request);
   void HandleWorker(Envelope request);
   void HandlePull(Envelope request, Stream* stream);
+  Status ViewPull(const Message& message);
   void HandleOrdered(Envelope request, Stream* stream);
   void HandleStartEpoch(const Envelope& request);
   void HandleOpenCut(const Envelope& request);

@@ -254,7 +254,7 @@ Status Scheduler::Impl::OnProgress(const Envelope& envelope) {
   proto::Progress body;
   RETURN_IF_ERROR(ParseBody(envelope.message, &body));
   if (progress_log_[worker].Enter(header.request())) {
-    RETURN_IF_ERROR(meter_.Add(body, Clock::now()));
+    RETURN_IF_ERROR(meter_.Add(worker, body, Clock::now()));
     stages_.Add(body.stage());
     reported_rows_ += body.rows();
     epoch_loss_ += body.loss_sum();

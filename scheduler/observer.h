@@ -21,6 +21,12 @@ struct StageReport {
   double cpu = 0;  // share of the time that it had a core
 };
 
+// A worker or shard that is slower than the others: "worker 1", and how many times their median it takes.
+struct SlowRank {
+  std::string name;
+  double times = 1;
+};
+
 // How training stands, a few times a second.
 struct ProgressReport {
   std::uint32_t epoch = 0, epochs = 0;  // epoch counts from 1 here
@@ -38,6 +44,7 @@ struct ProgressReport {
   std::uint64_t bad_rows = 0;
   std::uint32_t failed_checkpoints = 0;  // in a row, up to now
   std::vector<StageReport> stages;       // over the last seconds, in the order of the pipeline
+  std::vector<SlowRank> slow = {};       // over the last seconds; the slowest worker and the slowest shard at most
 };
 
 // Metric names are those of the metrics file: "auc", "log_loss", "accuracy", "calibration", "rmse", "mae", "hr@10",

@@ -18,7 +18,7 @@ void ProgressMeter::Start(Deadline now) {
   steps_.clear();
 }
 
-Status ProgressMeter::Add(const proto::Progress& progress, Deadline now) {
+Status ProgressMeter::Add(std::uint32_t worker, const proto::Progress& progress, Deadline now) {
   if (!Fits(progress.positive_size()) || !Fits(progress.negative_size())) {
     return Status::Invalid("progress: a histogram of " + std::to_string(progress.positive_size()) + " and " +
                            std::to_string(progress.negative_size()) + " bins");
@@ -37,6 +37,7 @@ Status ProgressMeter::Add(const proto::Progress& progress, Deadline now) {
   for (int i = 0; i < progress.positive_size(); ++i) step.positive[i] += progress.positive(i);
   for (int i = 0; i < progress.negative_size(); ++i) step.negative[i] += progress.negative(i);
   step.stages.Add(progress.stage());
+  step.ranks.Add(worker, progress);
   return {};
 }
 
@@ -46,6 +47,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
   std::array<double, kBins> positive{}, negative{};
   report->staleness = 0;
   StageTimes stages;
+  RankTimes ranks;
   for (const Step& step : steps_) {
     const bool recent = now - step.begin <= kWindow;
     // Where a minibatch takes longer than the window, the last one still has its loss, though no pace.
@@ -56,6 +58,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
     absolute_error_sum += step.absolute_error_sum;
     report->staleness = std::max(report->staleness, step.staleness);
     stages.Add(step.stages);
+    if (recent) ranks.Add(step.ranks);
     for (std::size_t i = 0; i < kBins; ++i) {
       positive[i] += static_cast<double>(step.positive[i]);
       negative[i] += static_cast<double>(step.negative[i]);
@@ -65,6 +68,7 @@ void ProgressMeter::Report(Deadline now, ProgressReport* report) const {
   const double seconds = std::max(std::chrono::duration<double>(span).count(), 1e-3);
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
   report->stages = stages.Report();
+  report->slow = ranks.Report();
   report->rows_per_second = static_cast<double>(recent_rows) / seconds;
   report->loss = rows > 0 ? loss_sum / static_cast<double>(rows) : kUnknown;
   report->auc = HistogramAuc(positive, negative).auc.value_or(kUnknown);

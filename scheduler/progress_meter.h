@@ -7,6 +7,7 @@
 #include "net/mailbox.h"
 #include "proto/wire.pb.h"
 #include "scheduler/observer.h"
+#include "scheduler/rank_times.h"
 #include "scheduler/stage_times.h"
 
 namespace sherd {
@@ -22,9 +23,9 @@ class ProgressMeter {
   // Training goes on from here: what was before says nothing about the pace.
   void Start(Deadline now);
   // Invalid: a histogram of another size, or a loss that is not a number.
-  Status Add(const proto::Progress& progress, Deadline now);
-  // Fills rows_per_second, loss, auc, rmse, mae, staleness and stages. Figures are NaN as long as there are no rows to
-  // tell them.
+  Status Add(std::uint32_t worker, const proto::Progress& progress, Deadline now);
+  // Fills rows_per_second, loss, auc, rmse, mae, staleness, stages and slow. Figures are NaN as long as there are no
+  // rows to tell them.
   void Report(Deadline now, ProgressReport* report) const;
 
  private:
@@ -34,6 +35,7 @@ class ProgressMeter {
     double loss_sum = 0, absolute_error_sum = 0;
     std::array<std::uint64_t, kBins> positive{}, negative{};
     StageTimes stages;
+    RankTimes ranks;
   };
 
   Deadline start_;

@@ -42,6 +42,7 @@ PsClient::PsClient(Mailbox* mailbox, Options options, const ParameterLayout* lay
           mailbox, RequestTimes(options_),
           [this](const proto::Header& request) { return Describe(request.kind(), request.shard(), request.clock()); }),
       encoder_(options_.encoding, layout, options_.index),
+      caches_(options_.cache, layout),
       sequence_(layout->shards) {
   CHECK_EQ(options_.map.endpoint_size(), static_cast<int>(layout->shards));
 }
@@ -107,8 +108,9 @@ void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts
     if (push) message->frames.emplace_back(std::span(gradients, bytes), work);
     return section;
   };
-  for (std::uint32_t table = 0; parts != Parts::kDense && table < work->keys.size(); ++table) {
-    const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
+  const std::vector<UniqueKeys>& keys = push ? work->keys : KeysToPull(*work);
+  for (std::uint32_t table = 0; parts != Parts::kDense && table < keys.size(); ++table) {
+    const std::vector<std::uint32_t>& begin = keys[table].shard_begin;
     const std::size_t count = begin[shard + 1] - begin[shard];
     if (count == 0) continue;
     const ValueCodec& codec = layout_->row_codecs[table];
@@ -121,8 +123,9 @@ void PsClient::AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts
   add(layout_->blocks[shard].size(), codec.floats(), codec.bytes(encoding), gradients)->set_dense(true);
 }
 
-void PsClient::AddKeysFrames(const WorkPtr& work, std::uint32_t shard, std::vector<Frame>* frames) const {
-  for (const UniqueKeys& unique : work->keys) {
+void PsClient::AddKeysFrames(const WorkPtr& work, const std::vector<UniqueKeys>& keys, std::uint32_t shard,
+                             std::vector<Frame>* frames) const {
+  for (const UniqueKeys& unique : keys) {
     const std::uint32_t begin = unique.shard_begin[shard], end = unique.shard_begin[shard + 1];
     if (begin < end) frames->emplace_back(std::as_bytes(unique.keys.span().subspan(begin, end - begin)), work);
   }
@@ -132,10 +135,14 @@ void PsClient::Pull(const WorkPtr& work) {
   work->unanswered = 0;
   work->values.resize(layout_->shards);
   work->dense_values.resize(layout_->shards);
-  work->pulls.resize(layout_->shards);
+  // A push of more rows than were pulled has to bring its keys.
+  const bool named = !caches_.Serves(*work);
+  work->pulls.resize(named ? layout_->shards : 0);
+  if (!named) caches_.GiveKept(work.get());
   const bool apart = options_.dense == Dense::kApart && !work->is(proto::Task::EVALUATE);
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
-    work->pulls[shard] = PullFrom(shard, apart ? Parts::kRows : Parts::kAll, work);
+    const std::uint64_t request = PullFrom(shard, apart ? Parts::kRows : Parts::kAll, work);
+    if (named) work->pulls[shard] = request;
     if (apart && layout_->dense_floats[shard] > 0) PullFrom(shard, Parts::kDense, work);
   }
 }
@@ -143,14 +150,16 @@ void PsClient::Pull(const WorkPtr& work) {
 std::uint64_t PsClient::PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work) {
   Message message = MakeMessage(proto::PULL, shard, work->task->epoch(), work->clock);
   if (work->is(proto::Task::EVALUATE)) message.header.set_evaluation(true);
+  if (work->pulls.empty()) message.header.set_unnamed(true);
   AddSections(work, shard, parts, &message);
-  if (parts != Parts::kDense) AddKeysFrames(work, shard, &message.frames);
+  if (parts != Parts::kDense) AddKeysFrames(work, KeysToPull(*work), shard, &message.frames);
   ++work->unanswered;
   return Send(std::move(message), work, parts);
 }
 
 void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
   work->unanswered = layout_->shards;
+  work->push_seconds.assign(layout_->shards, 0);
   encoder_.Encode(work.get());
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::PUSH, shard, work->task->epoch(), work->clock);
@@ -167,9 +176,10 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     message.header.set_job_seconds(job_seconds);
     AddSections(work, shard, Parts::kAll, &message);
     if (work->pulls.empty()) {
-      std::vector<Frame> keys;
-      AddKeysFrames(work, shard, &keys);
-      GiveKeys(keys, &message);
+      keys_.clear();
+      AddKeysFrames(work, work->keys, shard, &keys_);
+      GiveKeys(keys_, &message);
+      keys_.clear();
     } else {
       message.header.set_keys_of(work->pulls[shard]);
     }
@@ -182,6 +192,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
 
 void PsClient::Retire(const WorkPtr& work) {
   encoder_.Forget();
+  caches_.Clear();
   work->unanswered = layout_->shards;
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::RETIRE, shard, work->task->epoch(), work->clock);
@@ -202,7 +213,7 @@ void PsClient::Mark(std::uint32_t cut, std::uint32_t epoch, std::uint64_t clock)
 
 std::uint64_t PsClient::Send(Message message, WorkPtr work, Parts parts) {
   const proto::Header& header = message.header;
-  Pending pending{header.kind(), header.shard(), header.clock(), std::move(work), parts};
+  Pending pending{header.kind(), header.shard(), header.clock(), std::move(work), parts, Clock::now()};
   const std::uint64_t request = requester_.Send(shards_[pending.shard], std::move(message));
   if (spare_.empty()) {
     pending_.emplace(request, std::move(pending));
@@ -224,7 +235,7 @@ void PsClient::SendKeys(const Envelope& answer) {
   Message message = *named;
   message.header.clear_keys_of();
   std::vector<Frame> keys;
-  AddKeysFrames(pending.work, pending.shard, &keys);
+  AddKeysFrames(pending.work, pending.work->keys, pending.shard, &keys);
   GiveKeys(keys, &message);
   requester_.Replace(request, std::move(message));
 }
@@ -247,6 +258,8 @@ Status PsClient::Handle(Envelope envelope) {
   if (pending.work == nullptr) return {};
   if (pending.kind == proto::PULL) {
     if (Status bad = TakeValues(&reply->message, pending); !bad.ok()) return annotate(bad);
+  } else if (pending.kind == proto::PUSH) {
+    pending.work->push_seconds[pending.shard] = std::chrono::duration<double>(Clock::now() - pending.sent).count();
   }
   mailbox_->pool().Put(std::move(reply->message));
   CHECK_GT(pending.work->unanswered, 0u);
@@ -254,7 +267,7 @@ Status PsClient::Handle(Envelope envelope) {
   return {};
 }
 
-Status PsClient::TakeValues(Message* answer, const Pending& pending) const {
+Status PsClient::TakeValues(Message* answer, const Pending& pending) {
   Message& message = *answer;
   const std::uint32_t shard = pending.shard;
   Work* const work = pending.work.get();
@@ -279,8 +292,9 @@ Status PsClient::TakeValues(Message* answer, const Pending& pending) const {
     }
     return {};
   };
-  for (std::uint32_t table = 0; rows && table < work->keys.size(); ++table) {
-    const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
+  const std::vector<UniqueKeys>& keys = KeysToPull(*work);
+  for (std::uint32_t table = 0; rows && table < keys.size(); ++table) {
+    const std::vector<std::uint32_t>& begin = keys[table].shard_begin;
     const std::size_t count = begin[shard + 1] - begin[shard];
     if (count > 0) RETURN_IF_ERROR(check(count, layout_->row_codecs[table], table));
   }
@@ -299,7 +313,11 @@ Status PsClient::TakeValues(Message* answer, const Pending& pending) const {
   }
   if (rows) {
     std::swap(work->values[shard], message.frames);
-    if (encoding != proto::FP32) DecodeRows(shard, work);
+    if (caches_.Serves(*work)) {
+      caches_.TakePulled(shard, clock, encoding, work);
+    } else if (encoding != proto::FP32) {
+      DecodeRows(shard, work);
+    }
   }
   return {};
 }

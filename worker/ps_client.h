@@ -12,6 +12,7 @@
 #include "proto/wire.pb.h"
 #include "worker/gradient_encoder.h"
 #include "worker/parameter_layout.h"
+#include "worker/row_cache.h"
 #include "worker/work.h"
 
 namespace sherd {
@@ -32,6 +33,7 @@ class PsClient {
     Dense dense = Dense::kWithRows;
     std::chrono::milliseconds retry_after{5000};
     proto::Encoding encoding = proto::FP32;  // of values and gradients, but for those of evaluation
+    RowCaches::Options cache = {};
   };
 
   // All must outlive the client.
@@ -42,10 +44,11 @@ class PsClient {
   // primary took, and its follower too, is not done twice: it keeps its sequence number.
   Status TakeMap(const proto::ShardMap& map);
 
-  // Asks every shard for the values of the work's keys and its dense blocks. Answered when work->unanswered is 0 again:
-  // then work->values are there, with the sizes that the layout says, and work->staleness.
+  // Asks every shard for the values of the work's keys, but for rows that are kept, and its dense blocks. Answered when
+  // work->unanswered is 0 again: then work->values are there, with the sizes that the layout says, and work->staleness.
   void Pull(const WorkPtr& work);
-  // Sends the work's gradients to every shard, at the job's time. Acknowledged when work->unanswered is 0 again.
+  // Sends the work's gradients to every shard, at the job's time. Acknowledged when work->unanswered is 0 again: then
+  // work->push_seconds are there.
   void Push(const WorkPtr& work, std::uint32_t job_seconds);
   // Tells every shard that this worker pushes no more in the work's epoch. Acknowledged like a push.
   void Retire(const WorkPtr& work);
@@ -67,20 +70,26 @@ class PsClient {
     std::uint64_t clock;
     WorkPtr work;  // none for a mark
     Parts parts = Parts::kAll;
+    Deadline sent = {};
   };
 
   Message MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const;
   // Of the shard's part of the work: sections, and the frames that the kind has but for the keys.
   void AddSections(const WorkPtr& work, std::uint32_t shard, Parts parts, Message* message) const;
-  void AddKeysFrames(const WorkPtr& work, std::uint32_t shard, std::vector<Frame>* frames) const;
+  void AddKeysFrames(const WorkPtr& work, const std::vector<UniqueKeys>& keys, std::uint32_t shard,
+                     std::vector<Frame>* frames) const;
   proto::Encoding EncodingOf(const Work& work) const;
+  // By table: of all its rows, or of those that are not kept from before.
+  const std::vector<UniqueKeys>& KeysToPull(const Work& work) const {
+    return caches_.Serves(work) ? work.missing : work.keys;
+  }
   // These two return the number of the request.
   std::uint64_t PullFrom(std::uint32_t shard, Parts parts, const WorkPtr& work);
   std::uint64_t Send(Message message, WorkPtr work, Parts parts = Parts::kAll);
   // The shard does not know the keys that a push has named: it is sent again with them, unless it was already.
   void SendKeys(const Envelope& answer);
   // The frames stay in the work; the message's own list of them is left with what memory the work had.
-  Status TakeValues(Message* message, const Pending& pending) const;
+  Status TakeValues(Message* message, const Pending& pending);
   // Put floats in the place of encoded values.
   void DecodeRows(std::uint32_t shard, Work* work) const;
   void DecodeBlocks(std::uint32_t shard, Work* work) const;
@@ -91,11 +100,13 @@ class PsClient {
   const ParameterLayout* const layout_;
   Requester requester_;
   GradientEncoder encoder_;
+  RowCaches caches_;
   std::vector<Peer> shards_;
   std::vector<std::uint64_t> sequence_;  // by shard: the last one used
   using PendingRequests = std::unordered_map<std::uint64_t, Pending>;
   PendingRequests pending_;                        // by request
   std::vector<PendingRequests::node_type> spare_;  // of requests that have been answered
+  std::vector<Frame> keys_;                        // of the push at hand
 };
 
 }  // namespace sherd

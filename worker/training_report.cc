@@ -71,6 +71,11 @@ void TrainingReport::Acknowledged(const Work& work) {
     progress_.set_absolute_error_sum(progress_.absolute_error_sum() + work.absolute_error_sum);
   }
   progress_.set_staleness(std::max(progress_.staleness(), work.staleness));
+  answers_.resize(work.push_seconds.size());
+  for (std::size_t shard = 0; shard < answers_.size(); ++shard) {
+    ++answers_[shard].count;
+    answers_[shard].seconds += work.push_seconds[shard];
+  }
   has_logits_ = true;
   for (std::size_t bin = 0; bin < kLogitBins; ++bin) {
     positive_[bin] += work.positive[bin];
@@ -122,6 +127,11 @@ proto::Progress TrainingReport::Take() {
   progress.set_clock(stand_.acknowledged);
   for (auto& [id, position] : tasks_) {
     if (std::exchange(position.moved, false)) *progress.add_position() = position.acknowledged;
+  }
+  for (Answers& answers : answers_) {
+    proto::AnswerTime* time = progress.add_shard();
+    time->set_answers(std::exchange(answers.count, 0));
+    time->set_seconds(std::exchange(answers.seconds, 0));
   }
   if (std::exchange(has_logits_, false)) {
     progress.mutable_positive()->Assign(positive_.begin(), positive_.end());

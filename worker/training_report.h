@@ -61,6 +61,11 @@ class TrainingReport {
   proto::Progress progress_;
   std::array<std::uint32_t, kLogitBins> positive_{}, negative_{};
   bool has_logits_ = false;
+  struct Answers {
+    std::uint64_t count = 0;
+    double seconds = 0;
+  };
+  std::vector<Answers> answers_;  // by shard, to pushes
 };
 
 }  // namespace sherd

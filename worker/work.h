@@ -32,12 +32,16 @@ struct Work {
 
   // From the communicator. Frames by shard, one for each table that has keys there.
   std::vector<std::vector<Frame>> values;
-  std::vector<Frame> dense_values;                  // by shard
-  std::vector<AlignedBuffer<float>> decoded;        // by shard: what `values` are views of, where they came encoded
+  std::vector<Frame> dense_values;  // by shard
+  std::vector<UniqueKeys> missing;  // by table, where rows are kept: the keys that are pulled; inverse: their
+                                    // places among the shard's
+  std::vector<AlignedBuffer<float>>
+      decoded;  // by shard: what `values` are views of, where they came encoded or in part
   std::vector<AlignedBuffer<float>> dense_decoded;  // by shard: the same for `dense_values`
   std::vector<std::uint64_t> pulls;                 // by shard: the number of the pull of the keys, until it is pushed
   std::uint32_t unanswered = 0;                     // requests under way that have no answer yet
   std::uint64_t staleness = 0;                      // the largest over the shards, clocks
+  std::vector<double> push_seconds;                 // by shard: from sending the push to its answer
 
   // From the trainer. Sums over the minibatch's rows.
   std::vector<AlignedBuffer<float>> gradients;        // by table: [unique keys, floats of a row]

@@ -81,7 +81,8 @@ PsClient::Options ClientOptions(const WorkerOptions& options, const proto::Welco
           .map = welcome.map(),
           .request_timeout_seconds = options.request_timeout_seconds,
           .dense = options.job.train().has_dense_staleness() ? PsClient::Dense::kApart : PsClient::Dense::kWithRows,
-          .encoding = EncodingOf(options.job.train().wire_values())};
+          .encoding = EncodingOf(options.job.train().wire_values()),
+          .cache = {.clocks = options.job.train().row_cache_clocks(), .rows = options.job.train().row_cache_rows()}};
 }
 
 // From registration to the end. What it makes is gone, its threads ended, when it returns.

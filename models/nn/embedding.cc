@@ -11,9 +11,11 @@ class EmbeddingLayer : public Layer<T> {
   EmbeddingLayer(Activation<T>* y, Segment segment) : Layer<T>({}, y), segment_(segment) {}
 
   void Forward(const Step<T>& step) override {
+    const CpuMeter::Scope scope(step.meter, CpuMeter::Part::kPooling);
     step.kernels->pool(step.batch->tables[segment_.table], segment_, this->output().values(step.rows));
   }
   void Backward(const Step<T>& step) override {
+    const CpuMeter::Scope scope(step.meter, CpuMeter::Part::kPooling);
     step.kernels->pool_gradient(step.batch->tables[segment_.table], segment_, this->output().gradients(step.rows));
   }
 
@@ -27,9 +29,11 @@ class FirstOrderLayer : public Layer<T> {
   FirstOrderLayer(Activation<T>* y, Segment segment) : Layer<T>({}, y), segment_(segment) {}
 
   void Forward(const Step<T>& step) override {
+    const CpuMeter::Scope scope(step.meter, CpuMeter::Part::kPooling);
     step.kernels->pool_fields(step.batch->tables[segment_.table], segment_, this->output().values(step.rows));
   }
   void Backward(const Step<T>& step) override {
+    const CpuMeter::Scope scope(step.meter, CpuMeter::Part::kPooling);
     step.kernels->pool_fields_gradient(step.batch->tables[segment_.table], segment_,
                                        this->output().gradients(step.rows));
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/cpu_meter.h"
 #include "models/batch.h"
 #include "models/nn/kernels.h"
 #include "proto/model_spec.pb.h"
@@ -70,6 +71,7 @@ struct Step {
   bool training;
   std::uint64_t seed;
   const Kernels<T>* kernels;
+  CpuMeter* meter = nullptr;  // of the thread, if any
 };
 
 // How Backward passes a gradient on: the first writer assigns, later ones add, so nothing is cleared beforehand.

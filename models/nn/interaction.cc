@@ -11,12 +11,14 @@ class InteractionLayer : public Layer<T> {
   InteractionLayer(Activation<T>* x, Activation<T>* y, Activation<T>* sums) : Layer<T>({x}, y), sums_(sums) {}
 
   void Forward(const Step<T>& step) override {
+    const CpuMeter::Scope scope(step.meter, CpuMeter::Part::kInteraction);
     step.kernels->interaction(this->input().values(step.rows), sums_->values(step.rows),
                               this->output().values(step.rows));
   }
   // By x[f, d]: dy * (sum of x[., d] - x[f, d]).
   void Backward(const Step<T>& step) override {
     if (this->write() == Write::kNone) return;
+    const CpuMeter::Scope scope(step.meter, CpuMeter::Part::kInteraction);
     step.kernels->interaction_gradient(this->input().values(step.rows), sums_->values(step.rows),
                                        this->output().gradients(step.rows), this->input().gradients(step.rows),
                                        this->write() == Write::kAdd);

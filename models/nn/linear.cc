@@ -16,17 +16,23 @@ class LinearLayer : public Layer<T> {
       : Layer<T>({x}, y), weight_(weight), bias_(bias), nonlinearity_(f) {}
 
   void Forward(const Step<T>& step) override {
+    const CpuMeter::Scope products(step.meter, CpuMeter::Part::kProducts);
     const auto &x = this->input(), &y = this->output();
     Gemm(Transpose::kNo, Transpose::kNo, step.rows, y.cols, x.cols, x.data, x.stride, weight_->data, weight_->cols,
          Accumulate::kNo, y.data, y.stride);
+    const CpuMeter::Scope activation(step.meter, CpuMeter::Part::kActivation);
     step.kernels->bias_activation(y.values(step.rows), bias_ == nullptr ? nullptr : bias_->data, nonlinearity_);
   }
 
   // dz = dy f'(z); db = sum of dz; dW = x^T dz; dx = dz W^T.
   void Backward(const Step<T>& step) override {
+    const CpuMeter::Scope products(step.meter, CpuMeter::Part::kProducts);
     const auto &x = this->input(), &y = this->output();
-    step.kernels->activation_gradient(y.data, y.gradients(step.rows), bias_ == nullptr ? nullptr : bias_->gradient,
-                                      nonlinearity_);
+    {
+      const CpuMeter::Scope activation(step.meter, CpuMeter::Part::kActivation);
+      step.kernels->activation_gradient(y.data, y.gradients(step.rows), bias_ == nullptr ? nullptr : bias_->gradient,
+                                        nonlinearity_);
+    }
     Gemm(Transpose::kYes, Transpose::kNo, x.cols, y.cols, step.rows, x.data, x.stride, y.gradient, y.stride,
          Accumulate::kNo, weight_->gradient, weight_->cols);
     if (this->write() == Write::kNone) return;
@@ -53,18 +59,24 @@ class Bf16LinearLayer : public Layer<float> {
         rounded_weight_(weight->size()) {}
 
   void Forward(const Step<float>& step) override {
+    const CpuMeter::Scope products(step.meter, CpuMeter::Part::kProducts);
     const auto &x = input(), &y = output();
     RoundToBf16(x.values(step.rows), rounded_x(), rounded_x_stride());
     RoundToBf16({weight_->data, weight_->cols, weight_->rows, weight_->cols}, rounded_weight_.data(), weight_->cols);
     Gemm(Transpose::kNo, Transpose::kNo, step.rows, y.cols, x.cols, rounded_x(), rounded_x_stride(),
          rounded_weight_.data(), weight_->cols, Accumulate::kNo, y.data, y.stride);
+    const CpuMeter::Scope activation(step.meter, CpuMeter::Part::kActivation);
     step.kernels->bias_activation(y.values(step.rows), bias_ == nullptr ? nullptr : bias_->data, nonlinearity_);
   }
 
   void Backward(const Step<float>& step) override {
+    const CpuMeter::Scope products(step.meter, CpuMeter::Part::kProducts);
     const auto &x = input(), &y = output();
-    RoundedActivationGradient(y.data, y.gradients(step.rows), bias_ == nullptr ? nullptr : bias_->gradient,
-                              nonlinearity_);
+    {
+      const CpuMeter::Scope activation(step.meter, CpuMeter::Part::kActivation);
+      RoundedActivationGradient(y.data, y.gradients(step.rows), bias_ == nullptr ? nullptr : bias_->gradient,
+                                nonlinearity_);
+    }
     const Bf16* dz = reinterpret_cast<const Bf16*>(y.gradient);
     Gemm(Transpose::kYes, Transpose::kNo, x.cols, y.cols, step.rows, rounded_x(), rounded_x_stride(), dz, 2 * y.stride,
          Accumulate::kNo, weight_->gradient, weight_->cols);

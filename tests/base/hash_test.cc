@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "base/partition.h"
 
 namespace sherd {
@@ -98,9 +99,14 @@ TEST(Crc32c, MatchesTheDefinitionAtEveryLengthAndAlignment) {
 TEST(Crc32c, MatchesTheDefinitionInLongTexts) {
   std::string text(20'000, '\0');
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(Mix(i + 1));
-  for (const std::size_t length : {3071, 3072, 3073, 6144, 7000, 20'000}) {
+  for (const std::size_t length : {255, 256, 257, 511, 512, 1024, 3071, 3072, 3073, 6144, 7000, 20'000}) {
     const auto part = std::string_view(text).substr(20'000 - length);
     EXPECT_EQ(Crc32c(Bytes(part)), SlowCrc32c(part)) << length;
+    const std::uint32_t before = SlowCrc32c(text);
+    const std::uint32_t by_instruction = crc32c::ByInstruction(Bytes(part), before);
+    EXPECT_EQ(by_instruction, SlowCrc32c(text + std::string(part))) << length;
+    if (!crc32c::HasVectors()) continue;
+    EXPECT_EQ(crc32c::ByVectors(Bytes(part), before), by_instruction) << length;
   }
 }
 

@@ -9,7 +9,8 @@ import tempfile
 BENCH = sys.argv[1]
 ROWS = "20000"
 FIELDS = {"case": str, "value": (int, float), "unit": str, "floor": (int, float), "ratio": (int, float)}
-TRAINED = {"train.deepfm", "train.deepfm_small", "train.wide_deep", "train.neumf", "train.neumf_4096", "train.fm", "train.latency"}
+TRAINED = {"train.deepfm", "train.deepfm_small", "train.wide_deep", "train.neumf", "train.neumf_4096", "train.fm", "train.overhead",
+           "train.latency"}
 DRAWS = {"uniform", "zipf"}
 # Cases whose every line stands once for each way of drawing keys.
 DRAWN = {"table.pull", "table.push", "table.growth", "table.shards"}

@@ -33,6 +33,7 @@ TEST(DenseStalenessIntegrationTest, AnyBoundReachesTheSameAccuracy) {
   }
   EXPECT_NEAR(AucWith({"--dense_staleness=0", "--consistency=bounded", "--max_staleness=2"}), unbounded, 0.004);
   EXPECT_NEAR(AucWith({"--dense_staleness=0", "--wire_values=int8"}), unbounded, 0.004);
+  EXPECT_NEAR(AucWith({"--row_cache_clocks=4"}), unbounded, 0.004);
 }
 
 }  // namespace

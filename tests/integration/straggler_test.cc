@@ -7,6 +7,9 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
 #include <thread>
 
 #include "tests/integration/counting_job.h"
@@ -35,49 +38,91 @@ void MakeHeavy(CountingJob* counting) {
   job.clear_checkpoint();
 }
 
-// Trains with so many workers, worker i on core i; the second one is stopped every other half second.
-EpochAccounts Train(CountingJob* counting, int workers) {
-  const std::string metrics = counting->test().Path("metrics" + std::to_string(workers));
-  Process process(UnderMpirun(2 + workers, {"train", counting->test().Write(), "--metrics=" + metrics, "--servers=1"}));
+constexpr int kNobody = -1;
+
+// A run under mpirun with its workers on a core each: scheduler, servers, workers, by rank. The rank `stopped` is
+// stopped for half of each period from the first progress on.
+struct Run {
+  int servers = 1, workers = 1;
+  int stopped = kNobody;
+  std::chrono::milliseconds period{1000};
+};
+
+std::string MetricsOf(CountingJob* counting, const Run& run) {
+  return counting->test().Path("metrics" + std::to_string(run.servers) + std::to_string(run.workers));
+}
+
+EpochAccounts Train(CountingJob* counting, const Run& run) {
+  const std::string metrics = MetricsOf(counting, run);
+  Process process(UnderMpirun(1 + run.servers + run.workers, {"train", counting->test().Write(), "--metrics=" + metrics,
+                                                              "--servers=" + std::to_string(run.servers)}));
   EXPECT_TRUE(WaitForEvent(metrics, "start", 60)) << process.out() << process.err();
-  std::vector<pid_t> pids;
-  for (int worker = 0; worker < workers; ++worker) {
-    for (const pid_t pid : process.Descendants(kRank, std::to_string(2 + worker))) {
-      pids.push_back(pid);
-      Pin(pid, worker);
-    }
+  for (int worker = 0; worker < run.workers; ++worker) {
+    for (const pid_t pid : process.Descendants(kRank, std::to_string(1 + run.servers + worker))) Pin(pid, worker);
   }
   std::atomic<bool> over = false;
   std::thread stopper([&] {
-    if (pids.size() < 2) return;
+    if (run.stopped == kNobody) return;
+    const std::vector<pid_t> pids = process.Descendants(kRank, std::to_string(run.stopped));
+    if (pids.size() != 1) return;
     WaitForEvent(metrics, "progress", 60);
     for (bool stop = true; !over; stop = !stop) {
-      ::kill(pids[1], stop ? SIGSTOP : SIGCONT);
-      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+      ::kill(pids[0], stop ? SIGSTOP : SIGCONT);
+      std::this_thread::sleep_for(run.period / 2);
     }
-    ::kill(pids[1], SIGCONT);
+    ::kill(pids[0], SIGCONT);
   });
   WaitForEvent(metrics, "epoch", 200);
   over = true;
   stopper.join();
-  const ProcessResult run = process.Wait(60);
-  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
-  EXPECT_THAT(run.out, ::testing::Not(::testing::HasSubstr("lost")));
+  const ProcessResult result = process.Wait(60);
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, ::testing::Not(::testing::HasSubstr("lost")));
   const EpochAccounts accounts = AccountsOf(metrics);
   EXPECT_EQ(accounts.trained, counting->good_rows());
   EXPECT_EQ(accounts.repeated, 0u);
   return accounts;
 }
 
+// How often progress lines say that a worker or shard is slow.
+std::map<std::string, int> NamedSlow(const std::string& metrics) {
+  std::map<std::string, int> named;
+  std::ifstream in(metrics);
+  for (std::string line; std::getline(in, line);) {
+    const std::size_t slow = line.find("\"slow\":[");
+    if (slow == std::string::npos) continue;
+    const std::string names = line.substr(slow, line.find(']', slow) - slow);
+    for (const char* name : {"worker 0", "worker 1", "shard 0", "shard 1"}) {
+      named[name] += names.find(name) != std::string::npos ? 1 : 0;
+    }
+  }
+  return named;
+}
+
 TEST(Faults, AnEpochEndsWithTheSumOfItsWorkersRates) {
   CountingJob counting({.rows = 6400});
   MakeHeavy(&counting);
   const double rows = static_cast<double>(counting.good_rows());
-  const double rate = rows / Train(&counting, 1).seconds;
-  const double seconds = Train(&counting, 2).seconds, even = rows / (1.5 * rate);
+  const double rate = rows / Train(&counting, {}).seconds;
+  const Run two{.workers = 2, .stopped = 3};
+  const double seconds = Train(&counting, two).seconds, even = rows / (1.5 * rate);
   std::printf("{\"case\": \"data.straggler\", \"value\": %.3f, \"unit\": \"s\", \"floor\": %.3f, \"ratio\": %.3f}\n",
               seconds, even, even / seconds);
   EXPECT_LE(seconds, 1.15 * even);
+  const std::map<std::string, int> named = NamedSlow(MetricsOf(&counting, two));
+  EXPECT_GT(named.at("worker 1"), 5) << "the metrics name who is stopped";
+  EXPECT_LT(named.at("worker 0"), named.at("worker 1") / 4);
+  EXPECT_EQ(named.at("shard 0"), 0) << "there is no other";
+}
+
+TEST(Faults, TheMetricsNameAShardThatIsStopped) {
+  CountingJob counting({.rows = 6400});
+  MakeHeavy(&counting);
+  const Run run{.servers = 2, .stopped = 2, .period = std::chrono::milliseconds(400)};
+  Train(&counting, run);
+  const std::map<std::string, int> named = NamedSlow(MetricsOf(&counting, run));
+  EXPECT_GT(named.at("shard 1"), 3);
+  EXPECT_LT(named.at("shard 0"), named.at("shard 1") / 4);
 }
 
 }  // namespace

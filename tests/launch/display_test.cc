@@ -191,6 +191,17 @@ TEST(ProgressDisplay, SaysWhatHoldsTheJobBack) {
   EXPECT_THAT(ProgressLine(report), HasSubstr("  stale 2  compute 97% busy  1:05 left"));
 }
 
+TEST(ProgressDisplay, NamesWhoIsSlow) {
+  ProgressReport report = kReport;
+  report.slow = {{.name = "worker 1", .times = 2.34}, {.name = "shard 0", .times = 12}};
+  EXPECT_THAT(ProgressLine(report), HasSubstr("  SLOW: worker 1 (2.3 x the others), shard 0 (12.0 x the others)  "));
+  const auto line = Parse(JsonLine("e").Add("slow", report.slow).text());
+  const auto& slow = line.fields().at("slow").list_value();
+  ASSERT_EQ(slow.values_size(), 2);
+  EXPECT_EQ(slow.values(1).struct_value().fields().at("name").string_value(), "shard 0");
+  EXPECT_EQ(slow.values(1).struct_value().fields().at("times").number_value(), 12);
+}
+
 TEST(MetricsWriter, StagesAreObjects) {
   const auto line = Parse(JsonLine("e").Add("stages", kStages).text());
   const auto& stages = line.fields().at("stages").list_value();

@@ -51,6 +51,9 @@ TEST(FindContradictions, AllWeightsOfBspAreOfOneClock) {
   job.mutable_train()->set_consistency(proto::Train::BSP);
   EXPECT_THAT(FindContradictions(job, Command::kTrain),
               testing::ElementsAre(HasSubstr("train.dense_staleness: in BSP")));
+  job.mutable_train()->set_row_cache_clocks(1);
+  EXPECT_THAT(FindContradictions(job, Command::kTrain),
+              testing::ElementsAre(HasSubstr("train.dense_staleness"), HasSubstr("train.row_cache_clocks: in BSP")));
 }
 
 TEST(FindContradictions, PrivateRowsStandAlone) {

@@ -175,10 +175,10 @@ TEST(ProgressMeter, ShowsTheLastSecondsOfAllWorkers) {
   ProgressMeter meter;
   const Deadline start{};
   meter.Start(start);
-  ASSERT_TRUE(meter.Add(Trained(1000, 900, 10, 200), start).ok());  // out of the window soon, and all wrong
+  ASSERT_TRUE(meter.Add(0, Trained(1000, 900, 10, 200), start).ok());  // out of the window soon, and all wrong
   const Deadline later = start + std::chrono::seconds(10);
-  ASSERT_TRUE(meter.Add(Trained(100, 50, 200, 10), later).ok());
-  ASSERT_TRUE(meter.Add(Trained(300, 50, 100, 100), later).ok());
+  ASSERT_TRUE(meter.Add(0, Trained(100, 50, 200, 10), later).ok());
+  ASSERT_TRUE(meter.Add(0, Trained(300, 50, 100, 100), later).ok());
   ProgressReport report;
   meter.Report(later, &report);
   EXPECT_DOUBLE_EQ(report.rows_per_second, 400 / 5.0);
@@ -193,12 +193,12 @@ TEST(ProgressMeter, TellsErrorsOfSquaredErrorAlone) {
   proto::Progress progress;
   progress.set_rows(4);
   progress.set_loss_sum(9);
-  ASSERT_TRUE(meter.Add(progress, start).ok());
+  ASSERT_TRUE(meter.Add(0, progress, start).ok());
   ProgressReport report;
   meter.Report(start, &report);
   EXPECT_TRUE(std::isnan(report.rmse) && std::isnan(report.mae));
   progress.set_absolute_error_sum(5);
-  ASSERT_TRUE(meter.Add(progress, start).ok());
+  ASSERT_TRUE(meter.Add(0, progress, start).ok());
   meter.Report(start, &report);
   EXPECT_DOUBLE_EQ(report.rmse, std::sqrt(18.0 / 8));
   EXPECT_DOUBLE_EQ(report.mae, 5.0 / 8);
@@ -207,7 +207,7 @@ TEST(ProgressMeter, TellsErrorsOfSquaredErrorAlone) {
 TEST(ProgressMeter, AStandstillHasNoPaceButKeepsItsLoss) {
   ProgressMeter meter;
   meter.Start({});
-  ASSERT_TRUE(meter.Add(Trained(100, 50, 200, 10), {}).ok());
+  ASSERT_TRUE(meter.Add(0, Trained(100, 50, 200, 10), {}).ok());
   ProgressReport report;
   meter.Report(Deadline() + std::chrono::minutes(1), &report);
   EXPECT_EQ(report.rows_per_second, 0);
@@ -217,10 +217,10 @@ TEST(ProgressMeter, AStandstillHasNoPaceButKeepsItsLoss) {
 TEST(ProgressMeter, RefusesWhatIsNoFigure) {
   ProgressMeter meter;
   meter.Start({});
-  EXPECT_FALSE(meter.Add(Trained(1, NAN, 1, 2), {}).ok());
+  EXPECT_FALSE(meter.Add(0, Trained(1, NAN, 1, 2), {}).ok());
   proto::Progress progress;
   progress.add_positive(1);
-  EXPECT_FALSE(meter.Add(progress, {}).ok());
+  EXPECT_FALSE(meter.Add(0, progress, {}).ok());
   ProgressReport report;
   meter.Report({}, &report);
   EXPECT_TRUE(std::isnan(report.auc));

@@ -31,6 +31,7 @@ class Rig {
     std::uint64_t nan_row = ~0ull;
     std::uint64_t warmup_clocks = 0;
     double epoch_factor = 1;
+    RowCaches::Options cache = {};
   };
 
   explicit Rig(const Setup& setup) : network_({.job = 5}), dataset(kBatch), layout_(TinySpec(), setup.shards) {
@@ -46,6 +47,7 @@ class Rig {
     client.request_timeout_seconds = 20;
     client.retry_after = std::chrono::milliseconds(20);
     client.dense = setup.dense;
+    client.cache = setup.cache;
     const bool count = setup.gradient == TinyModel::Gradient::kCount;
     for (std::uint32_t i = 0; i < setup.shards; ++i) {
       shards.push_back(std::make_unique<TinyShard>(

@@ -62,5 +62,19 @@ TEST(PipelineTest, StagesTellWhereTheirTimeGoes) {
   }
 }
 
+// How long each shard took for its answers to pushes, so that a slow one can be named.
+TEST(PipelineTest, TellsHowLongShardsTake) {
+  constexpr std::uint64_t kMinibatches = 10;
+  Rig rig({.shards = 2, .faults = {.slow_shard = 1, .slow = std::chrono::milliseconds(20)}});
+  rig.Train(0, 0, kMinibatches * kBatch);
+  ASSERT_TRUE(rig.EndEpoch()) << rig.pipeline->status().text();
+  const proto::Progress progress = rig.pipeline->TakeProgress(), later = rig.pipeline->TakeProgress();
+  ASSERT_EQ(progress.shard_size(), 2);
+  for (const proto::AnswerTime& time : progress.shard()) EXPECT_EQ(time.answers(), kMinibatches);
+  EXPECT_GE(progress.shard(1).seconds(), 0.020 * kMinibatches);
+  EXPECT_GT(progress.shard(0).seconds(), 0);
+  for (const proto::AnswerTime& time : later.shard()) EXPECT_EQ(time.seconds(), 0) << "each counts once";
+}
+
 }  // namespace
 }  // namespace sherd

@@ -36,7 +36,7 @@ proto::ModelSpec Spec() {
 // A client, and the one shard that it talks to.
 class Conversation {
  public:
-  Conversation(PsClient::Dense dense, proto::Encoding encoding)
+  Conversation(PsClient::Dense dense, proto::Encoding encoding, std::uint32_t cache_clocks = 0)
       : network_({.job = 0}),
         worker_(network_.Open()),
         server_(network_.Open()),
@@ -51,6 +51,7 @@ class Conversation {
     options.map.add_endpoint(kEndpoint);
     options.dense = dense;
     options.encoding = encoding;
+    options.cache = {.clocks = cache_clocks, .rows = 1024};
     client_ = std::make_unique<PsClient>(worker_.get(), options, &layout_);
     CHECK(client_->Connect().ok());
   }
@@ -167,6 +168,61 @@ TEST(PsClientTest, DenseBlocksApartAreTheSameInAnyEncoding) {
     EXPECT_EQ(apart.Rows(work), with.Rows(work));
     EXPECT_EQ(apart.Blocks(), with.Blocks());
   }
+}
+
+// Rows are pulled once in so many clocks and one, in whatever encoding, while every push reaches the shard.
+TEST(PsClientTest, KeptRowsAreNoOlderThanTheirBound) {
+  for (const proto::Encoding encoding : {proto::FP32, proto::INT8}) {
+    for (const std::uint32_t bound : {0u, 2u}) {
+      Conversation talk(PsClient::Dense::kWithRows, encoding, bound);
+      const ValueCodec& codec = talk.layout().row_codecs[0];
+      const WorkPtr work = MakeWork(talk.layout());
+      std::vector<float> pulled;
+      for (std::uint64_t clock = 0; clock < 7; ++clock) {
+        work->clock = clock;
+        work->staleness = 0;
+        talk.client().Pull(work);
+        const std::vector<proto::Header> pulls = talk.Exchange(work);
+        ASSERT_EQ(pulls.size(), 1u) << "clocks hold it up, whatever it asks for";
+        const std::uint64_t age = clock % (bound + 1);
+        EXPECT_EQ(pulls[0].section(0).dense(), age != 0) << "no rows are asked for";
+        EXPECT_EQ(pulls[0].unnamed(), bound > 0);
+        if (age == 0) pulled = Travelled(codec, encoding, talk.Rows(work));
+        ASSERT_EQ(work->values[0].size(), 1u);
+        EXPECT_EQ(FloatsOf(work->values[0][0]), pulled) << clock;
+        EXPECT_EQ(work->staleness, age);
+        EXPECT_EQ(FloatsOf(work->dense_values[0]), Travelled(talk.layout().dense_codecs[0], encoding, talk.Blocks()));
+        const std::vector<float> before = talk.Rows(work);
+        Fill(Mix(clock, 1), &work->gradients[0]);
+        Fill(Mix(clock, 2), &work->dense_gradients[0]);
+        talk.client().Push(work, 0);
+        const std::vector<proto::Header> pushes = talk.Exchange(work);
+        ASSERT_EQ(pushes.size(), 1u);
+        EXPECT_EQ(pushes[0].has_keys_of(), bound == 0);
+        EXPECT_EQ(pushes[0].section(0).count(), kKeys);
+        EXPECT_NE(talk.Rows(work), before);
+      }
+    }
+  }
+}
+
+// Of a minibatch's rows the kept ones and the pulled ones come to their places.
+TEST(PsClientTest, KeptRowsStandAmongPulledOnes) {
+  Conversation talk(PsClient::Dense::kWithRows, proto::FP32, 5);
+  const WorkPtr first = MakeWork(talk.layout()), second = MakeWork(talk.layout());
+  const Key keys[kKeys] = {20, 12, 10, 21};
+  std::copy(std::begin(keys), std::end(keys), second->keys[0].keys.begin());
+  Fill(1, &first->gradients[0]);
+  Fill(2, &first->dense_gradients[0]);
+  talk.client().Push(first, 0);
+  talk.Exchange(first);
+  first->clock = second->clock = 1;
+  talk.client().Pull(first);
+  talk.Exchange(first);
+  talk.client().Pull(second);
+  const std::vector<proto::Header> pulls = talk.Exchange(second);
+  EXPECT_EQ(pulls[0].section(0).count(), 2u);
+  EXPECT_EQ(FloatsOf(second->values[0][0]), talk.Rows(second));
 }
 
 // The shard has another primary: what the old one has not answered is asked of it, and what the old one says from then

@@ -209,6 +209,7 @@ Message TinyShard::Answer(const Message& request) {
   ++next_sequence_;
   switch (header.kind()) {
     case proto::PUSH:
+      if (shard_ == faults_.slow_shard) std::this_thread::sleep_for(faults_.slow);
       Apply(push);
       break;
     case proto::MARK:
@@ -226,7 +227,7 @@ Message TinyShard::Answer(const Message& request) {
 }
 
 Message TinyShard::AnswerPull(const Message& request) {
-  pulled_.Note(request);
+  if (!request.header.unnamed()) pulled_.Note(request);
   Message reply = MakeReply(request.header);
   reply.header.set_clock(clock_);
   if (!request.header.evaluation() && request.header.clock() > clock_) {
@@ -241,6 +242,7 @@ Message TinyShard::AnswerPull(const Message& request) {
     if (section.dense()) {
       for (std::uint32_t b : blocks_) append(&dense[layout_.blocks()[b].offset], layout_.blocks()[b].length);
     } else {
+      pulled_rows += section.count();
       for (Key key : request.frames[frame++].As<Key>()) {
         const auto row = rows[section.table()].find(key);
         const std::vector<float> zeros(kRowFloats);

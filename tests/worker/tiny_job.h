@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -78,6 +79,8 @@ struct Faults {
   double lost_requests = 0, lost_replies = 0;  // shares
   double forgotten_keys = 0;                   // share of the pushes whose pull's keys are not there any more
   bool short_values = false;                   // answers to pulls lack a float
+  std::uint32_t slow_shard = ~0u;              // takes `slow` for each push
+  std::chrono::milliseconds slow{0};
 };
 
 // A shard of docs/wire_format.md for one worker: plain SGD on maps, each sequence number applied once.
@@ -105,7 +108,7 @@ class TinyShard {
   std::uint64_t retirements = 0;
   std::vector<float> scales;           // learning_rate_scale by push
   std::vector<std::uint32_t> seconds;  // job_seconds by push
-  std::uint64_t lost = 0, forgotten = 0;
+  std::uint64_t lost = 0, forgotten = 0, pulled_rows = 0;
 
   static std::string Endpoint(std::uint32_t shard) { return "inproc://shard-" + std::to_string(shard); }
 
