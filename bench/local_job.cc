@@ -184,7 +184,8 @@ Result<LocalJob::Round> LocalJob::Train(std::uint64_t minibatches_a_worker) {
 
 Result<std::future<Result<LocalJob::Written>>> LocalJob::StartCut(const proto::OpenCut& open) {
   struct Scheduler {
-    explicit Scheduler(Network* network) : mailbox(network->Open()), requester(mailbox.get(), {.give_up_after = std::chrono::minutes(10)}) {}
+    explicit Scheduler(Network* network)
+        : mailbox(network->Open()), requester(mailbox.get(), {.give_up_after = std::chrono::minutes(10)}) {}
     Result<Message> Call(const Peer& shard, proto::Kind kind, const proto::OpenCut& body) {
       return requester.Call(shard, MakeControl(kind, body), "cut");
     }

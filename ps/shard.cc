@@ -446,22 +446,6 @@ void Shard::HandleStartEpoch(const Envelope& request) {
   Start(start);
 }
 
-void Shard::Start(const proto::StartEpoch& start) {
-  // Repeated after the workers have begun, it must not set their clocks back.
-  std::string text = start.SerializeAsString();
-  if (text == started_) return;
-  started_ = std::move(text);
-  if (start.epoch() != epoch_ || start.round() == 0) applied_.Clear();
-  epoch_ = start.epoch();
-  clocks_.Start(start.clock(), start.worker());
-  // Sent before one was lost, it may come after the fence.
-  for (const std::uint32_t worker : start.worker()) {
-    if (streams_[worker].fenced) clocks_.Retire(worker);
-  }
-  barrier_.Clear();
-  Advance();
-}
-
 void Shard::HandleStatus(const Envelope& request) {
   proto::ShardStatus status;
   store_->Describe(&status);

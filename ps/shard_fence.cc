@@ -1,9 +1,26 @@
-// What a shard does when a worker is lost: docs/consistency.md, "A lost worker".
+// Who a shard listens to in an epoch, and what it does when a worker is lost (docs/consistency.md, "A lost worker") or
+// a scheduler.
 #include <utility>
 
 #include "ps/shard.h"
 
 namespace sherd {
+
+void Shard::Start(const proto::StartEpoch& start) {
+  // Repeated after the workers have begun, it must not set their clocks back.
+  std::string text = start.SerializeAsString();
+  if (text == started_) return;
+  started_ = std::move(text);
+  if (start.epoch() != epoch_ || start.round() == 0) applied_.Clear();
+  epoch_ = start.epoch();
+  clocks_.Start(start.clock(), start.worker());
+  // Sent before one was lost, it may come after the fence.
+  for (const std::uint32_t worker : start.worker()) {
+    if (streams_[worker].fenced) clocks_.Retire(worker);
+  }
+  barrier_.Clear();
+  Advance();
+}
 
 void Shard::HandleFence(const Envelope& request) {
   proto::Fence fence;

@@ -1,4 +1,5 @@
-// Written by layers.py. clang-format off
+// Written by layers.py.
+// clang-format off
 #pragma once
 
 #include <map>

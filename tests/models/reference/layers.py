@@ -80,7 +80,8 @@ def case(name, f, shapes):
     print(f'    {numbers(y)},\n    {numbers(dy)}}};\n')
 
 
-print('''// Written by layers.py. clang-format off
+print('''// Written by layers.py.
+// clang-format off
 #pragma once
 
 #include <map>

@@ -1,4 +1,5 @@
-// Written by lightgcn_tiny.py. clang-format off
+// Written by lightgcn_tiny.py.
+// clang-format off
 #pragma once
 
 #include <cstdint>

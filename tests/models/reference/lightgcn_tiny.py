@@ -39,7 +39,7 @@ def flat(t):
     return [v.item() for v in t.detach().reshape(-1)]
 
 
-print('// Written by lightgcn_tiny.py. clang-format off\n#pragma once\n\n#include <cstdint>\n#include <utility>\n#include <vector>\n\n'
+print('// Written by lightgcn_tiny.py.\n// clang-format off\n#pragma once\n\n#include <cstdint>\n#include <utility>\n#include <vector>\n\n'
       'namespace sherd::reference::lightgcn {\n')
 print(f'inline constexpr std::uint32_t kUsers = {USERS}, kItems = {ITEMS}, kDim = {DIM}, kLayers = {LAYERS};')
 for name, pairs in (('kEdges', EDGES), ('kPairs', PAIRS)):

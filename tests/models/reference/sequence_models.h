@@ -1,4 +1,5 @@
-// Written by sequence_models.py. clang-format off
+// Written by sequence_models.py.
+// clang-format off
 #pragma once
 
 #include <map>

@@ -105,7 +105,8 @@ def case(name, f, shapes):
     print(f'    {numbers(logits)},\n    {loss.item()!r}}};\n')
 
 
-print('''// Written by sequence_models.py. clang-format off
+print('''// Written by sequence_models.py.
+// clang-format off
 #pragma once
 
 #include <map>
