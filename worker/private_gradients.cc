@@ -111,6 +111,8 @@ void PrivateGradients::AddNoise(std::uint64_t name, std::span<float> values) con
 void PrivateGradients::Sum(const Batch<float>& batch, std::span<const Keys> keys, std::uint64_t name,
                            Model<float>* model) {
   const std::span<float> dense = model->gradients();
+  // What lies between tensors is nobody's, and would count in a row's norm with the noise of the batch before.
+  std::ranges::fill(dense, 0.0f);
   dense_.assign(dense.size(), 0.0f);
   for (std::size_t t = 0; t < batch.tables.size(); ++t) {
     for (float* row : batch.tables[t].gradients) std::fill_n(row, keys[t].row_floats, 0.0f);

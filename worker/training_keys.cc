@@ -22,7 +22,8 @@ Result<std::vector<std::vector<Key>>> FindTrainingKeys(Dataset* dataset, std::si
   }
   std::vector<std::vector<Key>> keys;
   for (const auto& set : found) {
-    std::sort(keys.emplace_back(set.begin(), set.end()).begin(), keys.back().end());
+    keys.emplace_back(set.begin(), set.end());
+    std::ranges::sort(keys.back());
   }
   return keys;
 }

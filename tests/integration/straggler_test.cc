@@ -42,17 +42,17 @@ constexpr int kNobody = -1;
 
 // A run under mpirun with its workers on a core each: scheduler, servers, workers, by rank. The rank `stopped` is
 // stopped for half of each period from the first progress on.
-struct Run {
+struct PinnedRun {
   int servers = 1, workers = 1;
   int stopped = kNobody;
   std::chrono::milliseconds period{1000};
 };
 
-std::string MetricsOf(CountingJob* counting, const Run& run) {
+std::string MetricsOf(CountingJob* counting, const PinnedRun& run) {
   return counting->test().Path("metrics" + std::to_string(run.servers) + std::to_string(run.workers));
 }
 
-EpochAccounts Train(CountingJob* counting, const Run& run) {
+EpochAccounts Train(CountingJob* counting, const PinnedRun& run) {
   const std::string metrics = MetricsOf(counting, run);
   Process process(UnderMpirun(1 + run.servers + run.workers, {"train", counting->test().Write(), "--metrics=" + metrics,
                                                               "--servers=" + std::to_string(run.servers)}));
@@ -104,7 +104,7 @@ TEST(Faults, AnEpochEndsWithTheSumOfItsWorkersRates) {
   MakeHeavy(&counting);
   const double rows = static_cast<double>(counting.good_rows());
   const double rate = rows / Train(&counting, {}).seconds;
-  const Run two{.workers = 2, .stopped = 3};
+  const PinnedRun two{.workers = 2, .stopped = 3};
   const double seconds = Train(&counting, two).seconds, even = rows / (1.5 * rate);
   std::printf("{\"case\": \"data.straggler\", \"value\": %.3f, \"unit\": \"s\", \"floor\": %.3f, \"ratio\": %.3f}\n",
               seconds, even, even / seconds);
@@ -118,7 +118,7 @@ TEST(Faults, AnEpochEndsWithTheSumOfItsWorkersRates) {
 TEST(Faults, TheMetricsNameAShardThatIsStopped) {
   CountingJob counting({.rows = 6400});
   MakeHeavy(&counting);
-  const Run run{.servers = 2, .stopped = 2, .period = std::chrono::milliseconds(400)};
+  const PinnedRun run{.servers = 2, .stopped = 2, .period = std::chrono::milliseconds(400)};
   Train(&counting, run);
   const std::map<std::string, int> named = NamedSlow(MetricsOf(&counting, run));
   EXPECT_GT(named.at("shard 1"), 3);

@@ -422,7 +422,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{kPairs, R"(model { name: "gmf" loss: IN_BATCH_SOFTMAX })",
                 "needs a model whose score is a dot product"},
         Refusal{kPairs, R"(model { name: "lightgcn" tower { hidden: 3 } })", "lightgcn has no hidden layers"},
-        Refusal{kHistories, R"(model { name: "lightgcn" })", "feature 'C1': lightgcn takes one feature with table"},
+        Refusal{kHistories, R"(model { name: "lightgcn" })", "lightgcn takes one feature with table"},
         Refusal{R"(data { format: USER_ITEM } feature { column: "user" table: "item" }
                    feature { column: "item" table: "user" })",
                 R"(model { name: "lightgcn" })", "takes column user in table"},

@@ -262,6 +262,7 @@ TEST_F(TaskLoopTest, TellsTheSchedulerThatHasTakenOverWhereItIs) {
   };
   second.script.push_back(MakeTask(proto::Task::END_EPOCH, 4));
   second.script.back().set_round(1);
+  for (auto& shard : shards_) shard->BeginEpoch(7);
   const Status status = RunWorker();
   ASSERT_TRUE(status.ok()) << status.text();
   scheduler_.Stop();
