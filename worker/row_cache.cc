@@ -18,6 +18,12 @@ std::size_t FloatsOf(const Work& work, std::uint32_t shard, const ParameterLayou
   return floats;
 }
 
+// Room for `size` elements at least, and for more than the first minibatch needs, whose keys are not the most.
+template <typename T>
+void MakeRoom(std::size_t size, AlignedBuffer<T>* buffer) {
+  if (buffer->size() < size) buffer->Resize(size + size / 4);
+}
+
 }  // namespace
 
 RowCache::RowCache(std::uint32_t floats, std::uint32_t rows, std::uint32_t clocks)
@@ -51,12 +57,12 @@ void RowCaches::GiveKept(Work* work) {
   work->missing.resize(work->keys.size());
   for (UniqueKeys& missing : work->missing) missing.shard_begin.assign(1, 0);
   for (std::size_t table = 0; table < work->keys.size(); ++table) {
-    work->missing[table].keys.Resize(work->keys[table].keys.size());
-    work->missing[table].inverse.Resize(work->keys[table].keys.size());
+    MakeRoom(work->keys[table].keys.size(), &work->missing[table].keys);
+    MakeRoom(work->keys[table].keys.size(), &work->missing[table].inverse);
   }
   work->decoded.resize(layout_->shards);
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
-    work->decoded[shard].Resize(FloatsOf(*work, shard, *layout_));
+    MakeRoom(FloatsOf(*work, shard, *layout_), &work->decoded[shard]);
     float* to = work->decoded[shard].data();
     for (std::size_t table = 0; table < work->keys.size(); ++table) {
       const UniqueKeys& all = work->keys[table];
@@ -83,6 +89,7 @@ void RowCaches::TakePulled(std::uint32_t shard, std::uint64_t answer_clock, prot
   float* to = work->decoded[shard].data();
   std::vector<Frame>::iterator came = frames.begin();
   views_.clear();
+  views_.reserve(work->keys.size());
   for (std::size_t table = 0; table < work->keys.size(); ++table) {
     const std::vector<std::uint32_t>& begin = work->keys[table].shard_begin;
     const UniqueKeys& missing = work->missing[table];
