@@ -151,7 +151,7 @@ TEST(MovielensRankingTest, SasRecRanksAllFilmsUnderMpirun) {
   const ProcessResult run =
       RunProcess(UnderMpirun(4, {"train", job.Write(), "--servers=1", "--metrics=" + metrics}), 200);
   ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
-  EXPECT_GT(DoneMetric(metrics, "test", "ndcg@10"), 0.04);
+  EXPECT_GT(DoneMetric(metrics, "test", "ndcg@10"), 0.03);  // 0.019: the most popular for everyone
   EXPECT_GT(DoneMetric(metrics, "test", "recall@50"), 0.2);
 }
 
