@@ -143,7 +143,8 @@ void ShardThread::NoteTroubles(Mailbox* server) {
 
 std::string ShardThread::SilentFollower() {
   const std::string awaited = shard_->AwaitedFollower();
-  if (awaited.empty()) heard_follower_ = Clock::now();
+  if (awaited.empty() || !awaits_follower_) heard_follower_ = Clock::now();
+  awaits_follower_ = !awaited.empty();
   return Clock::now() - heard_follower_ > follower_patience_ ? awaited : std::string();
 }
 

@@ -74,6 +74,7 @@ class ShardThread {
   bool untroubled_ = true;
   Deadline last_request_, next_slice_, next_repeat_;
   Clock::duration follower_patience_ = std::chrono::hours(1);
+  bool awaits_follower_ = false;
   Deadline heard_follower_;  // or there was nothing to be heard of it
   mutable std::mutex mutex_;
   Troubles troubles_;
