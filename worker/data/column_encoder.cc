@@ -7,6 +7,7 @@
 #include <string>
 #include <tuple>
 
+#include "worker/data/huge_pages.h"
 #include "worker/data/row_gather.h"
 
 namespace sherd {
@@ -202,7 +203,10 @@ Status ColumnEncoder::MakeRun(const Run& run, BlockFeatures* block) const {
   for (const int use : run.uses) begins.push_back(begins.back() + TableSize(block->block.streams[uses_[use].stream]));
   const std::size_t index = &run - runs_.data();
   const bool keyed = run.target == Target::kKeys || run.target == Target::kGroups;
-  if (keyed) block->keys[index].resize(begins.back());
+  if (keyed) {
+    block->keys[index].Resize(begins.back());
+    AskForHugePages(&block->keys[index]);
+  }
   if (!keyed) block->numbers[index].resize(begins.back());
   for (std::size_t i = 0; i < run.uses.size(); ++i) {
     RETURN_IF_ERROR(MakeTable(uses_[run.uses[i]], *block, block->keys[index].data() + begins[i],
@@ -318,8 +322,8 @@ void ColumnEncoder::FillRows(const BlockFeatures& block, std::span<const PickedR
 
 void ColumnEncoder::FillRun(int index, const BlockFeatures& block, Minibatch* minibatch) const {
   const Run& run = runs_[index];
-  const std::vector<Key>& keys = block.keys[index];
-  const std::vector<float>& numbers = block.numbers[index];
+  const Key* const keys = block.keys[index].data();
+  const float* const numbers = block.numbers[index].data();
   switch (run.target) {
     case Target::kKeys:
       return GatherRun(index, block, keys, minibatch->tables[run.table].keys.data() + run.field,
@@ -340,12 +344,12 @@ void ColumnEncoder::FillRun(int index, const BlockFeatures& block, Minibatch* mi
 }
 
 template <typename T>
-void ColumnEncoder::GatherRun(int index, const BlockFeatures& block, const std::vector<T>& values, T* out,
+void ColumnEncoder::GatherRun(int index, const BlockFeatures& block, const T* values, T* out,
                               std::size_t stride) const {
   const Run& run = runs_[index];
   block.ids.Visit([&](const auto* ids) {
     GatherRows(IdColumns{ids + run.column, block.ids.stride(), block.begins.data() + run.column, run.columns},
-               {rows_.data(), places_.data(), rows_.size()}, values.data(), out, stride);
+               {rows_.data(), places_.data(), rows_.size()}, values, out, stride);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/status.h"
 #include "worker/data/feature_encoder.h"
 #include "worker/data/row_file.h"
@@ -19,7 +20,7 @@ namespace sherd {
 struct BlockFeatures {
   RowBlock block;
   RowIds ids;                                       // by column (ColumnEncoder)
-  std::vector<std::vector<Key>> keys;               // by run (ColumnEncoder): by entry of its uses' streams
+  std::vector<AlignedBuffer<Key>> keys;             // by run (ColumnEncoder): by entry of its uses' streams
   std::vector<std::vector<float>> numbers;          // the same
   std::vector<std::int64_t> begins;                 // by column: of its entries in its run's
   std::vector<std::vector<std::uint32_t>> offsets;  // by column of the file: of row i's list in its streams
@@ -116,7 +117,7 @@ class ColumnEncoder {
   void FillRows(const BlockFeatures& block, std::span<const PickedRow> rows, Minibatch* minibatch);
   void FillRun(int run, const BlockFeatures& block, Minibatch* minibatch) const;
   template <typename T>
-  void GatherRun(int run, const BlockFeatures& block, const std::vector<T>& values, T* out, std::size_t stride) const;
+  void GatherRun(int run, const BlockFeatures& block, const T* values, T* out, std::size_t stride) const;
   Status FillListed(std::span<const BlockFeatures* const> window, std::span<const PickedRow> rows,
                     Minibatch* minibatch);
   Status AddCell(const BlockFeatures& block, std::uint32_t row, int keyed, TableKeys* keys) const;

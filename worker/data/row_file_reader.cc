@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "worker/data/huge_pages.h"
 #include "worker/data/row_file.h"
 #include "worker/data/row_parser.h"
 
@@ -96,6 +97,7 @@ Status RowFileReader::Read(std::uint32_t block, RowBlock* out) {
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < headers_.size(); ++i) bytes += wanted_[i] ? headers_[i].payload_bytes + kSlack : 0;
   out->memory.Resize(bytes);
+  AskForHugePages(&out->memory);
   out->streams.assign(headers_.size(), {});
   std::uint64_t offset = file_->block(block).offset + head_.size();
   std::byte* payload = out->memory.data();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/data/huge_pages.h"
+
 // The file includes itself once a SIMD target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "worker/data/row_ids.cc"
@@ -101,6 +103,7 @@ void UnpackAll(const RowBlock& block, const std::vector<const BlockStream*>& str
                std::vector<PackedStreams>* groups, AlignedBuffer<Id>* ids) {
   const std::size_t stride = streams.size();
   ids->Resize(block.rows * stride + PackedStreams::kStreams);
+  AskForHugePages(ids);
   for (std::uint32_t begin = 0; begin < block.rows; begin += kTile) {
     const std::uint32_t rows = std::min(kTile, block.rows - begin);
     Id* const tile = ids->data() + begin * stride;
