@@ -106,10 +106,10 @@ std::string CountingJob::WrongCounts(std::uint32_t epochs) const {
   return text;
 }
 
-EpochAccounts AccountsOf(const std::string& metrics_file) {
+EpochAccounts AccountsOf(const std::string& metrics_file, int epoch) {
   EpochAccounts accounts;
   for (const std::string& line : Lines(ReadOrDie(metrics_file))) {
-    if (line.find("\"event\":\"epoch\"") == std::string::npos) continue;
+    if (line.find("\"event\":\"epoch\"") == std::string::npos || --epoch > 0) continue;
     const std::string files = line.substr(line.find("\"files\":"));
     accounts.read = SumOf(files, "read", &accounts.files);
     accounts.trained = SumOf(files, "trained");
@@ -121,11 +121,14 @@ EpochAccounts AccountsOf(const std::string& metrics_file) {
   return accounts;
 }
 
-bool WaitForEvent(const std::string& metrics_file, const std::string& event, double seconds) {
+bool WaitForEvent(const std::string& metrics_file, const std::string& event, double seconds, int times) {
+  const std::string wanted = "\"event\":\"" + event + "\"";
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (std::chrono::steady_clock::now() < deadline) {
     const Result<std::string> text = ReadFile(metrics_file);
-    if (text.ok() && text->find("\"event\":\"" + event + "\"") != std::string::npos) return true;
+    int found = 0;
+    for (std::size_t at = 0; text.ok() && (at = text->find(wanted, at)) != std::string::npos; ++at) ++found;
+    if (found >= times) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return false;

@@ -43,9 +43,9 @@ struct EpochAccounts {
   std::uint64_t files = 0, read = 0, trained = 0, bad = 0, repeated = 0;
   double seconds = 0;
 };
-EpochAccounts AccountsOf(const std::string& metrics_file);
+EpochAccounts AccountsOf(const std::string& metrics_file, int epoch = 1);
 
-// Waits until an event of this name stands in the metrics file. False: it did not within `seconds`.
-bool WaitForEvent(const std::string& metrics_file, const std::string& event, double seconds);
+// Waits until events of this name stand in the metrics file so many times. False: they did not within `seconds`.
+bool WaitForEvent(const std::string& metrics_file, const std::string& event, double seconds, int times = 1);
 
 }  // namespace sherd

@@ -28,20 +28,23 @@ void Pin(pid_t pid, int core) {
   }
 }
 
-// Much to compute and little for a server, so that the cores are the workers'.
+// Much to compute and little for a server, so that the cores are the workers': a minibatch pulls and pushes all dense
+// blocks, so short ones are the server's work.
 void MakeHeavy(CountingJob* counting) {
   proto::Job& job = counting->job();
   job.mutable_model()->set_name("deepfm");
-  for (int i = 0; i < 3; ++i) job.mutable_model()->mutable_tower()->add_hidden(256);
-  job.mutable_train()->set_batch_size(256);
+  for (int i = 0; i < 3; ++i) job.mutable_model()->mutable_tower()->add_hidden(400);
+  job.mutable_train()->set_batch_size(1600);
   job.mutable_cluster()->set_compute_threads(1);
+  job.mutable_train()->set_epochs(2);
   job.clear_checkpoint();
 }
 
 constexpr int kNobody = -1;
 
 // A run under mpirun with its workers on a core each: scheduler, servers, workers, by rank. The rank `stopped` is
-// stopped for half of each period from the first progress on.
+// stopped for half of each period of the second epoch, the one that counts: in the first, rows are made, and memory is
+// touched for the first time.
 struct PinnedRun {
   int servers = 1, workers = 1;
   int stopped = kNobody;
@@ -65,20 +68,20 @@ EpochAccounts Train(CountingJob* counting, const PinnedRun& run) {
     if (run.stopped == kNobody) return;
     const std::vector<pid_t> pids = process.Descendants(kRank, std::to_string(run.stopped));
     if (pids.size() != 1) return;
-    WaitForEvent(metrics, "progress", 60);
+    WaitForEvent(metrics, "epoch", 200);
     for (bool stop = true; !over; stop = !stop) {
       ::kill(pids[0], stop ? SIGSTOP : SIGCONT);
       std::this_thread::sleep_for(run.period / 2);
     }
     ::kill(pids[0], SIGCONT);
   });
-  WaitForEvent(metrics, "epoch", 200);
+  WaitForEvent(metrics, "epoch", 400, 2);
   over = true;
   stopper.join();
   const ProcessResult result = process.Wait(60);
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
   EXPECT_THAT(result.out, ::testing::Not(::testing::HasSubstr("lost")));
-  const EpochAccounts accounts = AccountsOf(metrics);
+  const EpochAccounts accounts = AccountsOf(metrics, 2);
   EXPECT_EQ(accounts.trained, counting->good_rows());
   EXPECT_EQ(accounts.repeated, 0u);
   return accounts;
@@ -103,9 +106,11 @@ TEST(Faults, AnEpochEndsWithTheSumOfItsWorkersRates) {
   CountingJob counting({.rows = 6400});
   MakeHeavy(&counting);
   const double rows = static_cast<double>(counting.good_rows());
-  const double rate = rows / Train(&counting, {}).seconds;
   const PinnedRun two{.workers = 2, .stopped = 3};
-  const double seconds = Train(&counting, two).seconds, even = rows / (1.5 * rate);
+  // A machine that is shared does not stay as quick as it was: alone before, and after.
+  const double before = Train(&counting, {}).seconds, seconds = Train(&counting, two).seconds;
+  const double after = Train(&counting, {}).seconds;
+  const double even = (before + after) / 2 / 1.5;
   std::printf("{\"case\": \"data.straggler\", \"value\": %.3f, \"unit\": \"s\", \"floor\": %.3f, \"ratio\": %.3f}\n",
               seconds, even, even / seconds);
   EXPECT_LE(seconds, 1.15 * even);
