@@ -56,7 +56,7 @@ Status TrainLatency(const Options& options, const Report& report) {
   const std::uint64_t minibatches = 4 * MinibatchesOfTurn(near.walls[0] / static_cast<double>(share));
   near.walls.clear();
   far.walls.clear();
-  for (int turn = 0; turn < kTurns; ++turn) {
+  for (std::uint64_t turn = 0; turn < options.turns_or(kTurns); ++turn) {
     RETURN_IF_ERROR(near.Train(minibatches));
     RETURN_IF_ERROR(far.Train(minibatches));
   }
