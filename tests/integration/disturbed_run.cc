@@ -19,7 +19,7 @@ ProcessResult RunDisturbed(TestJob* test, int ranks, const std::vector<std::stri
   std::vector<std::string> arguments = {"train", test->Write(), "--metrics=" + metrics};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   Process process(UnderMpirun(ranks, arguments));
-  if (!WaitForEvent(metrics, "progress", 120)) {
+  if (!(disturbance.begun ? disturbance.begun() : WaitForEvent(metrics, "progress", 120))) {
     ADD_FAILURE() << "it did not begin: " << process.out() << process.err();
     return process.Wait(1);
   }

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,12 +11,14 @@
 
 namespace sherd {
 
-// Some ranks get `signal` so many seconds after training began.
+// Some ranks get `signal` so many seconds after training began, or after `begun` has waited for another moment: false,
+// it did not come.
 struct Disturbance {
   std::vector<std::uint32_t> ranks;
   int signal = SIGKILL;
   double after = 0.3;
   double resume_after = 0;  // SIGCONT, if not 0
+  std::function<bool()> begun = {};
 };
 
 // `sherd train` of the job under mpirun with so many ranks, its metrics in test->Path("metrics"), to its end.

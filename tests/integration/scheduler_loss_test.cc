@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <random>
 #include <thread>
-#include <vector>
 
 #include "tests/integration/counting_job.h"
+#include "tests/integration/disturbed_run.h"
 
 namespace sherd {
 namespace {
@@ -17,19 +17,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr char kRank[] = "OMPI_COMM_WORLD_RANK";
 constexpr std::uint32_t kServers = 2, kWorkers = 2;
 constexpr std::uint32_t kWorker0 = 1 + kServers;
-
-// Some ranks get `signal` so many seconds after training began, or after the job had its scheduler.
-struct Loss {
-  bool before_training = false;
-  int signal = SIGKILL;
-  double after = 0.3;
-  double resume_after = 0;  // SIGCONT, if not 0
-  std::vector<std::uint32_t> ranks = {0};
-  std::uint32_t replicas = 1;
-};
 
 bool WaitForTerm(const TestJob& test, double seconds) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
@@ -40,33 +29,17 @@ bool WaitForTerm(const TestJob& test, double seconds) {
   return false;
 }
 
-ProcessResult RunWithLoss(TestJob* test, const Loss& loss) {
+// With one spare.
+ProcessResult RunDisturbed(TestJob* test, std::uint32_t replicas, const Disturbance& disturbance) {
   test->job().mutable_cluster()->set_spares(1);
   test->job().mutable_cluster()->set_heartbeat_timeout(1.5);
-  const std::string metrics = test->Path("metrics");
-  Process process(UnderMpirun(2 + kServers + kWorkers,
-                              {"train", test->Write(), "--metrics=" + metrics, "--servers=" + std::to_string(kServers),
-                               "--replicas=" + std::to_string(loss.replicas)}));
-  if (!(loss.before_training ? WaitForTerm(*test, 60) : WaitForEvent(metrics, "progress", 120))) {
-    ADD_FAILURE() << "it did not begin: " << process.out() << process.err();
-    return process.Wait(1);
-  }
-  std::this_thread::sleep_for(std::chrono::duration<double>(loss.after));
-  std::vector<pid_t> victims;
-  for (const std::uint32_t rank : loss.ranks) {
-    for (const pid_t pid : process.Descendants(kRank, std::to_string(rank))) victims.push_back(pid);
-  }
-  for (const pid_t pid : victims) ::kill(pid, loss.signal);
-  if (loss.resume_after > 0) {
-    std::this_thread::sleep_for(std::chrono::duration<double>(loss.resume_after));
-    for (const pid_t pid : victims) ::kill(pid, SIGCONT);
-  }
-  return process.Wait(200);
+  return RunDisturbed(test, 2 + kServers + kWorkers,
+                      {"--servers=" + std::to_string(kServers), "--replicas=" + std::to_string(replicas)}, disturbance);
 }
 
 TEST(SchedulerLossTest, ASpareTakesTheJobOverAndEachRowIsTrainedOnce) {
   CountingJob counting({.rows = 6400});
-  const ProcessResult run = RunWithLoss(&counting.test(), {});
+  const ProcessResult run = RunDisturbed(&counting.test(), 1, {.ranks = {0}});
   EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_THAT(run.out, HasSubstr("took the job over in epoch 1"));
@@ -79,7 +52,7 @@ TEST(SchedulerLossTest, ASpareTakesTheJobOverAndEachRowIsTrainedOnce) {
 // What the worker had done is known to the shards, and to the scheduler that is gone.
 TEST(SchedulerLossTest, SoItIsWhenAWorkerAndAServerAreLostInTheSameMoment) {
   CountingJob counting({.rows = 6400});
-  const ProcessResult run = RunWithLoss(&counting.test(), {.after = 1, .ranks = {0, 2, kWorker0}, .replicas = 2});
+  const ProcessResult run = RunDisturbed(&counting.test(), 2, {.ranks = {0, 2, kWorker0}, .after = 1});
   EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_EQ(counting.WrongCounts(1), "");
@@ -96,7 +69,7 @@ TEST(SchedulerLossTest, InBspTheBitsAreThoseOfAnUndisturbedRun) {
     job.mutable_train()->set_epochs(3);
     job.mutable_checkpoint()->set_dir(test.Path("checkpoints"));
     if (disturbed) {
-      const ProcessResult run = RunWithLoss(&test, {.after = 0.1, .replicas = 2});
+      const ProcessResult run = RunDisturbed(&test, 2, {.ranks = {0}, .after = 0.1});
       EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
       EXPECT_THAT(run.out, HasSubstr("took the job over"));
     } else {
@@ -114,7 +87,7 @@ TEST(SchedulerLossTest, InBspTheBitsAreThoseOfAnUndisturbedRun) {
 TEST(Faults, ASchedulerThatWasOnlyStoppedActsNoMore) {
   CountingJob counting({.files = 200, .rows = 12'288});
   counting.job().mutable_checkpoint()->set_every_rows(100'000);
-  const ProcessResult run = RunWithLoss(&counting.test(), {.signal = SIGSTOP, .resume_after = 5, .replicas = 2});
+  const ProcessResult run = RunDisturbed(&counting.test(), 2, {.ranks = {0}, .signal = SIGSTOP, .resume_after = 5});
   EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
   EXPECT_THAT(run.left, IsEmpty());
   EXPECT_THAT(run.err, HasSubstr("another scheduler has taken the job over"));
@@ -128,15 +101,16 @@ TEST(Faults, SchedulersKilledAtManyMoments) {
     counting.job().mutable_checkpoint()->set_every_rows(100'000);
     counting.job().mutable_train()->set_epochs(1 + i % 2);
     const bool before_training = i % 10 == 9;
-    const Loss loss{.before_training = before_training,
-                    .after = std::uniform_real_distribution(0.0, before_training ? 1.0 : 4.0)(random),
-                    .replicas = 1u + i % 4 / 2};
-    const ProcessResult run = RunWithLoss(&counting.test(), loss);
-    ASSERT_EQ(run.exit_code, 0) << "after " << loss.after << " s: " << run.out << run.err;
+    const std::uint32_t replicas = 1u + i % 4 / 2;
+    const double after = std::uniform_real_distribution(0.0, before_training ? 1.0 : 4.0)(random);
+    Disturbance loss{.ranks = {0}, .after = after};
+    if (before_training) loss.begun = [&] { return WaitForTerm(counting.test(), 60); };
+    const ProcessResult run = RunDisturbed(&counting.test(), replicas, loss);
+    ASSERT_EQ(run.exit_code, 0) << "after " << after << " s: " << run.out << run.err;
     EXPECT_THAT(run.left, IsEmpty());
-    ASSERT_EQ(counting.WrongCounts(1 + i % 2), "") << "after " << loss.after << " s: " << run.out;
+    ASSERT_EQ(counting.WrongCounts(1 + i % 2), "") << "after " << after << " s: " << run.out;
     const bool taken_over = run.out.find("took the job over") != std::string::npos;
-    std::printf("killed after %.2f s, %u replicas%s\n", loss.after, loss.replicas, taken_over ? ": taken over" : "");
+    std::printf("killed after %.2f s, %u replicas%s\n", after, replicas, taken_over ? ": taken over" : "");
     std::fflush(stdout);
   }
 }
