@@ -262,8 +262,10 @@ void ProgressDisplay::OnDone(const DoneReport& r) {
   const double rate = r.seconds > 0 ? static_cast<double>(r.rows) / r.seconds : 0;
   Print("");
   if (r.rows > 0) {
-    Print(Label(done_) + WithCommas(r.rows) + " rows in " + ShortDuration(r.seconds) + ", " + ShortCount(rate) +
-          " rows/s" + (r.best_epoch > 0 ? ", best epoch " + std::to_string(r.best_epoch) : ""));
+    const std::string& counted = wording_.counted;
+    Print(Label(wording_.done) + WithCommas(r.rows) + " " + counted + " in " + ShortDuration(r.seconds) + ", " +
+          ShortCount(rate) + " " + counted + "/s" +
+          (r.best_epoch > 0 ? ", best epoch " + std::to_string(r.best_epoch) : ""));
   }
   if (r.bad_rows > 0) Print(Label("bad rows") + WithCommas(r.bad_rows) + " of " + WithCommas(r.read_rows) + " read");
   for (const proto::BadRow& kind : r.bad_kinds) {

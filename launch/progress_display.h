@@ -27,9 +27,12 @@ class ProgressDisplay : public Observer {
  public:
   enum class Style { kTerminal, kPlain };
 
-  // `done` is the word for what was done to the rows in the end: "trained", "predicted".
-  ProgressDisplay(Style style, int width, std::string done, std::FILE* out)
-      : style_(style), width_(width), done_(std::move(done)), out_(out) {}
+  // What the last line counts: "trained" "rows", "recommended" "lists".
+  struct Wording {
+    std::string done, counted = "rows";
+  };
+  ProgressDisplay(Style style, int width, Wording wording, std::FILE* out)
+      : style_(style), width_(width), wording_(std::move(wording)), out_(out) {}
 
   void OnStart(std::uint32_t servers, std::uint32_t workers) override;
   void OnProgress(const ProgressReport& report) override;
@@ -50,7 +53,7 @@ class ProgressDisplay : public Observer {
 
   const Style style_;
   const int width_;
-  const std::string done_;
+  const Wording wording_;
   std::FILE* const out_;
   bool drawn_ = false;
   std::vector<proto::TableStatus> tables_;  // of the last epoch

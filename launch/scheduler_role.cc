@@ -24,10 +24,10 @@ SchedulerOptions::Mode ModeOf(JobRequest::Command command) {
   return SchedulerOptions::Mode::kTrain;
 }
 
-std::string DoneWord(JobRequest::Command command) {
-  if (command == JobRequest::Command::kEvaluate) return "evaluated";
-  if (command == JobRequest::Command::kRecommend) return "recommended";
-  return command == JobRequest::Command::kPredict ? "predicted" : "trained";
+ProgressDisplay::Wording WordsOf(JobRequest::Command command) {
+  if (command == JobRequest::Command::kEvaluate) return {"evaluated"};
+  if (command == JobRequest::Command::kRecommend) return {"recommended", "lists"};
+  return {command == JobRequest::Command::kPredict ? "predicted" : "trained"};
 }
 
 // The folder of the job's checkpoints. That nothing can be written there should be known before hours of training.
@@ -41,7 +41,7 @@ Result<std::string> PrepareCheckpointDir(const std::string& said) {
 }  // namespace
 
 SchedulerRole::SchedulerRole(JobRequest::Command command, const proto::Train& train, Observer* metrics)
-    : display_(DisplayStyle(), DisplayWidth(), DoneWord(command), stdout), privacy_(train, &observers_) {
+    : display_(DisplayStyle(), DisplayWidth(), WordsOf(command), stdout), privacy_(train, &observers_) {
   observers_.Add(&display_);
   if (metrics != nullptr) observers_.Add(metrics);
   if (train.has_dp()) observers_.Add(&privacy_);

@@ -26,8 +26,8 @@ class SchedulerRole {
   struct Seat {
     std::uint64_t job_id = 0;
     std::string bind_endpoint;
-    std::uint32_t term = 1;   // from 2 on: it takes the job over from the scheduler of the term before
-    std::string leaders_dir;  // of base/leadership.h; empty: nobody will be able to take over
+    std::uint32_t term = 1;        // from 2 on: it takes the job over from the scheduler of the term before
+    std::string leaders_dir = {};  // of base/leadership.h; empty: nobody will be able to take over
   };
   // Binds the scheduler, and takes its term: nothing, if somebody else has it. `loaded`, `data`, `network` and
   // `metrics` (nullptr: none), which is told of all that happens but a failure, must outlive it.

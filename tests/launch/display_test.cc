@@ -238,7 +238,7 @@ TEST(ProgressDisplay, PlainOutputHasNoControlCharacters) {
   char* text = nullptr;
   std::size_t size = 0;
   std::FILE* out = open_memstream(&text, &size);
-  ProgressDisplay display(ProgressDisplay::Style::kPlain, 80, "predicted", out);
+  ProgressDisplay display(ProgressDisplay::Style::kPlain, 80, {"predicted"}, out);
   for (int i = 0; i < 3; ++i) display.OnProgress(kReport);
   DoneReport done;
   done.rows = 10;
@@ -297,7 +297,7 @@ TEST(ProgressDisplay, ShowsTheTablesAtTheEnd) {
   char* text = nullptr;
   std::size_t size = 0;
   std::FILE* out = open_memstream(&text, &size);
-  ProgressDisplay display(ProgressDisplay::Style::kPlain, 80, "trained", out);
+  ProgressDisplay display(ProgressDisplay::Style::kPlain, 80, {"trained"}, out);
   display.OnEpochEnd({.epoch = 1, .rows = 5, .seconds = 2, .loss = 0.5, .tables = {Table()}});
   display.OnDone({});
   std::fclose(out);
@@ -354,7 +354,7 @@ TEST(Verdict, GoesToTheFileThatIsNamed) {
 
 TEST(ProgressDisplay, ShowsTheRowsOfAnEpochWhenThereIsMoreToSay) {
   FILE* out = std::tmpfile();
-  ProgressDisplay display(ProgressDisplay::Style::kPlain, 100, "trained", out);
+  ProgressDisplay display(ProgressDisplay::Style::kPlain, 100, {"trained"}, out);
   const FileRows plain{.file = "a", .read = 1200, .trained = 1200};
   const FileRows disturbed{.file = "b", .read = 100, .trained = 99, .bad = 1, .repeated = 64};
   display.OnEpochEnd({.epoch = 1, .rows = 1200, .seconds = 2, .loss = 0.5, .tables = {}, .files = {plain}});
