@@ -21,6 +21,8 @@ class StoreFiller : public ShardFileVisitor {
 
   // The file that comes next.
   Status Begin(const ShardFileReader& reader) {
+    // Full files have no slot in common (FilesOfSlots), and no key twice: rows come first in a slot, and ascend.
+    fresh_ = !reader.delta();
     const proto::ModelSpec& model = reader.model();
     for (std::size_t i = 0; i < store_->dense().blocks().size(); ++i) {
       const DenseBlocks::Block& block = store_->dense().blocks()[i];
@@ -46,13 +48,13 @@ class StoreFiller : public ShardFileVisitor {
                              std::to_string(rows.size() / keys.size()) + " bytes a row with its optimizers, not " +
                              std::to_string(theirs.row_bytes()));
     }
-    if (converter.same()) return target.RestoreRows(keys, rows.data());
+    if (converter.same()) return target.RestoreRows(keys, rows.data(), fresh_);
     const std::size_t bytes = target.layout().row_bytes();
     converted_.resize(keys.size() * bytes);
     for (std::size_t i = 0; i < keys.size(); ++i) {
       converter.Convert(&rows[i * theirs.row_bytes()], &converted_[i * bytes]);
     }
-    return target.RestoreRows(keys, converted_.data());
+    return target.RestoreRows(keys, converted_.data(), fresh_);
   }
 
   Status OnCandidates(std::uint32_t table, std::span<const Key> keys,
@@ -132,6 +134,7 @@ class StoreFiller : public ShardFileVisitor {
   }
 
   ShardStore* const store_;
+  bool fresh_ = false;                                // nothing is known of the file's keys before it
   std::map<std::uint32_t, RowConverter> converters_;  // of the file's tables that we have, by their numbers there
   std::vector<std::byte> converted_;
   std::vector<std::uint32_t> tables_, tensors_;  // from the file's numbers to ours

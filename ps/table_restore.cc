@@ -30,14 +30,14 @@ void EmbeddingTable::Reserve(std::uint64_t keys) {
   if (budget_ == 0 || layout_.storage().at_budget() == proto::RowStorage::STOP) index_.Reserve(keys);
 }
 
-Status EmbeddingTable::RestoreRows(std::span<const Key> keys, const std::byte* rows) {
+Status EmbeddingTable::RestoreRows(std::span<const Key> keys, const std::byte* rows, bool fresh) {
   CHECK(!changes_.active());
   const std::size_t most = budget_ == 0 ? kPart : kFew;
   const std::size_t row_bytes = layout_.row_bytes(), weight_bytes = layout_.state_offset();
   for (std::size_t first = 0; first < keys.size(); first += most) {
     const std::span part = keys.subspan(first, std::min(most, keys.size() - first));
     RETURN_IF_ERROR(MakeRoom({.rows = part.size(), .keys = part.size(), .most = part.size()}));
-    index_.FindAll(part, false, places_.data());
+    fresh ? (void)std::fill_n(places_.begin(), part.size(), kNone) : index_.FindAll(part, false, places_.data());
     for (std::size_t i = 0; i < part.size(); ++i, rows += row_bytes) {
       const RowPlace place(places_[i]);
       std::uint32_t number = place.number();
