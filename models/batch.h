@@ -36,8 +36,8 @@ struct Batch {
       row_ids;  // [rows]: names of the rows in the data, for masks that must not depend on the run
   // For losses that compare the minibatch's items: each row's, or target's, item by a name, and the logarithm of its
   // share of the training rows.
-  std::span<const std::uint64_t> items;  // [rows], [targets] or empty
-  std::span<const float> log_shares;     // the same
+  std::span<const std::uint64_t> items = {};  // [rows], [targets] or empty
+  std::span<const float> log_shares = {};     // the same
   std::uint64_t epoch = 0;
   // For models that propagate over the graph of users and items. Its nodes are then the occurrences of the tables, one
   // each, in place of the rows' own.

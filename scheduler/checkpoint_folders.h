@@ -19,7 +19,7 @@ Result<std::string> NewestCheckpoint(const std::string& dir);
 struct KeepPolicy {
   std::uint32_t keep = 1;        // the newest, of which from 2 on one shares no file with the newest of all
   std::uint32_t keep_every = 0;  // of each so many numbers the first; 0: none
-  std::string best;              // a folder; may be empty
+  std::string best = {};         // a folder; may be empty
 };
 
 // A folder whose checkpoint is deleted: all of it, or all but the files that others build on.

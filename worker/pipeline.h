@@ -36,7 +36,7 @@ class Pipeline {
     PsClient::Options client;
     PipelineShape shape;
     // With train.dp: of each table, all keys of the training rows. Each minibatch that is trained on takes all of them.
-    std::vector<std::vector<Key>> training_keys;
+    std::vector<std::vector<Key>> training_keys = {};
     bool predict = false;
     std::function<void()> notify;  // there is something to take; called on any thread
   };

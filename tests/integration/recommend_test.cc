@@ -158,7 +158,9 @@ TEST_P(RecommendTest, EveryUserGetsWhatTheModelScoresBestOnAnyNumberOfRanks) {
     for (const auto& [user, list] : lists) {
       for (std::size_t i = 0; i < list.size(); ++i) {
         EXPECT_EQ(list[i].by, user == "late" ? "popularity" : "model");
-        if (i > 0) EXPECT_LE(list[i].score, list[i - 1].score);
+        if (i > 0) {
+          EXPECT_LE(list[i].score, list[i - 1].score);
+        }
       }
     }
     EXPECT_THAT(Items(lists.at("late")), Not(Contains("i3"))) << "he has it";
@@ -182,7 +184,9 @@ TEST_P(RecommendTest, UsersOfAFileInItsOrderAndTheUnknownByPopularity) {
     ASSERT_THAT(fields, SizeIs(6));
     if (fields[1] == "1") order.push_back(fields[0]);
     if (fields[2] == "i5") titles += fields[5] == "Five, \"the\" fifth";
-    if (fields[2] == "i8") EXPECT_EQ(fields[5], "");
+    if (fields[2] == "i8") {
+      EXPECT_EQ(fields[5], "");
+    }
     if (fields[0] == "nobody") {
       EXPECT_EQ(fields[4], "popularity");
       EXPECT_EQ(std::atof(fields[3].c_str()), popularity_.at(std::atoi(fields[2].c_str() + 1)) / 2);  // two trainings
@@ -233,7 +237,9 @@ TEST_P(RecommendTest, SimilarItemsNeedVectors) {
     EXPECT_NE(pair.first, pair.second);
     EXPECT_LE(std::abs(cosine), 1.00001);
     const auto turned = cosines.find({pair.second, pair.first});
-    if (turned != cosines.end()) EXPECT_NEAR(turned->second, cosine, 1e-6);
+    if (turned != cosines.end()) {
+      EXPECT_NEAR(turned->second, cosine, 1e-6);
+    }
   }
 }
 

@@ -58,7 +58,9 @@ std::map<Key, List> Lists(OpenedData* data, proto::Chunk::Set set, std::uint32_t
       };
       std::size_t place = 0;
       EXPECT_NE(part.kind, RankingPart::Kind::kNone);
-      if (part.kind != RankingPart::Kind::kUsers) EXPECT_EQ(part.first, items.size() % part.catalogue);
+      if (part.kind != RankingPart::Kind::kUsers) {
+        EXPECT_EQ(part.first, items.size() % part.catalogue);
+      }
       for (const ReadRow& row : rows) {
         const Key user = row.keys[0][0][0], item = row.keys[1][0][0];
         if (part.kind == RankingPart::Kind::kUsers) {
