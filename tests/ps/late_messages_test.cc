@@ -31,26 +31,29 @@ TEST_P(LateMessagesTest, ALateMapDoesNotTakeAPrimaryItsNewFollower) {
   }
 }
 
-// Its first attempt is given up, of which it does not hear: the second one has a copy of its own, and what is still on
-// its way of the first counts for nothing (found by tests/protocol).
-TEST_P(LateMessagesTest, ASecondAttemptAtTheSameFollowerDoesNotGoOnFromTheFirst) {
+// It had caught up, and then was out, of which it did not hear: it begins anew with a copy, and what is still on its
+// way of the first log counts for nothing (found by tests/protocol).
+TEST_P(LateMessagesTest, WhoFollowsASecondTimeDoesNotGoOnFromTheFirst) {
   TemporaryFolder folder;
-  for (std::uint32_t seed = 0; seed < 24; ++seed) {
+  for (std::uint32_t seed = 0; seed < 6; ++seed) {
     Pair pair(GetParam(), seed, folder.path());
     ShardCluster twin({.consistency = GetParam()});
     Job job(&pair, &twin, WorkersOf(GetParam()));
-    job.PushClocks(0, 30);
+    job.PushClocks(0, 10);
     pair.Kill(kFollower);
     pair.Change(Map(2, kPrimary, ""));
     pair.Join("new");
-    for (std::uint32_t left = seed * 30; left > 0; --left) pair.Step();
+    pair.AwaitJoined();
+    job.PushClocks(10, 15);
+    for (std::uint32_t left = seed * 10; left > 0; --left) pair.Step();
     pair.Change(Map(3, kPrimary, ""));
-    for (std::uint32_t left = seed % 5 * 10; left > 0; --left) pair.Step();
+    job.PushClocks(15, 20);
+    pair.Finish();
     pair.JoinAgain("new");
     pair.AwaitJoined();
-    ASSERT_EQ(*pair.joined(), proto::OK);
     pair.Kill(kPrimary);
     pair.Change(Map(4, "new", ""));
+    job.PushClocks(20, 21);
     pair.Finish();
     ASSERT_TRUE(ContentsOf(pair.shard("new").store()) == twin.contents()) << "seed " << seed;
   }
