@@ -14,16 +14,17 @@ std::uint64_t BytesOf(const Message& message) {
 
 }  // namespace
 
-void OperationLog::Begin(Peer follower) {
+void OperationLog::Begin(Peer follower, std::uint32_t map_epoch) {
   follower_ = std::move(follower);
+  map_epoch_ = map_epoch;
   released_ = gates_ = true;
   last_ = bytes_ = 0;
   waiting_.clear();
   looked_at_ = resent_from_ = 0;
 }
 
-void OperationLog::BeginLater(Peer follower) {
-  Begin(std::move(follower));
+void OperationLog::BeginLater(Peer follower, std::uint32_t map_epoch) {
+  Begin(std::move(follower), map_epoch);
   first_sent_ = released_ = gates_ = false;
 }
 
@@ -102,7 +103,6 @@ void OperationLog::Gap(std::uint64_t last, std::vector<Envelope>* out) {
 void OperationLog::Resend(std::uint64_t number, std::vector<Envelope>* out) {
   for (Message& operation : waiting_) {
     if (operation.header.log() < number) continue;
-    operation.header.set_map_epoch(map_epoch_);
     out->push_back({.from = follower_, .message = operation});
   }
 }

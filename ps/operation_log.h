@@ -13,23 +13,24 @@ namespace sherd {
 // has it, and the answers that may not be given before (docs/fault_tolerance.md). Thread-compatible.
 class OperationLog {
  public:
-  // A follower that begins where we are now: the next operation is number 1 for it.
-  void Begin(Peer follower);
+  // A follower that begins where we are now: the next operation is number 1 for it. `map_epoch`, of the
+  // map by which that is so, is greater than that of any log before: operations and acknowledgements carry it, so that
+  // what comes late of another log is known.
+  void Begin(Peer follower, std::uint32_t map_epoch);
   // The same, of one that has nothing yet: operations are kept, but for the first one after SendFirst, until Release;
   // and answers wait for it from Gate on.
-  void BeginLater(Peer follower);
+  void BeginLater(Peer follower, std::uint32_t map_epoch);
   void SendFirst(std::vector<Envelope>* out);
   void Release(std::vector<Envelope>* out);
   bool released() const { return released_; }
   void Gate() { gates_ = true; }
   // There is none any more: nobody waits for it. Returns the answers that did.
   std::vector<Envelope> End();
-  // Operations carry it, so that whoever takes them knows whether it is still ours.
-  void SetMapEpoch(std::uint32_t map_epoch) { map_epoch_ = map_epoch; }
 
   bool replicates() const { return !follower_.empty(); }
   std::uint64_t bytes() const { return bytes_; }  // of the frames that are kept
   const Peer& follower() const { return follower_; }
+  std::uint32_t map_epoch() const { return map_epoch_; }  // of the last log, should it be over; 0: there was none
   bool all_acknowledged() const { return waiting_.empty(); }
   // Is the oldest of them one that takes as long as there are bytes to be read?
   bool loading() const { return !waiting_.empty() && waiting_.front().header.operation() == proto::LOAD; }

@@ -203,6 +203,7 @@ class Server {
     mailboxes_.clear();
     for (const auto& shard : shards_) {
       shard->SetTerm(term_);
+      shard->SetMapEpoch(map.epoch());
       shard->SetFollowerPatience(Milliseconds(kFollowerPatience * options_.heartbeat_seconds));
       shard->Start(mailbox_.get());
     }

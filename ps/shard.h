@@ -78,6 +78,8 @@ class Shard {
   bool stopped() const { return stopped_; }
   // By the newest map the shard is others': this one is of no use any more.
   bool given_up() const { return part_ == Part::kNone; }
+  // Of the newest map that the shard knows of.
+  std::uint32_t map_epoch() const { return map_epoch_; }
 
   const ShardStore& store() const { return *store_; }
   ShardStore& store() { return *store_; }
@@ -119,7 +121,7 @@ class Shard {
 
   // ---- shard_replica.cc ----
   void HandleShardMap(const Envelope& request);
-  Status Follow(const std::string& follower);
+  Status Follow(const std::string& follower, std::uint32_t map_epoch);
   void HandleOperation(Envelope request);
   void Redo(Envelope request);
   bool Redone(const proto::Header& operation);
@@ -234,7 +236,8 @@ class Shard {
   std::string follower_endpoint_;  // that it goes to; empty: to nobody
   std::optional<Joining> joining_;
   std::string follower_trouble_;        // why the follower can not do what it is told to
-  std::uint64_t redone_ = 0;            // of a follower: the last operation of its primary's log
+  std::uint64_t redone_ = 0;            // of a follower: the last operation of its primary's log …
+  std::uint32_t redone_log_ = 0;        // … which began by this map
   std::optional<Message> redo_answer_;  // what the primary would have been told
 
   std::vector<Envelope> replies_;

@@ -26,6 +26,8 @@ void Shard::Join(Envelope request, const std::string& follower) {
   if (options_.copy_dir.empty() || !options_.connect) {
     return Refuse(request, proto::FAILED, "there is no folder for a copy: the job has no checkpoint.dir");
   }
+  // A log is known by its map. The scheduler's next attempt has another one.
+  if (map_epoch_ <= log_.map_epoch()) return Refuse(request, proto::FAILED, "by this map it was tried before");
   Result<Peer> peer = options_.connect(follower);
   if (!peer.ok()) return Refuse(request, proto::FAILED, peer.status().text());
   joining_.emplace(Joining{.endpoint = follower, .peer = std::move(peer).value(), .request = std::move(request)});
@@ -44,8 +46,7 @@ void Shard::BeginCopyIfQuiet() {
   joining_->dir = JoinPath(
       options_.copy_dir, "follower-of-shard-" + std::to_string(options_.shard) + "-map-" + std::to_string(map_epoch_));
   joining_->state = State();
-  log_.BeginLater(joining_->peer);
-  log_.SetMapEpoch(map_epoch_);
+  log_.BeginLater(joining_->peer, map_epoch_);
   proto::LoadCheckpoint load;
   load.set_dir(joining_->dir);
   Message first = MakeControl(proto::LOAD, load);

@@ -18,7 +18,9 @@ void Shard::HandleShardMap(const Envelope& request) {
       shard < map.follower_size() && !map.follower(shard).empty() && map.follower(shard) != follower_endpoint_) {
     return Join(request, map.follower(shard));
   }
-  if (status.ok()) status = TakeMap(map);
+  // One that was sent before the last one, or is it, says nothing new: by a late copy of it a primary that has been
+  // given a new follower since would do without.
+  if (status.ok() && map.epoch() > map_epoch_) status = TakeMap(map);
   if (!status.ok()) return Refuse(request, proto::INVALID, status.text());
   replies_.push_back({.from = request.from, .message = MakeReply(request.message.header)});
 }
@@ -35,9 +37,8 @@ Status Shard::TakeMap(const proto::ShardMap& map) {
   }
   if (map.epoch() > map_epoch_ && joining_.has_value()) EndJoining(Status::Unavailable("the map has changed"));
   if (primary) {
-    if (follower != follower_endpoint_) RETURN_IF_ERROR(Follow(follower));
+    if (follower != follower_endpoint_) RETURN_IF_ERROR(Follow(follower, map.epoch()));
     if (part_ != Part::kPrimary) BecomePrimary();
-    log_.SetMapEpoch(map.epoch());
   } else if (follows) {
     part_ = Part::kFollower;
   } else if (part_ != Part::kNone) {
@@ -48,7 +49,7 @@ Status Shard::TakeMap(const proto::ShardMap& map) {
 }
 
 // Another one, or none: then what was to wait for it need not.
-Status Shard::Follow(const std::string& follower) {
+Status Shard::Follow(const std::string& follower, std::uint32_t map_epoch) {
   Peer peer;
   if (!follower.empty()) {
     if (!options_.connect) return Status::Invalid("this shard can have no follower");
@@ -57,7 +58,7 @@ Status Shard::Follow(const std::string& follower) {
   std::ranges::move(log_.End(), std::back_inserter(replies_));
   follower_endpoint_ = follower;
   follower_trouble_.clear();
-  if (!follower.empty()) log_.Begin(std::move(peer));
+  if (!follower.empty()) log_.Begin(std::move(peer), map_epoch);
   return {};
 }
 
@@ -94,9 +95,15 @@ void Shard::RefuseByMap(const Envelope& request) {
 
 void Shard::HandleOperation(Envelope request) {
   if (part_ != Part::kFollower || request.message.header.shard() != options_.shard) return RefuseByMap(request);
+  const std::uint32_t log = request.message.header.map_epoch();
+  const std::uint64_t number = request.message.header.log();
+  if (log < redone_log_) return;  // of one that is over: it may have been long on its way
+  if (log > redone_log_) {
+    redone_log_ = log;
+    redone_ = 0;
+  }
   const Peer primary = request.from;
   Message reply = MakeReply(request.message.header);
-  const std::uint64_t number = request.message.header.log();
   if (number == redone_ + 1) {
     const proto::Header operation = request.message.header;
     Redo(std::move(request));
@@ -109,7 +116,7 @@ void Shard::HandleOperation(Envelope request) {
     reply.header.set_code(proto::OUT_OF_ORDER);
   }
   reply.header.set_log(redone_);
-  reply.header.set_map_epoch(map_epoch_);
+  reply.header.set_map_epoch(redone_log_);
   replies_.push_back({.from = primary, .message = std::move(reply)});
 }
 
@@ -150,12 +157,15 @@ bool Shard::Redone(const proto::Header& operation) {
 void Shard::HandleAcknowledgement(const Envelope& answer) {
   const proto::Header& header = answer.message.header;
   if (header.kind() != proto::OPERATION || !log_.replicates() || answer.from != log_.follower()) return;
+  if (header.code() == proto::MAP_CHANGED) {
+    // It is a primary itself, or others' follower: by a newer map this shard is not ours. By an older one it has not
+    // heard yet that it is to follow.
+    if (header.map_epoch() <= map_epoch_) return;
+    map_epoch_ = header.map_epoch();
+    return BecomeNothing();
+  }
+  if (header.map_epoch() != log_.map_epoch()) return;  // of one before this
   switch (header.code()) {
-    case proto::MAP_CHANGED:
-      // It is a primary itself, or others' follower: by a newer map this shard is not ours. By an older one it has not
-      // heard yet that it is to follow.
-      if (header.map_epoch() > map_epoch_) BecomeNothing();
-      return;
     case proto::OUT_OF_ORDER:
       return log_.Gap(header.log(), &replies_);
     case proto::UNAVAILABLE:

@@ -89,6 +89,7 @@ void ShardThread::Handle(Envelope request) {
   shard_->Reuse(std::move(replies));
   if (!shard_->given_up() || !make_) return;
   LOG(INFO) << name_ << ": is others' now";
+  newest_map_ = std::max(newest_map_, shard_->map_epoch());
   shard_ = nullptr;
   idle_ = true;
 }
@@ -103,6 +104,9 @@ void ShardThread::HandleIdle(const Envelope& request) {
   proto::ShardMap map;
   const Status parsed = ParseBody(request.message, &map);
   if (!parsed.ok()) return Send({request.from, MakeReply(header, proto::INVALID, parsed.text())});
+  // A late copy of an older one would make an empty shard in the place of one that is others' now.
+  if (map.epoch() < newest_map_) return Send({request.from, MakeReply(header)});
+  newest_map_ = map.epoch();
   Result<std::unique_ptr<Shard>> made = make_(map);
   if (!made.ok()) return Send({request.from, MakeReply(header, proto::FAILED, name_ + ": " + made.status().text())});
   shard_ = std::move(made).value();

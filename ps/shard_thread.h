@@ -39,6 +39,8 @@ class ShardThread {
   bool idle() const { return idle_; }  // there is no shard
   // The server listens to the scheduler of this term: requests of earlier ones are refused from now on.
   void SetTerm(std::uint32_t term) { term_ = term; }
+  // Of the map by which the shard was made, or none: by older ones none is made here. Before Start.
+  void SetMapEpoch(std::uint32_t epoch) { newest_map_ = epoch; }
   // How long a follower may leave its primary without an answer. Before Start.
   void SetFollowerPatience(Clock::duration patience) { follower_patience_ = patience; }
 
@@ -71,6 +73,7 @@ class ShardThread {
   std::atomic<std::uint32_t> term_ = 0;
   std::atomic<bool> stop_ = false, done_ = false;
   // Of the shard's thread.
+  std::uint32_t newest_map_ = 0;  // that was heard of here
   bool untroubled_ = true;
   Deadline last_request_, next_slice_, next_repeat_;
   Clock::duration follower_patience_ = std::chrono::hours(1);

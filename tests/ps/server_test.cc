@@ -106,6 +106,42 @@ TEST(ServerTest, RegistersItsShardsServesThemAndEndsWhenAllWereStopped) {
   EXPECT_TRUE(status.ok()) << status.text();
 }
 
+// Else it would be there again, empty, and take pushes of workers that go by the older map (found by tests/protocol).
+TEST(ServerTest, ALateMapDoesNotBringBackAShardThatWasGivenUp) {
+  MemoryNetwork network({.job = kJob});
+  FakeScheduler scheduler(&network);
+  auto server = std::async(std::launch::async, [&] { return RunServer(&network, Options()); });
+  scheduler.Welcome(scheduler.Next(), 5);
+
+  const auto mailbox = network.Open();
+  Requester requester(mailbox.get(),
+                      {.retry_after = std::chrono::milliseconds(20), .give_up_after = std::chrono::milliseconds(200)});
+  const Peer peer = mailbox->Connect("inproc://shard-1").value();
+  const auto tell = [&](std::uint32_t epoch, const std::string& endpoint) {
+    proto::ShardMap map;
+    map.set_epoch(epoch);
+    map.add_endpoint("inproc://shard-0");
+    map.add_endpoint(endpoint);
+    return requester.Call(peer, MakeControl(proto::SHARD_MAP, map), "map").status();
+  };
+  const auto pull = [&](std::uint32_t epoch) {
+    Message message;
+    message.header.set_kind(proto::PULL);
+    message.header.set_shard(1);
+    message.header.set_map_epoch(epoch);
+    return requester.Call(peer, message, "pull").status();
+  };
+  EXPECT_TRUE(pull(5).ok());
+  EXPECT_TRUE(tell(6, "inproc://elsewhere").ok());
+  EXPECT_TRUE(tell(5, "inproc://shard-1").ok());
+  EXPECT_THAT(pull(5).text(), HasSubstr("no shard is here"));
+  EXPECT_TRUE(tell(7, "inproc://shard-1").ok());
+  EXPECT_TRUE(pull(7).ok());
+  scheduler.StopAtNextHeartbeat();
+  scheduler.Next();
+  EXPECT_TRUE(server.get().ok());
+}
+
 // The first scheduler says nothing any more, and another one is in its place. From then on nobody does what the first
 // one asks for, should it only have been stopped.
 TEST(ServerTest, ListensToTheSchedulerThatHasTakenOverAlone) {
