@@ -72,7 +72,7 @@ Result<nn::Activation<T>*> Declare(const proto::Job& job, const FeatureLayout& l
   if (job.data().user_item().has_sequences() && logits->domain == nullptr) {
     return Status::Invalid("model.name: " + job.model().name() +
                            " predicts one value a row, and with data.user_item.sequences each event has one; " +
-                           "sasrec, gru4rec and caser predict them");
+                           "sasrec, gru4rec, lstm, caser and cdae predict them");
   }
   if (job.model().loss() == proto::Model::IN_BATCH_SOFTMAX && graph->loss_head() == nullptr) {
     return Status::Invalid("model.loss: IN_BATCH_SOFTMAX needs a model whose score is a dot product, as two_tower");

@@ -20,7 +20,9 @@
   MODEL("lightgcn", BuildLightGcn)  \
   MODEL("sasrec", BuildSasRec)      \
   MODEL("gru4rec", BuildGru4Rec)    \
+  MODEL("lstm", BuildLstm)          \
   MODEL("caser", BuildCaser)        \
+  MODEL("cdae", BuildCdae)          \
   MODEL("cnn", BuildCnn)
 
 namespace sherd {

@@ -26,6 +26,10 @@ Activation<T>* SumOfOccurrences(Graph<T>* graph, const std::string& name, const 
 template <typename T>
 Activation<T>* Spread(Graph<T>* graph, const std::string& name, Activation<T>* x, const Domain* domain);
 
+// y [rows, cols], y_r = the sum over row r's occurrences of x_k; x [occurrences, cols]. Zero where there are none.
+template <typename T>
+Activation<T>* RowSum(Graph<T>* graph, const std::string& name, Activation<T>* x);
+
 // y [rows, cols], y_r = the sum over row r's occurrences of a_k x_k: a [occurrences, 1], x [occurrences, cols]. Zero
 // where there are none.
 template <typename T>

@@ -154,6 +154,10 @@ INSTANTIATE_TEST_SUITE_P(
                       ModelCase{"sasrec", "movielens_sasrec", false, "train { batch_size: 2 }"},
                       ModelCase{"gru4rec", "movielens_sasrec", false,
                                 "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
+                      ModelCase{"lstm", "movielens_sasrec", false,
+                                "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
+                      ModelCase{"cdae", "movielens_sasrec", false,
+                                "model { tower { dropout: 0.4 } } train { batch_size: 2 }"},
                       ModelCase{"caser", "movielens_sasrec", false, "train { batch_size: 2 }"}),
     [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
