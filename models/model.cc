@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 #include <string>
@@ -36,8 +37,10 @@ Status CheckJob(const proto::Job& job, const FeatureLayout& layout) {
     }
   }
   const proto::Model& model = job.model();
-  if (model.tower().unit_length() && model.name() != "two_tower" && model.name() != "lightgcn") {
-    return Status::Invalid("model.tower.unit_length: is for two_tower and lightgcn, and not for " + model.name());
+  constexpr std::array kOfUnitLength = {"two_tower", "lightgcn", "contrast"};
+  if (model.tower().unit_length() && std::ranges::count(kOfUnitLength, model.name()) == 0) {
+    return Status::Invalid("model.tower.unit_length: is for two_tower, lightgcn and contrast, and not for " +
+                           model.name());
   }
   if (model.has_graph_convolution() && model.name() != "lightgcn") {
     return Status::Invalid("model.graph_convolution: is for lightgcn, and not for " + model.name());

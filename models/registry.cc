@@ -23,6 +23,7 @@
   MODEL("lstm", BuildLstm)          \
   MODEL("caser", BuildCaser)        \
   MODEL("cdae", BuildCdae)          \
+  MODEL("contrast", BuildContrast)  \
   MODEL("cnn", BuildCnn)
 
 namespace sherd {

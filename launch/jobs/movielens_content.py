@@ -8,6 +8,7 @@ Writes FOLDER/train.tsv, eval.tsv and test.tsv, a line a rating: the user, and b
 its id, its genres, the words of its title and its year. Each word but the id weighs its TF-IDF: the logarithm of the films
 over those that have the word, all of a film's scaled to length 1. A tenth of the films, chosen by hash, is in test.tsv alone
 and a twentieth in eval.tsv alone: nobody has rated them in training, so only their words say anything about them.
+FOLDER/films.tsv has the words of all films once, without ids, for movielens_contrast.pbtxt.
 """
 import csv
 import math
@@ -38,7 +39,7 @@ for some in words.values():
 def text_of(film):
     idf = {word: math.log(len(words) / having[word]) for word in words[film]}
     length = math.sqrt(sum(weight * weight for weight in idf.values())) or 1
-    return f"#{film}:{ID_WEIGHT} " + " ".join(f"{word}:{weight / length:.4f}" for word, weight in idf.items())
+    return " ".join(f"{word}:{weight / length:.4f}" for word, weight in idf.items())
 
 
 def part_of(film):
@@ -51,5 +52,8 @@ pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
 for part in ["train", "eval", "test"]:
     rows = [(user, film) for user, film in rated if part_of(film) == part]
     path = pathlib.Path(folder) / f"{part}.tsv"
-    path.write_text("".join(f"{user}\t{texts[film]}\n" for user, film in rows), encoding="utf-8")
+    lines = [f"{user}\t#{film}:{ID_WEIGHT} {texts[film]}\n" for user, film in rows]
+    path.write_text("".join(lines), encoding="utf-8")
     print(f"{path}: {len(rows)} ratings of {len({film for _, film in rows})} films")
+path = pathlib.Path(folder) / "films.tsv"
+path.write_text("".join(f"-\t{texts[film]}\n" for film in sorted(films, key=int)), encoding="utf-8")

@@ -91,6 +91,11 @@ const NamedJob kJobs[] = {
      R"(model { name: "cdae" embedding_dim: 5 loss: IN_BATCH_SOFTMAX tower { activation: TANH dropout: 0.4 } })"},
     {"CdaeWithoutUsers", kUserlessSequences,
      R"(model { name: "cdae" embedding_dim: 17 loss: IN_BATCH_SOFTMAX tower { activation: SIGMOID } })"},
+    {"Contrast", kWords,
+     R"(model { name: "contrast" embedding_dim: 5 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.7 }
+                tower { dropout: 0.4 } })"},
+    {"ContrastOfUnitLength", kWords,
+     R"(model { name: "contrast" embedding_dim: 17 loss: IN_BATCH_SOFTMAX tower { dropout: 0.2 unit_length: true } })"},
     {"Cnn", kImages,
      R"(model { name: "cnn" loss: CROSS_ENTROPY classes: 3 image { height: 4 width: 2 channels: 2 filters: 5 }
                 tower { hidden: 7 activation: TANH } })"},
@@ -411,6 +416,9 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(model { name: "caser" loss: IN_BATCH_SOFTMAX })",
                 "feature 'history': caser has the items of histories in the table of its items"},
         Refusal{kUserlessSequences, R"(model { name: "sasrec" })", "model.loss: sasrec is trained with IN_BATCH"},
+        Refusal{kWords, R"(model { name: "contrast" loss: IN_BATCH_SOFTMAX })", "model.tower: contrast has no hidden"},
+        Refusal{kPairs, R"(model { name: "contrast" loss: IN_BATCH_SOFTMAX tower { dropout: 0.5 } })",
+                "feature: contrast takes one, with table: \"item\""},
         Refusal{kUserlessSequences, R"(model { name: "cdae" loss: IN_BATCH_SOFTMAX tower { hidden: 3 } })",
                 "model.tower: cdae has one hidden layer, of model.embedding_dim units"},
         Refusal{kUserlessSequences, R"(model { name: "gru4rec" loss: IN_BATCH_SOFTMAX })", "model.tower.hidden"},

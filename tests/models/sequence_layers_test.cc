@@ -76,6 +76,19 @@ TEST(SequenceLayersTest, SumAndDropoutOfEventsGradient) {
       5, [](Graphd* graph, Activationd* x) { return Sum(graph, "sum", Dropout(graph, "dropout", x, 0.4), x); });
 }
 
+TEST(SequenceLayersTest, WeighedGradientAndValues) {
+  const EventLengths lengths(kLengths);
+  const std::vector<float> weights = {0.5, -2, 0, 1, 1.5, 3, -1, 0.25, 4};
+  Graphd graph;
+  Activationd* x = Leaf(&graph, "x", lengths.events(), 3, graph.NewDomain(0, 0, 1));
+  GraphCheck check(&graph, Weighed(&graph, "weighed", x), lengths.rows());
+  check.batch().tables = {lengths.table<double>()};
+  check.batch().tables[0].weight = weights;
+  check.Check();
+  check.Forward();
+  for (std::uint32_t k = 0; k < 9; ++k) EXPECT_EQ(check.output(k, 1), weights[k] * graph.parameters()[3 * k + 1]);
+}
+
 TEST(SequenceLayersTest, RowSumGradient) {
   ExpectGradients(5, [](Graphd* graph, Activationd* x) { return RowSum(graph, "sum", x); });
   ExpectGradients(5, [](Graphd* graph, Activationd* x) {
