@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 #include <string>
@@ -36,8 +37,10 @@ Status CheckJob(const proto::Job& job, const FeatureLayout& layout) {
     }
   }
   const proto::Model& model = job.model();
-  if (model.tower().unit_length() && model.name() != "two_tower" && model.name() != "lightgcn") {
-    return Status::Invalid("model.tower.unit_length: is for two_tower and lightgcn, and not for " + model.name());
+  constexpr std::array kOfUnitLength = {"two_tower", "lightgcn", "contrast"};
+  if (model.tower().unit_length() && std::ranges::count(kOfUnitLength, model.name()) == 0) {
+    return Status::Invalid("model.tower.unit_length: is for two_tower, lightgcn and contrast, and not for " +
+                           model.name());
   }
   if (model.has_graph_convolution() && model.name() != "lightgcn") {
     return Status::Invalid("model.graph_convolution: is for lightgcn, and not for " + model.name());
@@ -72,7 +75,7 @@ Result<nn::Activation<T>*> Declare(const proto::Job& job, const FeatureLayout& l
   if (job.data().user_item().has_sequences() && logits->domain == nullptr) {
     return Status::Invalid("model.name: " + job.model().name() +
                            " predicts one value a row, and with data.user_item.sequences each event has one; " +
-                           "sasrec, gru4rec and caser predict them");
+                           "sasrec, gru4rec, lstm, caser and cdae predict them");
   }
   if (job.model().loss() == proto::Model::IN_BATCH_SOFTMAX && graph->loss_head() == nullptr) {
     return Status::Invalid("model.loss: IN_BATCH_SOFTMAX needs a model whose score is a dot product, as two_tower");

@@ -20,7 +20,10 @@
   MODEL("lightgcn", BuildLightGcn)  \
   MODEL("sasrec", BuildSasRec)      \
   MODEL("gru4rec", BuildGru4Rec)    \
+  MODEL("lstm", BuildLstm)          \
   MODEL("caser", BuildCaser)        \
+  MODEL("cdae", BuildCdae)          \
+  MODEL("contrast", BuildContrast)  \
   MODEL("cnn", BuildCnn)
 
 namespace sherd {

@@ -63,15 +63,21 @@ Result<Sequence<T>> DeclareSequence(ModelBuilder<T>* m, UserRows users) {
 }
 
 template <typename T>
-nn::Activation<T>* ScoreNext(ModelBuilder<T>* m, const Sequence<T>& sequence, nn::Activation<T>* x) {
-  nn::Activation<T>* user = nn::LastEvents(m->graph(), "user", x, sequence.targets);
+nn::Activation<T>* ScoreTargets(ModelBuilder<T>* m, const Sequence<T>& sequence, nn::Activation<T>* user) {
   nn::Activation<T>* item =
       nn::Occurrences(m->graph(), "item", sequence.targets, sequence.factors, nn::SegmentGradient::kClears);
   return m->DotScore(user, item);
 }
 
+template <typename T>
+nn::Activation<T>* ScoreNext(ModelBuilder<T>* m, const Sequence<T>& sequence, nn::Activation<T>* x) {
+  return ScoreTargets(m, sequence, nn::LastEvents(m->graph(), "user", x, sequence.targets));
+}
+
 template Result<Sequence<float>> DeclareSequence(ModelBuilder<float>*, UserRows);
 template Result<Sequence<double>> DeclareSequence(ModelBuilder<double>*, UserRows);
+template nn::Activation<float>* ScoreTargets(ModelBuilder<float>*, const Sequence<float>&, nn::Activation<float>*);
+template nn::Activation<double>* ScoreTargets(ModelBuilder<double>*, const Sequence<double>&, nn::Activation<double>*);
 template nn::Activation<float>* ScoreNext(ModelBuilder<float>*, const Sequence<float>&, nn::Activation<float>*);
 template nn::Activation<double>* ScoreNext(ModelBuilder<double>*, const Sequence<double>&, nn::Activation<double>*);
 

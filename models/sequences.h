@@ -23,7 +23,11 @@ enum class UserRows { kRefused, kAllowed };  // a feature of column user, alone 
 template <typename T>
 Result<Sequence<T>> DeclareSequence(ModelBuilder<T>* m, UserRows users);
 
-// The logits, [targets, 1], of what the model has made of the events, [events, dim].
+// The logits, [targets, 1], of a vector for each target, [targets, dim]. Last of all: it clears the rows' gradients.
+template <typename T>
+nn::Activation<T>* ScoreTargets(ModelBuilder<T>* m, const Sequence<T>& sequence, nn::Activation<T>* user);
+
+// The same of what the model has made of the events, [events, dim].
 template <typename T>
 nn::Activation<T>* ScoreNext(ModelBuilder<T>* m, const Sequence<T>& sequence, nn::Activation<T>* x);
 

@@ -11,6 +11,7 @@
 namespace sherd::nn {
 namespace {
 
+// With a mask of one column, that is the whole row's.
 template <typename T>
 class DropoutLayer : public Layer<T> {
  public:
@@ -23,7 +24,13 @@ class DropoutLayer : public Layer<T> {
     for (std::uint32_t r = 0; r < step.rows; ++r) {
       const T *in = x.data + r * x.stride, *mask = mask_->data + r * mask_->stride;
       T* out = y.data + r * y.stride;
-      for (std::uint32_t c = 0; c < x.cols; ++c) out[c] = step.training ? in[c] * mask[c] : in[c];
+      if (!step.training) {
+        std::copy_n(in, x.cols, out);
+      } else if (mask_->cols == 1) {
+        for (std::uint32_t c = 0; c < x.cols; ++c) out[c] = in[c] * mask[0];
+      } else {
+        for (std::uint32_t c = 0; c < x.cols; ++c) out[c] = in[c] * mask[c];
+      }
     }
   }
 
@@ -33,8 +40,10 @@ class DropoutLayer : public Layer<T> {
     for (std::uint32_t r = 0; r < step.rows; ++r) {
       const T *dy = y.gradient + r * y.stride, *mask = mask_->data + r * mask_->stride;
       T* dx = x.gradient + r * x.stride;
-      for (std::uint32_t c = 0; c < x.cols; ++c)
-        dx[c] = this->write() == Write::kAdd ? dx[c] + dy[c] * mask[c] : dy[c] * mask[c];
+      for (std::uint32_t c = 0; c < x.cols; ++c) {
+        const T g = dy[c] * mask[mask_->cols == 1 ? 0 : c];
+        dx[c] = this->write() == Write::kAdd ? dx[c] + g : g;
+      }
     }
   }
 
@@ -61,23 +70,37 @@ class DropoutLayer : public Layer<T> {
     return Mix(Mix(step.seed, batch.epoch, batch.row_ids[*of_row], layer_), row - domain->begin[*of_row]);
   }
 
-  Activation<T>* const mask_;  // [rows, cols]: 0 or the scale
+  Activation<T>* const mask_;  // [rows, cols] or [rows, 1]: 0 or the scale
   const std::uint64_t layer_;  // hash of the name
   const std::uint32_t drop_;   // probability * 65536
 };
+
+template <typename T>
+Activation<T>* DropBy(Graph<T>* graph, const std::string& name, Activation<T>* x, double probability,
+                      std::uint32_t mask_cols) {
+  const auto drop = static_cast<std::uint32_t>(std::lround(std::min(probability * 65536, 65535.0)));
+  if (drop == 0) return x;
+  Activation<T>* y = graph->NewActivation(name, x->cols);
+  return graph->Add(
+      std::make_unique<DropoutLayer<T>>(x, y, graph->NewScratch(mask_cols, x->domain), HashBytes(name), drop));
+}
 
 }  // namespace
 
 template <typename T>
 Activation<T>* Dropout(Graph<T>* graph, const std::string& name, Activation<T>* x, double probability) {
-  const auto drop = static_cast<std::uint32_t>(std::lround(std::min(probability * 65536, 65535.0)));
-  if (drop == 0) return x;
-  Activation<T>* y = graph->NewActivation(name, x->cols);
-  return graph->Add(
-      std::make_unique<DropoutLayer<T>>(x, y, graph->NewScratch(x->cols, x->domain), HashBytes(name), drop));
+  return DropBy(graph, name, x, probability, x->cols);
+}
+
+template <typename T>
+Activation<T>* DropEvents(Graph<T>* graph, const std::string& name, Activation<T>* x, double probability) {
+  CHECK(x->domain != nullptr);
+  return DropBy(graph, name, x, probability, 1);
 }
 
 template Activation<float>* Dropout(Graph<float>*, const std::string&, Activation<float>*, double);
 template Activation<double>* Dropout(Graph<double>*, const std::string&, Activation<double>*, double);
+template Activation<float>* DropEvents(Graph<float>*, const std::string&, Activation<float>*, double);
+template Activation<double>* DropEvents(Graph<double>*, const std::string&, Activation<double>*, double);
 
 }  // namespace sherd::nn

@@ -13,4 +13,8 @@ namespace sherd::nn {
 template <typename T>
 Activation<T>* Dropout(Graph<T>* graph, const std::string& name, Activation<T>* x, double probability);
 
+// The same of whole rows of x, which are a domain's: an event is dropped or it stays.
+template <typename T>
+Activation<T>* DropEvents(Graph<T>* graph, const std::string& name, Activation<T>* x, double probability);
+
 }  // namespace sherd::nn

@@ -89,6 +89,69 @@ class SpreadLayer : public Layer<T> {
 };
 
 template <typename T>
+class WeighedLayer : public Layer<T> {
+ public:
+  WeighedLayer(Activation<T>* x, Activation<T>* y) : Layer<T>({x}, y), domain_(x->domain) {}
+
+  void Forward(const Step<T>& step) override {
+    const auto &x = this->input(), &y = this->output();
+    ForEach(step, *domain_, [&](std::uint32_t r, std::uint32_t k) {
+      const T weight = Weight(step, r, k);
+      for (std::uint32_t c = 0; c < y.cols; ++c) y.data[k * y.stride + c] = weight * x.data[k * x.stride + c];
+    });
+  }
+
+  void Backward(const Step<T>& step) override {
+    if (this->write() == Write::kNone) return;
+    const auto &x = this->input(), &y = this->output();
+    ForEach(step, *domain_, [&](std::uint32_t r, std::uint32_t k) {
+      const T weight = Weight(step, r, k), *dy = y.gradient + k * y.stride;
+      T* dx = x.gradient + k * x.stride;
+      const bool add = this->write() == Write::kAdd;
+      for (std::uint32_t c = 0; c < y.cols; ++c) dx[c] = add ? dx[c] + weight * dy[c] : weight * dy[c];
+    });
+  }
+
+ private:
+  T Weight(const Step<T>& step, std::uint32_t r, std::uint32_t k) const {
+    const auto& weights = step.batch->tables[domain_->table].weight;
+    return weights.empty() ? T{1} : static_cast<T>(weights[domain_->first[r] + (k - domain_->begin[r])]);
+  }
+
+  const Domain* const domain_;
+};
+
+template <typename T>
+class RowSumLayer : public Layer<T> {
+ public:
+  RowSumLayer(Activation<T>* x, Activation<T>* y) : Layer<T>({x}, y), domain_(x->domain) {}
+
+  void Forward(const Step<T>& step) override {
+    const auto &x = this->input(), &y = this->output();
+    for (std::uint32_t r = 0; r < step.rows; ++r) std::fill_n(y.data + r * y.stride, y.cols, T{0});
+    ForEach(step, *domain_,
+            [&](std::uint32_t r, std::uint32_t k) { AddTo(x.data + k * x.stride, y.cols, y.data + r * y.stride); });
+  }
+
+  void Backward(const Step<T>& step) override {
+    if (this->write() == Write::kNone) return;
+    const auto &x = this->input(), &y = this->output();
+    ForEach(step, *domain_, [&](std::uint32_t r, std::uint32_t k) {
+      const T* dy = y.gradient + r * y.stride;
+      T* dx = x.gradient + k * x.stride;
+      if (this->write() == Write::kAdd) {
+        AddTo(dy, y.cols, dx);
+      } else {
+        std::copy_n(dy, y.cols, dx);
+      }
+    });
+  }
+
+ private:
+  const Domain* const domain_;
+};
+
+template <typename T>
 class WeightedSumLayer : public Layer<T> {
  public:
   WeightedSumLayer(Activation<T>* a, Activation<T>* x, Activation<T>* y) : Layer<T>({a, x}, y), domain_(x->domain) {}
@@ -151,6 +214,18 @@ Activation<T>* Spread(Graph<T>* graph, const std::string& name, Activation<T>* x
 }
 
 template <typename T>
+Activation<T>* Weighed(Graph<T>* graph, const std::string& name, Activation<T>* x) {
+  CHECK(x->domain != nullptr);
+  return graph->AddIn(x->domain, std::make_unique<WeighedLayer<T>>(x, graph->NewActivation(name, x->cols)));
+}
+
+template <typename T>
+Activation<T>* RowSum(Graph<T>* graph, const std::string& name, Activation<T>* x) {
+  CHECK(x->domain != nullptr);
+  return graph->AddIn(nullptr, std::make_unique<RowSumLayer<T>>(x, graph->NewActivation(name, x->cols)));
+}
+
+template <typename T>
 Activation<T>* WeightedSum(Graph<T>* graph, const std::string& name, Activation<T>* a, Activation<T>* x) {
   CHECK(x->domain != nullptr && a->domain == x->domain);
   CHECK_EQ(a->cols, 1u);
@@ -161,6 +236,8 @@ Activation<T>* WeightedSum(Graph<T>* graph, const std::string& name, Activation<
   template Activation<T>* Occurrences(Graph<T>*, const std::string&, const Domain*, Segment, SegmentGradient);      \
   template Activation<T>* SumOfOccurrences(Graph<T>*, const std::string&, const Domain*, Segment, SegmentGradient); \
   template Activation<T>* Spread(Graph<T>*, const std::string&, Activation<T>*, const Domain*);                     \
+  template Activation<T>* Weighed(Graph<T>*, const std::string&, Activation<T>*);                                   \
+  template Activation<T>* RowSum(Graph<T>*, const std::string&, Activation<T>*);                                    \
   template Activation<T>* WeightedSum(Graph<T>*, const std::string&, Activation<T>*, Activation<T>*);
 SHERD_OF_TYPE(float)
 SHERD_OF_TYPE(double)

@@ -26,6 +26,14 @@ Activation<T>* SumOfOccurrences(Graph<T>* graph, const std::string& name, const 
 template <typename T>
 Activation<T>* Spread(Graph<T>* graph, const std::string& name, Activation<T>* x, const Domain* domain);
 
+// y_k = w_k x_k, where w_k is the weight of occurrence k in the batch; x, y [occurrences, cols].
+template <typename T>
+Activation<T>* Weighed(Graph<T>* graph, const std::string& name, Activation<T>* x);
+
+// y [rows, cols], y_r = the sum over row r's occurrences of x_k; x [occurrences, cols]. Zero where there are none.
+template <typename T>
+Activation<T>* RowSum(Graph<T>* graph, const std::string& name, Activation<T>* x);
+
 // y [rows, cols], y_r = the sum over row r's occurrences of a_k x_k: a [occurrences, 1], x [occurrences, cols]. Zero
 // where there are none.
 template <typename T>

@@ -89,12 +89,22 @@ void MakeImages(TestJob* test) {
   job.mutable_model()->mutable_image()->set_width(4);
 }
 
+// Films that are lists of words, of what their ids have between ones, without their users.
+void MakeWords(TestJob* test) {
+  proto::Job& job = test->job();
+  job.mutable_feature()->DeleteSubrange(0, 1);
+  job.mutable_feature(0)->mutable_categorical()->set_separator("1");
+  job.mutable_data()->mutable_user_item()->set_negatives(0);
+  job.clear_evaluation();
+}
+
 class BspModelTest : public ::testing::TestWithParam<ModelCase> {};
 
 TEST_P(BspModelTest, GivesTheSameBitsOnOneAndThreeServers) {
   TestJob test(GetParam().job);
   if (std::string(GetParam().name) == "din") MakeHistories(&test);
   if (std::string(GetParam().name) == "cnn") MakeImages(&test);
+  if (std::string(GetParam().name) == "contrast") MakeWords(&test);
   MakeBsp(&test);
   test.Shorten(1500);
   proto::Model* model = test.job().mutable_model();
@@ -102,7 +112,7 @@ TEST_P(BspModelTest, GivesTheSameBitsOnOneAndThreeServers) {
   if (!GetParam().tower) model->clear_tower();
   if (model->name() != "sasrec") model->clear_attention();
   if (std::string(GetParam().name) == "mf") model->set_loss(proto::Model::SQUARED_ERROR);
-  test.job().mutable_evaluation()->clear_metric();
+  if (test.job().has_evaluation()) test.job().mutable_evaluation()->clear_metric();
   ASSERT_TRUE(google::protobuf::TextFormat::MergeFromString(GetParam().settings, &test.job()));
   const std::string one = CheckpointOf(&test, "one", 1, false);
   const bool dense = test.job().model().has_image();
@@ -143,18 +153,22 @@ TEST(BspPrivacyTest, NoiseGivesTheSameBitsOnOneAndThreeServers) {
 INSTANTIATE_TEST_SUITE_P(Encodings, BspWireValuesTest, ::testing::Values(proto::Train::BF16, proto::Train::INT8));
 INSTANTIATE_TEST_SUITE_P(
     Models, BspModelTest,
-    ::testing::Values(ModelCase{"lr", "adult_deepfm", false}, ModelCase{"fm", "adult_deepfm", false},
-                      ModelCase{"ffm", "adult_deepfm", false}, ModelCase{"nfm", "adult_deepfm", true},
-                      ModelCase{"dcn", "adult_deepfm", true}, ModelCase{"mf", "movielens_neumf", false},
-                      ModelCase{"autorec", "movielens_autorec", true}, ModelCase{"gmf", "movielens_neumf", false},
-                      ModelCase{"mlp", "movielens_neumf", true}, ModelCase{"din", "movielens_din", true},
-                      ModelCase{"cnn", "digits_cnn", true}, ModelCase{"bpr_mf", "movielens_bpr_mf", false},
-                      ModelCase{"two_tower", "movielens_bpr_mf", true},
-                      ModelCase{"lightgcn", "movielens_lightgcn", false},
-                      ModelCase{"sasrec", "movielens_sasrec", false, "train { batch_size: 2 }"},
-                      ModelCase{"gru4rec", "movielens_sasrec", false,
-                                "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
-                      ModelCase{"caser", "movielens_sasrec", false, "train { batch_size: 2 }"}),
+    ::testing::Values(
+        ModelCase{"lr", "adult_deepfm", false}, ModelCase{"fm", "adult_deepfm", false},
+        ModelCase{"ffm", "adult_deepfm", false}, ModelCase{"nfm", "adult_deepfm", true},
+        ModelCase{"dcn", "adult_deepfm", true}, ModelCase{"mf", "movielens_neumf", false},
+        ModelCase{"autorec", "movielens_autorec", true}, ModelCase{"gmf", "movielens_neumf", false},
+        ModelCase{"mlp", "movielens_neumf", true}, ModelCase{"din", "movielens_din", true},
+        ModelCase{"cnn", "digits_cnn", true}, ModelCase{"bpr_mf", "movielens_bpr_mf", false},
+        ModelCase{"two_tower", "movielens_bpr_mf", true}, ModelCase{"lightgcn", "movielens_lightgcn", false},
+        ModelCase{"sasrec", "movielens_sasrec", false, "train { batch_size: 2 }"},
+        ModelCase{"gru4rec", "movielens_sasrec", false,
+                  "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
+        ModelCase{"lstm", "movielens_sasrec", false,
+                  "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
+        ModelCase{"cdae", "movielens_sasrec", false, "model { tower { dropout: 0.4 } } train { batch_size: 2 }"},
+        ModelCase{"contrast", "movielens_bpr_mf", false, "model { tower { dropout: 0.4 } loss: IN_BATCH_SOFTMAX }"},
+        ModelCase{"caser", "movielens_sasrec", false, "train { batch_size: 2 }"}),
     [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
                          ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));

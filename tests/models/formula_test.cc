@@ -83,6 +83,25 @@ TEST_F(FormulaTest, Fm) {
   }
 }
 
+// Both views are of all words where nothing is dropped.
+TEST_F(FormulaTest, Contrast) {
+  Run(std::string(kWords) +
+          R"(model { name: "contrast" embedding_dim: 4 loss: IN_BATCH_SOFTMAX tower { dropout: 0.5 } })",
+      Lookups::kMany);
+  const TableBatch<double>& table = batch_.tables[0];
+  for (int r = 0; r < 3; ++r) {
+    double z = 0;
+    for (int d = 0; d < 4; ++d) {
+      double x = 0;
+      for (std::uint32_t k = table.offset[r]; k < table.offset[r + 1]; ++k) {
+        x += table.weight[k] * table.values[table.unique[k]][d];
+      }
+      z += x * x;
+    }
+    EXPECT_NEAR(logits_[r], z, 1e-13);
+  }
+}
+
 TEST_F(FormulaTest, Nfm) {
   Run(std::string(kClicks) + R"(model { name: "nfm" embedding_dim: 4 tower { hidden: 6 } })");
   for (int r = 0; r < 3; ++r) {

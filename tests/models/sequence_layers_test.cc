@@ -10,6 +10,8 @@
 #include "models/nn/events.h"
 #include "models/nn/gru.h"
 #include "models/nn/layer_norm.h"
+#include "models/nn/lstm.h"
+#include "models/nn/occurrences.h"
 #include "models/nn/self_attention.h"
 #include "tests/models/layer_check.h"
 
@@ -44,6 +46,13 @@ TEST(SequenceLayersTest, GruGradient) {
   }
 }
 
+TEST(SequenceLayersTest, LstmGradient) {
+  for (const std::uint32_t units : {1u, 7u}) {
+    ExpectGradientsAlsoWhereItIsNotTheOnlyOne(
+        4, [&](Graphd* graph, Activationd* x) { return Lstm(graph, "lstm", x, {.units = units}); });
+  }
+}
+
 TEST(SequenceLayersTest, WindowsGradient) {
   ExpectGradientsAlsoWhereItIsNotTheOnlyOne(
       3, [](Graphd* graph, Activationd* x) { return Windows(graph, "windows", x, 4); });
@@ -65,6 +74,26 @@ TEST(SequenceLayersTest, ConvolutionsGradient) {
 TEST(SequenceLayersTest, SumAndDropoutOfEventsGradient) {
   ExpectGradientsAlsoWhereItIsNotTheOnlyOne(
       5, [](Graphd* graph, Activationd* x) { return Sum(graph, "sum", Dropout(graph, "dropout", x, 0.4), x); });
+}
+
+TEST(SequenceLayersTest, WeighedGradientAndValues) {
+  const EventLengths lengths(kLengths);
+  const std::vector<float> weights = {0.5, -2, 0, 1, 1.5, 3, -1, 0.25, 4};
+  Graphd graph;
+  Activationd* x = Leaf(&graph, "x", lengths.events(), 3, graph.NewDomain(0, 0, 1));
+  GraphCheck check(&graph, Weighed(&graph, "weighed", x), lengths.rows());
+  check.batch().tables = {lengths.table<double>()};
+  check.batch().tables[0].weight = weights;
+  check.Check();
+  check.Forward();
+  for (std::uint32_t k = 0; k < 9; ++k) EXPECT_EQ(check.output(k, 1), weights[k] * graph.parameters()[3 * k + 1]);
+}
+
+TEST(SequenceLayersTest, RowSumGradient) {
+  ExpectGradients(5, [](Graphd* graph, Activationd* x) { return RowSum(graph, "sum", x); });
+  ExpectGradients(5, [](Graphd* graph, Activationd* x) {
+    return RowSum(graph, "sum", Sum(graph, "twice", DropEvents(graph, "left", x, 0.4), x));
+  });
 }
 
 // Of more targets than events, of fewer, and of as many.
@@ -106,6 +135,11 @@ TYPED_TEST(SequenceParityTest, Gru) {
   ExpectParity<TypeParam>(reference::kGru, 6, [](auto* graph, auto* x) { return Gru(graph, "gru", x, {.units = 4}); });
 }
 
+TYPED_TEST(SequenceParityTest, Lstm) {
+  ExpectParity<TypeParam>(reference::kLstm, 6,
+                          [](auto* graph, auto* x) { return Lstm(graph, "lstm", x, {.units = 4}); });
+}
+
 TYPED_TEST(SequenceParityTest, ConvolutionWithMaxPooling) {
   ExpectParity<TypeParam>(reference::kConvolution, 12, [](auto* graph, auto* x) {
     return MaxOverSteps(graph, "max", Convolution(graph, "convolution", x, {.steps = 4, .height = 2, .filters = 5}), 3);
@@ -124,6 +158,7 @@ TEST(SequenceLayersTest, NoEventSeesWhatComesAfterIt) {
   const std::vector<Build<double>> layers = {
       [](Graphd* graph, Activationd* x) { return CausalSelfAttention(graph, "attention", x, 2); },
       [](Graphd* graph, Activationd* x) { return Gru(graph, "gru", x, {.units = 5}); },
+      [](Graphd* graph, Activationd* x) { return Lstm(graph, "lstm", x, {.units = 5}); },
       [](Graphd* graph, Activationd* x) { return Windows(graph, "windows", x, 3); }};
   for (const Build<double>& build : layers) {
     LayerUnderTest<double> layer(6, build);
@@ -172,6 +207,34 @@ TEST(SequenceLayersTest, DropoutOfAnEventDoesNotDependOnItsBatch) {
   EXPECT_EQ(dropped({3, 0, 2}, {4, 5, 9}), alone);
   EXPECT_NE(dropped({2}, {8}), alone);
   EXPECT_NE(std::vector<float>(alone.begin(), alone.begin() + 40), std::vector<float>(alone.begin() + 40, alone.end()));
+}
+
+TEST(SequenceLayersTest, AnEventIsDroppedAsAWhole) {
+  const EventLengths lengths({400});
+  Graph<float> graph;
+  Activation<float>* y =
+      DropEvents(&graph, "d", Leaf(&graph, "x", lengths.events(), 3, graph.NewDomain(0, 0, 1)), 0.25);
+  graph.Build(y, lengths.rows());
+  std::fill(graph.parameters().begin(), graph.parameters().end(), 3.0f);
+  Batch<float> batch;
+  batch.rows = lengths.rows();
+  const std::vector<std::uint64_t> ids = {9};
+  batch.row_ids = ids;
+  batch.tables = {lengths.table<float>()};
+  const auto dropped = [&](bool training) {
+    graph.Forward({&batch, batch.rows, training, 5, &Kernels<float>::Best()});
+    int events = 0;
+    for (std::uint32_t k = 0; k < lengths.events(); ++k) {
+      const float* const row = y->data + std::size_t{k} * y->stride;
+      EXPECT_EQ(row[1], row[0]);
+      EXPECT_EQ(row[2], row[0]);
+      EXPECT_TRUE(row[0] == 0 || std::abs(row[0] - (training ? 4.0f : 3.0f)) < 1e-5f) << row[0];
+      events += row[0] == 0;
+    }
+    return events;
+  };
+  EXPECT_NEAR(dropped(true), 100, 35) << "four deviations";
+  EXPECT_EQ(dropped(false), 0);
 }
 
 }  // namespace

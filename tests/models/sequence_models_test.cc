@@ -114,10 +114,22 @@ TYPED_TEST(SequenceModelsTest, Gru4RecIsThatOfPyTorch) {
               tower { hidden: 3 } })");
 }
 
+TYPED_TEST(SequenceModelsTest, LstmIsThatOfPyTorch) {
+  this->Expect(reference::kLstmModel, std::string(kData) + R"(
+      model { name: "lstm" embedding_dim: 4 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.8 }
+              tower { hidden: 3 } })");
+}
+
 TYPED_TEST(SequenceModelsTest, CaserIsThatOfPyTorch) {
   this->Expect(reference::kCaser, std::string(kData) + kUsers + R"(
       model { name: "caser" embedding_dim: 4 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.8 }
               convolution { window: 3 horizontal: 2 vertical: 2 } })");
+}
+
+TYPED_TEST(SequenceModelsTest, CdaeIsThatOfPyTorch) {
+  this->Expect(reference::kCdae, std::string(kData) + kUsers + R"(
+      model { name: "cdae" embedding_dim: 4 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.8 }
+              tower { activation: TANH } })");
 }
 
 // Of a user with no history the vector is zero, and each item's score with it.

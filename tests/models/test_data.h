@@ -28,6 +28,10 @@ inline constexpr char kPairs[] = R"(
   feature { column: "user" table: "user" }
   feature { column: "item" table: "item" })";
 
+inline constexpr char kWords[] = R"(
+  data { format: USER_ITEM }
+  feature { column: "item" table: "item" categorical { separator: " " } })";
+
 inline constexpr char kHistories[] = R"(
   data { format: CRITEO_TSV }
   feature { column: "C1..C2" table: "item" })";

@@ -9,6 +9,7 @@
 #include "worker/data/number_text.h"
 #include "worker/data/row_parser.h"
 #include "worker/data/text_file.h"
+#include "worker/data/token_list.h"
 
 namespace sherd {
 namespace {
@@ -27,6 +28,7 @@ class InteractionParser {
   InteractionParser(const proto::Data& data, const Schema& schema) : data_(data), format_(data.user_item()) {
     for (const Schema::Column& column : schema.columns) {
       (HasUsers(format_, column.name) ? user_is_key_ : item_is_key_) |= column.key;
+      (HasUsers(format_, column.name) ? user_lists_ : item_lists_) = column.lists;
     }
   }
 
@@ -57,6 +59,7 @@ class InteractionParser {
     std::uint64_t key;
     if (user_is_key_ && !ParseKey(user, &key)) return Refuse(error, "unsigned integer expected as key", user, "user");
     if (item_is_key_ && !ParseKey(item, &key)) return Refuse(error, "unsigned integer expected as key", item, "item");
+    if (!CheckWords(user, user_lists_, "user", error) || !CheckWords(item, item_lists_, "item", error)) return false;
     *fields = {user, item, 0, 0};
     if (format_.time_column() >= 0 && !ParseInteger(time, &fields->time))
       return Refuse(error, "integer expected", time, "time");
@@ -90,6 +93,17 @@ class InteractionParser {
   }
 
  private:
+  static bool CheckWords(std::string_view text, const std::vector<std::string>& separators, std::string_view column,
+                         RowError* error) {
+    if (text.size() <= kMaxFeatures) return true;  // a word has a byte at least
+    for (const std::string& separator : separators) {
+      std::size_t words = 0;
+      ForEachToken(text, separator, [&](std::string_view) { ++words; });
+      if (words > kMaxFeatures) return RefuseFeatures(error, words, column);
+    }
+    return true;
+  }
+
   bool ParseRating(std::string_view text, float* rating, RowError* error) const {
     double number;
     if (!ParseFloat(text, &number) || !std::isfinite(static_cast<float>(number)))
@@ -103,6 +117,7 @@ class InteractionParser {
   const proto::Data& data_;
   const proto::UserItem& format_;
   bool user_is_key_ = false, item_is_key_ = false;
+  std::vector<std::string> user_lists_, item_lists_;  // separators
 };
 
 // Reads the sets and divides them; what it has at the end is an Interactions.
@@ -111,6 +126,7 @@ class Loader {
   Loader(const proto::Job& job, const Schema& schema, Interactions::Purpose purpose, BadRowLog* log)
       : data_(job.data()),
         wants_eval_(job.has_evaluation() && !job.evaluation().test_each_epoch()),
+        is_graph_(job.model().name() == "lightgcn"),
         parser_(data_, schema),
         purpose_(purpose),
         log_(log) {}
@@ -138,13 +154,28 @@ class Loader {
   Status AddFeatures(const FeatureLayout& layout) {
     for (const FeatureLayout::FeatureColumn& feature : layout.features) {
       if (feature.config->has_cross()) continue;
-      if (!feature.config->categorical().separator().empty()) {
-        return Status::Invalid("feature " + feature.name + ": user and item are one token each, without a separator");
-      }
+      const proto::Categorical& config = feature.config->categorical();
+      RETURN_IF_ERROR(CheckWords(feature));
       Vocabulary& vocabulary = HasUsers(data_.user_item(), feature.column) ? out_.users : out_.items;
-      vocabulary.AddFeature({HashBytes(feature.name), feature.config->categorical().token_is_key()});
+      vocabulary.AddFeature({HashBytes(feature.name), config.token_is_key(), config.separator(),
+                             config.pooling() == proto::Categorical::MEAN});
     }
     return {};
+  }
+
+  // Lists of words are made of pairs alone: bags and sequences are lists of users and items already, and the nodes of a
+  // graph have one embedding each.
+  Status CheckWords(const FeatureLayout::FeatureColumn& feature) const {
+    const proto::Categorical& config = feature.config->categorical();
+    if (config.separator().empty()) return {};
+    const proto::UserItem& format = data_.user_item();
+    if (format.has_bags() || format.has_sequences() || is_graph_) {
+      return Status::Invalid("feature " + feature.name + ": with bags, sequences and lightgcn user and item are one " +
+                             "token each, without a separator");
+    }
+    if (!config.token_is_key()) return {};
+    return Status::Invalid("feature " + feature.name + ": words of users and items have keys by their hashes; " +
+                           "separator and token_is_key exclude one another");
   }
 
   Status ReadSet(proto::Chunk::Set set, const google::protobuf::RepeatedPtrField<std::string>& patterns) {
@@ -331,7 +362,7 @@ class Loader {
   }
 
   const proto::Data& data_;
-  const bool wants_eval_;
+  const bool wants_eval_, is_graph_;
   const InteractionParser parser_;
   const Purpose purpose_;
   BadRowLog* const log_;

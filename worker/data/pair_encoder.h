@@ -9,8 +9,8 @@
 
 namespace sherd {
 
-// From (user, item) pairs to a minibatch's keys: those of the vocabularies, and crosses of them. Confined to one
-// thread.
+// From (user, item) pairs to a minibatch's keys: those of the vocabularies, lists of words where they have them, and
+// crosses of them. Confined to one thread.
 class PairEncoder {
  public:
   // The vocabularies have the layout's features in its order, and must stay.
@@ -22,6 +22,19 @@ class PairEncoder {
   void End(Minibatch* minibatch) const;
 
  private:
+  // A list of words takes the place of a feature's one key.
+  struct Field {
+    int feature;
+    const Vocabulary* words = nullptr;  // null: one key
+    int place = 0;                      // among the vocabulary's features
+  };
+  struct Table {
+    std::vector<Field> fields;
+    bool listed = false;  // one of them is a list, so all are in CSR
+  };
+
+  void AddLists(std::uint32_t user, std::uint32_t item, const Table& table, TableKeys* keys) const;
+
   struct Cross {
     int feature;
     std::uint64_t field_hash;
@@ -32,8 +45,8 @@ class PairEncoder {
   const Vocabulary* const items_;
   std::vector<int> user_features_, item_features_;  // in the vocabularies' order
   std::vector<Cross> crosses_;
-  std::vector<std::vector<int>> tables_;  // features by field
-  std::vector<Key> key_of_;               // by feature, of the pair at hand
+  std::vector<Table> tables_;
+  std::vector<Key> key_of_;  // by feature, of the pair at hand
 };
 
 }  // namespace sherd

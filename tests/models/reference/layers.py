@@ -46,6 +46,16 @@ def gru(w):
     return by_row(w['x'], row)
 
 
+def lstm(w):  # whose second bias is zero
+    parameters = [w['lstm.input.weight'].t(), w['lstm.recurrent.weight'].t(), w['lstm.input.bias'][0], torch.zeros(16)]
+
+    def row(x):
+        state = (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4))
+        return torch.lstm(x.unsqueeze(1), state, parameters, True, 1, 0.0, False, False, False)[0][:, 0]
+
+    return by_row(w['x'], row)
+
+
 def convolution(w):  # four steps of three channels, filters of height 2, then the largest of the three places
     x = w['x'].reshape(-1, 4, 3).transpose(1, 2)
     filters = w['convolution.weight'].reshape(2, 3, 5).permute(2, 1, 0)
@@ -102,4 +112,5 @@ case('kGru', gru, {'x': (9, 6), 'gru.input.weight': (6, 12), 'gru.input.bias': (
 case('kConvolution', convolution, {'x': (9, 12), 'convolution.weight': (6, 5), 'convolution.bias': (1, 5)})
 case('kVertical', vertical, {'x': (9, 12), 'vertical.weight': (2, 4)})
 case('kImage', image, {'x': (9, 40), 'image.weight': (18, 3), 'image.bias': (1, 3)})
+case('kLstm', lstm, {'x': (9, 6), 'lstm.input.weight': (6, 16), 'lstm.input.bias': (1, 16), 'lstm.recurrent.weight': (4, 16)})
 print('}  // namespace sherd::reference')

@@ -50,6 +50,14 @@ def gru4rec(w, e, user):
     return linear(w, 'output', y)
 
 
+def lstm(w, e, user):
+    parameters = [w['lstm.0.input.weight'].t(), w['lstm.0.recurrent.weight'].t(), w['lstm.0.input.bias'][0],
+                  torch.zeros(4 * UNITS)]
+    state = (torch.zeros(1, 1, UNITS), torch.zeros(1, 1, UNITS))
+    y = torch.lstm(e.unsqueeze(1), state, parameters, True, 1, 0.0, False, False, False)[0][:, 0]
+    return linear(w, 'output', y)
+
+
 def caser(w, e, user):
     outputs = []
     for k in range(len(e)):
@@ -62,6 +70,10 @@ def caser(w, e, user):
             found.append(F.max_pool2d(y, (WINDOW + 1 - h, 1)).reshape(-1))
         outputs.append(torch.cat([torch.relu(linear(w, 'hidden', torch.cat(found))), user]))
     return linear(w, 'output', torch.stack(outputs))
+
+
+def cdae(w, e, user):  # the same for all of a user's items
+    return torch.tanh(e.sum(0) + user + w['hidden.bias'][0]).expand(len(e), DIM)
 
 
 def layers(*shapes):
@@ -77,6 +89,7 @@ SASREC = {'input.position': (PLACES, DIM), **norms('block.0.attention_norm', 'bl
           **layers(('block.0.query_key_value', DIM, 3 * DIM), ('block.0.attended', DIM, DIM), ('block.0.network.0', DIM, DIM),
                    ('block.0.network.1', DIM, DIM))}
 GRU4REC = layers(('gru.0.input', DIM, 3 * UNITS), ('gru.0.recurrent', UNITS, 3 * UNITS), ('output', UNITS, DIM))
+LSTM = {**layers(('lstm.0.input', DIM, 4 * UNITS), ('output', UNITS, DIM)), 'lstm.0.recurrent.weight': (UNITS, 4 * UNITS)}
 CASER = {'vertical.weight': (VERTICAL, WINDOW),
          **layers(*[(f'horizontal.{h}', h * DIM, HORIZONTAL) for h in range(1, WINDOW + 1)],
                   ('hidden', VERTICAL * DIM + WINDOW * HORIZONTAL, DIM), ('output', 2 * DIM, DIM))}
@@ -124,4 +137,6 @@ struct ModelCase {
 case('kSasRec', sasrec, SASREC)
 case('kGru4Rec', gru4rec, GRU4REC)
 case('kCaser', caser, CASER)
+case('kLstmModel', lstm, LSTM)
+case('kCdae', cdae, {'hidden.bias': (1, DIM)})
 print('}  // namespace sherd::reference')
