@@ -1,6 +1,5 @@
 #include "net/zmq_network.h"
 
-#include <malloc.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/block_shelf.h"
+#include "base/freed_memory.h"
 #include "net/lent_frame.h"
 #include "net/seal.h"
 #include "net/transport.h"
@@ -39,13 +39,6 @@ constexpr std::size_t kCopyBelow = 512;  // bytes of a frame that are cheaper to
 constexpr int kBurst = 16;               // messages taken from one socket before the others are looked at
 
 Status ZmqError(std::string doing) { return {ErrorCode::kIo, std::move(doing) + ": " + zmq_strerror(errno)}; }
-
-// libzmq receives each large frame into a block of its own. By glibc's defaults its pages go back to the system and are
-// cleared for the next one, which is a fifth of what pulling 100,000 rows costs.
-void KeepFreedMemory() {
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
-}
 
 // That each is a key, whether it fits the others or not.
 Status CheckForm(const CurveKeys& keys) {
@@ -492,7 +485,7 @@ ZmqNetwork::ZmqNetwork(std::unique_ptr<ZmqContext> context) : context_(std::move
 ZmqNetwork::~ZmqNetwork() = default;
 
 Result<std::unique_ptr<ZmqNetwork>> ZmqNetwork::Create(ZmqOptions options) {
-  KeepFreedMemory();
+  KeepFreedMemory();  // libzmq receives each large frame into a block of its own
   auto context = std::make_unique<ZmqContext>(std::move(options));
   RETURN_IF_ERROR(context->Start());
   return std::unique_ptr<ZmqNetwork>(new ZmqNetwork(std::move(context)));

@@ -71,8 +71,8 @@ class EmbeddingTable {
   Status Restore(Key key, const std::byte* row);
   Status RestoreCandidate(Key key, std::uint32_t sightings);
 
-  // Many at once, whatever the keys were before, or where `fresh` nothing at all; quickest by ascending Mix(key). Limits
-  // of rows a slot hold again after FinishRestore. BadData: a candidate that can not be. table_restore.cc.
+  // Many at once, whatever the keys were before, or where `fresh` nothing at all; quickest by ascending Mix(key).
+  // Limits of rows a slot hold again after FinishRestore. BadData: a candidate that can not be. table_restore.cc.
   Status RestoreRows(std::span<const Key> keys, const std::byte* rows, bool fresh);
   Status RestoreCandidates(std::span<const Key> keys, std::span<const std::uint32_t> sightings);
   void Delete(std::span<const Key> keys);  // those that there are

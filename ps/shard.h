@@ -218,7 +218,8 @@ class Shard {
   AlignedBuffer<float> rows_;  // that are to be encoded
 
   std::string started_;         // the StartEpoch that the clocks are of, serialized; empty: none
-  std::uint32_t epoch_ = 0;     // of that StartEpoch
+  std::uint32_t epoch_ = 0;     // of that StartEpoch …
+  std::uint32_t round_ = 0;     // … likewise
   AppliedMinibatches applied_;  // in that epoch
   std::string trouble_;         // why pushes wait; empty: they do not
   std::string damage_;          // why the shard holds nothing to serve: a LOAD failed

@@ -149,6 +149,7 @@ Status Shard::RestoreState(const std::string& dir) {
   for (const proto::ShardState::WorkerClock& from : state.clock()) clocks_.Restore(from.worker(), from.clock());
   if (state.has_started()) started_ = state.started().SerializeAsString();
   epoch_ = state.started().epoch();
+  round_ = state.started().round();
   for (const proto::ShardState::Applied& from : state.applied()) {
     applied_.AddRange(from.chunk(), from.begin(), from.end());
   }

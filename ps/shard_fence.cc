@@ -7,12 +7,14 @@
 namespace sherd {
 
 void Shard::Start(const proto::StartEpoch& start) {
-  // Repeated after the workers have begun, it must not set their clocks back.
+  // Repeated after the workers have begun, or come late of an epoch before, it must not set their clocks back.
   std::string text = start.SerializeAsString();
   if (text == started_) return;
+  if (!started_.empty() && std::pair(start.epoch(), start.round()) < std::pair(epoch_, round_)) return;
   started_ = std::move(text);
   if (start.epoch() != epoch_ || start.round() == 0) applied_.Clear();
   epoch_ = start.epoch();
+  round_ = start.round();
   clocks_.Start(start.clock(), start.worker());
   // Sent before one was lost, it may come after the fence.
   for (const std::uint32_t worker : start.worker()) {

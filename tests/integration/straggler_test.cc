@@ -105,7 +105,6 @@ std::map<std::string, int> NamedSlow(const std::string& metrics) {
 TEST(Faults, AnEpochEndsWithTheSumOfItsWorkersRates) {
   CountingJob counting({.rows = 6400});
   MakeHeavy(&counting);
-  const double rows = static_cast<double>(counting.good_rows());
   const PinnedRun two{.workers = 2, .stopped = 3};
   // A machine that is shared does not stay as quick as it was: alone before, and after.
   const double before = Train(&counting, {}).seconds, seconds = Train(&counting, two).seconds;

@@ -161,6 +161,16 @@ TEST(FenceTest, MarksLastFromRoundToRoundUntilTheChunkOrTheEpochIsDone) {
   EXPECT_EQ(Fence(&cluster, 5, 0, 1), 1u);
 }
 
+TEST(FenceTest, ABeginOfAnEpochThatComesLateChangesNothing) {
+  ShardCluster cluster({.consistency = kAsync});
+  cluster.StartEpoch(3, 0, {0});
+  cluster.StartEpoch(4, 2, {0});
+  EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 2, 7, 0)), proto::OK);
+  cluster.StartEpoch(3, 0, {0});
+  EXPECT_EQ(Fence(&cluster, 5), 1u) << "what was applied in the newer one is still known";
+  EXPECT_EQ(cluster.Code(0, PushOf(&cluster, 0, 3, 7, 1)), proto::OK) << "nor is the worker's clock set back";
+}
+
 proto::TakenOver TakeOver(ShardCluster* cluster, const proto::TakeOver& take, proto::StatusCode pushed) {
   proto::TakenOver taken;
   for (const Envelope& reply : cluster->Send(0, MakeControl(proto::TAKE_OVER, take))) {
