@@ -153,27 +153,31 @@ Status LoadFile(const std::string& dir, const proto::ShardFile& file, const Shar
   return filler->End().Annotate(reader->path());
 }
 
-// Room in the tables' indexes for what the full files have of the store's slots. A slot has its share of the keys, by
-// their hash.
+// Room in the tables for what the full files have of the store's slots. A slot has its share of the keys, by their
+// hash. A file says how many it has: no more than fit into twice its bytes are believed, lest a lie takes all memory.
 Status ReserveRows(const std::string& dir, const std::vector<const proto::ShardFile*>& files, ShardStore* store) {
-  std::vector<double> entries(store->tables());
+  std::vector<double> keys(store->tables()), rows(store->tables());
   for (const proto::ShardFile* file : files) {
     if (file->delta()) continue;
     ASSIGN_OR_RETURN(const auto reader, OpenShardFile(dir, *file));
     const Slot first = std::max(reader->first_slot(), store->first_slot());
     const Slot end = std::min(reader->end_slot(), store->end_slot());
     const double share = static_cast<double>(end - first) / (reader->end_slot() - reader->first_slot());
+    const double bytes = 2 * static_cast<double>(reader->bytes());
     for (std::size_t i = 0; i < reader->counts().size(); ++i) {
       const proto::TableSpec& theirs = reader->model().table(static_cast<int>(i));
       const TableCounts& counts = reader->counts()[i];
-      for (int t = 0; t < store->model().table_size(); ++t) {
-        if (store->model().table(t).name() != theirs.name()) continue;
-        entries[static_cast<std::size_t>(t)] += share * static_cast<double>(counts.rows + counts.candidates);
+      for (std::size_t t = 0; t < keys.size(); ++t) {
+        if (store->model().table(static_cast<int>(t)).name() != theirs.name()) continue;
+        const double all = static_cast<double>(counts.rows) + static_cast<double>(counts.candidates);
+        keys[t] += share * std::min(all, bytes / sizeof(Key));
+        rows[t] += share * std::min(static_cast<double>(counts.rows), bytes / store->table(t).layout().row_bytes());
       }
     }
   }
-  for (std::size_t t = 0; t < entries.size(); ++t) {
-    store->table(t).Reserve(static_cast<std::uint64_t>(entries[t] + 4 * std::sqrt(entries[t])));
+  for (std::size_t t = 0; t < keys.size(); ++t) {
+    store->table(t).Reserve(static_cast<std::uint64_t>(keys[t] + 4 * std::sqrt(keys[t])),
+                            static_cast<std::uint64_t>(rows[t]));
   }
   return {};
 }

@@ -77,8 +77,8 @@ class EmbeddingTable {
   Status RestoreCandidates(std::span<const Key> keys, std::span<const std::uint32_t> sightings);
   void Delete(std::span<const Key> keys);  // those that there are
   void FinishRestore() { KeepSlotLimits(); }
-  // Of an empty table: so many keys will come.
-  void Reserve(std::uint64_t keys);
+  // Of an empty table: so many keys will come, and rows of some of them.
+  void Reserve(std::uint64_t keys, std::uint64_t rows);
 
   // The moment of a cut: from now on ReadCut gives what the table holds at it, however it goes on changing; of a delta,
   // what has changed since the last cut. That needs changes to have been tracked since, and not too many of them.

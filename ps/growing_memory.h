@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <thread>
 
 namespace sherd {
 
@@ -19,13 +20,18 @@ class GrowingMemory {
   std::size_t size() const { return size_; }
   // Makes [0, size) usable; never shrinks. Bytes that were not there before are zero.
   void Grow(std::size_t size);
+  // [0, size) will soon be used: a thread of this object asks the system for its pages meanwhile, so that whoever fills
+  // them need not wait for one after the other. No more than a wish: size() stays.
+  void Expect(std::size_t size);
 
  private:
+  void EnsureReserved(std::size_t size);
   bool Reserve(std::size_t size);  // false: there is not so much address space
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t reserved_ = 0;
+  std::jthread asker_;  // of Expect
 };
 
 }  // namespace sherd

@@ -102,6 +102,7 @@ void KeyIndex::Reserve(std::uint64_t entries) {
   std::uint64_t buckets = homes_;
   while (entries > LimitOf(buckets, kEntries)) buckets = NextSize(buckets);
   SetBuckets(buckets);
+  memory_.Expect(memory_.size());
 }
 
 std::uint32_t* KeyIndex::Insert(Key key, std::uint64_t hash, std::uint32_t value) {

@@ -60,6 +60,8 @@ class RowMemory {
   // A row whose bytes are of no account.
   std::uint32_t Take();
   void Free(std::uint32_t number) { free_.push_back(number); }
+  // So many will be taken: their memory is asked for meanwhile.
+  void Expect(std::uint64_t rows) { memory_.Expect((rows / kBlockRows + 1) * kBlockRows * row_bytes()); }
 
   std::uint32_t row_bytes() const { return weight_bytes_ + rest_bytes_; }
   std::uint32_t rows() const { return used_; }  // that have ever been taken

@@ -26,8 +26,10 @@ Status CheckSightings(Key key, std::uint32_t sightings) {
 
 }  // namespace
 
-void EmbeddingTable::Reserve(std::uint64_t keys) {
-  if (budget_ == 0 || layout_.storage().at_budget() == proto::RowStorage::STOP) index_.Reserve(keys);
+void EmbeddingTable::Reserve(std::uint64_t keys, std::uint64_t rows) {
+  if (budget_ > 0 && layout_.storage().at_budget() != proto::RowStorage::STOP) return;
+  index_.Reserve(keys);
+  rows_.Expect(rows);
 }
 
 Status EmbeddingTable::RestoreRows(std::span<const Key> keys, const std::byte* rows, bool fresh) {
