@@ -204,7 +204,8 @@ Result<Figure> MeasureTraining(const ClickFiles& files, const Options& options) 
   const std::uint32_t workers = options.threads;
   ASSIGN_OR_RETURN(const auto from_memory, LocalJob::Start(in_memory, {.workers = workers}));
   ASSIGN_OR_RETURN(const auto from_files, LocalJob::Start(on_files, {.workers = workers}));
-  constexpr std::uint64_t kMinibatches = 16;  // of a worker and turn
+  // Of a worker and turn, seconds of work: filling and emptying the pipeline belongs to no steady state.
+  constexpr std::uint64_t kMinibatches = 40;
   ASSIGN_OR_RETURN(LocalJob::Round round, from_memory->Train(kMinibatches));
   ASSIGN_OR_RETURN(round, from_files->Train(kMinibatches));
   std::vector<double> memory, memory_cpu, read, read_cpu, ratios;
