@@ -39,7 +39,11 @@ Status EmbeddingTable::RestoreRows(std::span<const Key> keys, const std::byte* r
   for (std::size_t first = 0; first < keys.size(); first += most) {
     const std::span part = keys.subspan(first, std::min(most, keys.size() - first));
     RETURN_IF_ERROR(MakeRoom({.rows = part.size(), .keys = part.size(), .most = part.size()}));
-    fresh ? (void)std::fill_n(places_.begin(), part.size(), kNone) : index_.FindAll(part, false, places_.data());
+    if (fresh) {
+      std::fill_n(places_.begin(), part.size(), kNone);
+    } else {
+      index_.FindAll(part, false, places_.data());
+    }
     for (std::size_t i = 0; i < part.size(); ++i, rows += row_bytes) {
       const RowPlace place(places_[i]);
       std::uint32_t number = place.number();
