@@ -46,6 +46,10 @@ class Judge {
   const std::string& HostOf(std::size_t rank) const { return examination_.hosts[rank].host(); }
   std::string NameOf(std::size_t rank) const { return "rank " + std::to_string(rank) + " on host " + HostOf(rank); }
 
+  std::string Way(std::size_t from, std::size_t to) const {
+    return "host " + HostOf(from) + " to host " + HostOf(to) + ": ";
+  }
+
   // The same of several ranks of a host is one problem.
   void Add(const std::string& problem) {
     if (seen_.insert(problem).second) problems_.push_back(problem);
@@ -91,7 +95,7 @@ class Judge {
 
   // The slowest of the ranks of a host speaks for all of them.
   void JudgeRates() {
-    std::map<std::string, double> copies, disks;  // the slow ones
+    std::map<std::string, double> copies, disks, links;  // the slow ones
     const auto note = [](std::map<std::string, double>* slowest, const std::string& what, double rate) {
       const auto [found, first] = slowest->emplace(what, rate);
       found->second = std::min(found->second, rate);
@@ -104,11 +108,20 @@ class Judge {
         if (slow) note(&disks, on + disk.purpose() + " " + disk.path(), disk.write_rate());
       }
     }
+    for (std::size_t rank = 0; examination_.tcp && rank < examination_.reach.size(); ++rank) {
+      for (const proto::LinkReport& link : examination_.reach[rank].link()) {
+        const bool slow = !link.has_problem() && link.rate() < kSlowLink && HostOf(rank) != HostOf(link.to());
+        if (slow) note(&links, Way(rank, link.to()), link.rate());
+      }
+    }
     for (const auto& [host, rate] : copies) {
       Add(host + "memory is copied at " + Rate(rate) + ": is the host overloaded, or does it swap?");
     }
     for (const auto& [disk, rate] : disks) {
       Add(disk + ": is written at " + Rate(rate) + ", so checkpoints will take long: name a folder on a faster disk");
+    }
+    for (const auto& [way, rate] : links) {
+      Add(way + "the link carries " + Rate(rate) + ": `sherd plan` says whether that is enough for the job");
     }
   }
 
@@ -122,13 +135,9 @@ class Judge {
         }
         continue;
       }
-      const std::string pair = "host " + HostOf(rank) + " to host " + HostOf(link.to()) + ": ";
       if (std::abs(link.clock_offset()) > kMostSkew) {
-        Add(pair + "the clocks differ by about " + Fixed("%.0f s", std::abs(link.clock_offset())) +
+        Add(Way(rank, link.to()) + "the clocks differ by about " + Fixed("%.0f s", std::abs(link.clock_offset())) +
             ": let both follow one time server (chrony, ntpd)");
-      }
-      if (examination_.tcp && link.rate() < kSlowLink && HostOf(rank) != HostOf(link.to())) {
-        Add(pair + "the link carries " + Rate(link.rate()) + ": `sherd plan` says whether that is enough for the job");
       }
     }
   }

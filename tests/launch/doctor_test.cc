@@ -140,8 +140,9 @@ TEST(DoctorFindings, LinksAreJudgedByPairsOfRanksAndHosts) {
   examination.reach[2].mutable_link(1)->set_clock_offset(-7.2);
   EXPECT_THAT(Problems(examination), ElementsAre(HasSubstr("host b to host a: the clocks differ by about 7 s")));
   examination = Good();
-  examination.reach[2].mutable_link(1)->set_rate(1e6);
-  EXPECT_THAT(Problems(examination), ElementsAre(HasSubstr("the link carries 1 MB/s")));
+  examination.reach[2].mutable_link(0)->set_rate(2e6);
+  examination.reach[2].mutable_link(1)->set_rate(1e6);  // the same link, by another rank
+  EXPECT_THAT(Problems(examination), ElementsAre(HasSubstr("host b to host a: the link carries 1 MB/s")));
 }
 
 TEST(DoctorFindings, ServersOfAHostShareItsMemory) {
