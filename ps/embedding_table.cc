@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kAhead = 24;  // rows between a prefetch and its use
+constexpr std::size_t kReadsAtOnce = 96;  // of a pull
 
 // Beyond a few lines the processor's own prefetcher has seen the pattern. Always inline, as is what calls it: GCC 12
 // takes a function that only prefetches for one without effect, and drops calls of it.
@@ -101,8 +102,9 @@ Status EmbeddingTable::Pull(std::span<const Key> keys, float* values) {
         GiveFirstWeights(part[i], out + i * floats);
       }
     }
-    StartReadFromDisk();  // the disk works meanwhile
+    if (disk_numbers_.size() >= kReadsAtOnce) StartReadFromDisk();  // the disk works meanwhile
   }
+  StartReadFromDisk();
   return on_disk_.empty() ? Status() : PullFromDisk(keys, values);
 }
 
