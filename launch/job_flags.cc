@@ -43,6 +43,7 @@ constexpr JobFlag kFlags[] = {
     {"checkpoint_compression", "checkpoint.compression", "none|zstd", "of the shards' files"},
     {"checkpoint_server_dir", "checkpoint.server_dir", "DIR", "folder on each server's own disk for its shards' files"},
     {"replicas", "cluster.replicas", "1|2", "servers that hold each shard: with 2, the loss of one is survived"},
+    {"scheduler_wait", "cluster.scheduler_wait", "SECONDS", "that ranks look for a lost scheduler's successor"},
     {"memory_budget", "cluster.memory_budget", "BYTES", "what a server's tables may take: 8G, 512M, or bytes"},
     {"spill_dir", "cluster.spill_dir", "DIR", "folder on a fast local disk for rows that memory has no place for"},
     {"interface", "cluster.interface", "NAME", "network interface or address for TCP"},

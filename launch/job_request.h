@@ -21,7 +21,7 @@ struct ConvertRequest {
 
 // What the command line asks for.
 struct JobRequest {
-  enum class Command { kTrain, kEvaluate, kPredict, kRecommend, kCheck, kConvert, kPlan, kDoctor };
+  enum class Command { kTrain, kEvaluate, kPredict, kRecommend, kCheck, kConvert, kPlan, kDoctor, kJoin };
 
   Command command = Command::kTrain;
   std::string job_file;  // evaluate, predict and recommend may do without: the checkpoint holds the job it came from
@@ -36,6 +36,7 @@ struct JobRequest {
   // plan: rows to read at least, seconds to train at most, and whether the answer is for programs; texts: as given
   std::string sample_rows, seconds;
   bool json = false;
+  std::string role;               // join: "spare" or "worker"
   std::string key_file;           // of the keys of connections; empty: made for the job
   std::string chaos, chaos_seed;  // what is to go wrong (launch/chaos/plan.h); texts: as given
 };

@@ -19,6 +19,7 @@
 #include "launch/file_limit.h"
 #include "launch/gen_command.h"
 #include "launch/job_request.h"
+#include "launch/join/joining.h"
 #include "launch/keys/command.h"
 #include "launch/mpi_bootstrap.h"
 #include "launch/mpirun_job.h"
@@ -61,6 +62,7 @@ DEFINE_string(checkpoint_keep, "", "");
 DEFINE_string(checkpoint_keep_every, "", "");
 DEFINE_string(checkpoint_compression, "", "");
 DEFINE_string(checkpoint_server_dir, "", "");
+DEFINE_string(scheduler_wait, "", "");
 DEFINE_string(memory_budget, "", "");
 DEFINE_string(spill_dir, "", "");
 DEFINE_string(interface, "", "");
@@ -89,6 +91,7 @@ DEFINE_string(sample_rows, "", "");
 DEFINE_string(seconds, "", "");
 DEFINE_bool(json, false, "");
 DEFINE_string(key_file, "", "");
+DEFINE_string(role, "spare", "");
 DEFINE_string(chaos, "", "");
 DEFINE_string(chaos_seed, "1", "");
 DECLARE_string(log_dir);
@@ -98,16 +101,16 @@ namespace {
 
 using Command = JobRequest::Command;
 
-const std::map<std::string, Command> kCommands = {{"train", Command::kTrain},     {"eval", Command::kEvaluate},
-                                                  {"predict", Command::kPredict}, {"recommend", Command::kRecommend},
-                                                  {"check", Command::kCheck},     {"convert", Command::kConvert},
-                                                  {"plan", Command::kPlan},       {"doctor", Command::kDoctor}};
+const std::map<std::string, Command> kCommands = {
+    {"train", Command::kTrain},         {"eval", Command::kEvaluate}, {"predict", Command::kPredict},
+    {"recommend", Command::kRecommend}, {"check", Command::kCheck},   {"convert", Command::kConvert},
+    {"plan", Command::kPlan},           {"doctor", Command::kDoctor}, {"join", Command::kJoin}};
 
 std::vector<std::string> FlagNames() {
-  std::vector<std::string> names{"resume",    "checkpoint", "against",     "input",   "output",    "metrics",
-                                 "out",       "split",      "text_bytes",  "threads", "min_count", "keep_tokens",
-                                 "overwrite", "json",       "sample_rows", "seconds", "log_dir",   "help",
-                                 "version",   "chaos",      "chaos_seed",  "key_file"};
+  std::vector<std::string> names{"resume",    "checkpoint", "against",     "input",    "output",    "metrics",
+                                 "out",       "split",      "text_bytes",  "threads",  "min_count", "keep_tokens",
+                                 "overwrite", "json",       "sample_rows", "seconds",  "log_dir",   "help",
+                                 "version",   "chaos",      "chaos_seed",  "key_file", "role"};
   for (const JobFlag& flag : JobFlags()) names.push_back(flag.name);
   return names;
 }
@@ -176,10 +179,25 @@ JobRequest RequestOf(Command command, int argc, char** argv, std::vector<std::st
   request.sample_rows = FLAGS_sample_rows;
   request.seconds = FLAGS_seconds;
   request.json = FLAGS_json;
+  request.role = FLAGS_role;
   request.key_file = FLAGS_key_file;
   request.chaos = FLAGS_chaos;
   request.chaos_seed = FLAGS_chaos_seed;
   return request;
+}
+
+// All else is as the job was started with.
+std::vector<std::string> JoinProblems(const JobRequest& request) {
+  std::vector<std::string> problems;
+  for (const FlagValue& flag : request.flags) {
+    if (flag.name != "checkpoint_dir") problems.push_back("--" + flag.name + " is not for join");
+  }
+  if (!request.metrics.empty()) problems.push_back("--metrics is not for join");
+  if (request.key_file.empty()) problems.push_back("--key_file: is required to join: the one that the job has");
+  if (request.role != "spare" && request.role != "worker") {
+    problems.push_back("--role: " + request.role + " is not spare or worker");
+  }
+  return problems;
 }
 
 std::vector<std::string> RequestProblems(const JobRequest& request) {
@@ -203,8 +221,14 @@ std::vector<std::string> RequestProblems(const JobRequest& request) {
   if (predict && request.input.empty()) problems.push_back("--input: is required to predict");
   if (predict && request.output.empty()) problems.push_back("--output: is required to predict");
   if (recommend && request.output.empty()) problems.push_back("--output: is required to recommend");
-  if (!request.key_file.empty() && !train && !from_checkpoint && request.command != Command::kDoctor) {
-    problems.push_back("--key_file is for train, eval, predict and doctor");
+  const bool join = request.command == Command::kJoin;
+  if (!request.key_file.empty() && !train && !join && !from_checkpoint && request.command != Command::kDoctor) {
+    problems.push_back("--key_file is for train, join, eval, predict and doctor");
+  }
+  if (join) {
+    for (std::string& problem : JoinProblems(request)) problems.push_back(std::move(problem));
+  } else if (!gflags::GetCommandLineFlagInfoOrDie("role").is_default) {
+    problems.push_back("--role is for join");
   }
   if (!request.chaos.empty()) {
     const Result<ChaosPlan> chaos = ParseChaos(request.chaos, request.chaos_seed);
@@ -264,6 +288,7 @@ int RunCommand(const JobRequest& request) {
     return RankFromEnvironment() == 0 ? Finish(RunPlanCommand(request, &signals, std::cout)) : 0;
   }
   if (request.command == Command::kDoctor) return Finish(RunDoctor(request, &signals, std::cout));
+  if (request.command == Command::kJoin) return Finish(JoinJob(request, &signals));
   if (ranks > 1) return Finish(RunUnderMpi(request, &signals));
   return Finish(RunEmbedded(request, &signals));
 }
@@ -312,9 +337,10 @@ int Main(int argc, char** argv) {
   if (!command) {
     return BadUsage(
         {argc < 2
-             ? "which command? train, eval, predict, recommend, check, doctor, plan, convert, gen, keygen or checkpoint"
+             ? "which command? train, join, eval, predict, recommend, check, doctor, plan, convert, gen, keygen or "
+               "checkpoint"
              : std::string("unknown command ") + argv[1] +
-                   "; there are train, eval, predict, recommend, check, doctor, plan, convert, gen, keygen and "
+                   "; there are train, join, eval, predict, recommend, check, doctor, plan, convert, gen, keygen and "
                    "checkpoint"});
   }
   std::vector<std::string> problems = FlagProblems(argc, argv);

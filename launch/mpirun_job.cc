@@ -1,49 +1,32 @@
 #include "launch/mpirun_job.h"
 
-#include <chrono>
+#include <atomic>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
 
-#include "base/file.h"
 #include "base/simd.h"
 #include "launch/bootstrap.h"
 #include "launch/chaos/drill.h"
 #include "launch/host_address.h"
 #include "launch/job_data.h"
 #include "launch/job_loading.h"
+#include "launch/join/joining.h"
 #include "launch/keys/key_file.h"
 #include "launch/memory_budget.h"
 #include "launch/metrics_writer.h"
 #include "launch/mpi_bootstrap.h"
+#include "launch/plan_network.h"
 #include "launch/process_log.h"
 #include "launch/roles.h"
 #include "launch/scheduler_role.h"
 #include "launch/standby.h"
-#include "models/model.h"
-#include "net/zmq_network.h"
 
 namespace sherd {
 namespace {
 
 // For a rank that the scheduler does not end after a signal: the checkpoint of a stop may take eleven request timeouts.
 constexpr double kGraceRequestTimeouts = 12;
-
-Binding BindingOf(const proto::LaunchPlan& plan, const std::string& address) {
-  if (!plan.ipc_dir().empty()) return {.kind = Binding::Kind::kIpc, .where = plan.ipc_dir()};
-  return {.kind = Binding::Kind::kTcp, .where = address};
-}
-
-Result<std::unique_ptr<ZmqNetwork>> MakeNetwork(const proto::LaunchPlan& plan, std::optional<CurveKeys> keys) {
-  return ZmqNetwork::Create({.job = plan.job_id(), .keys = std::move(keys)});
-}
-
-// What came over the network that a rank would not take, once it ends.
-void TellRefused(const ZmqNetwork& network) {
-  LOG_IF(WARNING, network.malformed() > 0) << network.malformed() << " messages were refused as damaged or malformed";
-  LOG_IF(WARNING, network.refused_connections() > 0)
-      << network.refused_connections() << " connections were refused: they had not the job's key";
-}
 
 // ---- rank 0 --------------------------------------------------------------------------------------------------------
 
@@ -80,6 +63,7 @@ Status Settle(const JobRequest& request, const std::vector<proto::RankInfo>& ran
   RETURN_IF_ERROR(UseSimd(choice.simd));
   plan->set_simd(choice.simd);
   plan->set_job_id(MakeJobId());
+  if (ranks[0].has_key_fingerprint()) plan->set_key_fingerprint(ranks[0].key_fingerprint());
   if (choice.ipc) {
     ASSIGN_OR_RETURN(zero->sockets, TemporaryDir::Make());
     plan->set_ipc_dir(zero->sockets->path());
@@ -92,14 +76,17 @@ Status Settle(const JobRequest& request, const std::vector<proto::RankInfo>& ran
     ASSIGN_OR_RETURN(keys, ReadKeyFile(request.key_file));
   }
   plan->set_curve(choice.curve);
-  ASSIGN_OR_RETURN(zero->network, MakeNetwork(*plan, std::move(keys)));
+  ASSIGN_OR_RETURN(zero->network, NetworkOf(*plan, std::move(keys)));
   zero->drill = ChaosDrill::Make(request, zero->loaded.plan, {proto::SCHEDULER, 0}, zero->network.get());
   const std::string bind = BindingOf(*plan, ranks[0].address()).Endpoint("scheduler");
   const SchedulerRole::Seat seat{
-      .job_id = plan->job_id(), .bind_endpoint = bind, .term = 1, .leaders_dir = LeadersDirOf(zero->loaded.job)};
+      .job_id = plan->job_id(), .bind_endpoint = bind, .term = 1, .leaders_dir = LeadersDirOf(*plan)};
   ASSIGN_OR_RETURN(zero->scheduler, SchedulerRole::Make(zero->drill->network(), request, zero->loaded, zero->data.get(),
                                                         zero->metrics.get(), seat));
   if (zero->scheduler == nullptr) return Status::Invalid(seat.leaders_dir + ": another job runs with this folder");
+  if (plan->has_key_fingerprint() && zero->scheduler->leads()) {
+    RETURN_IF_ERROR(LetJoin(request, seat.leaders_dir, *plan));
+  }
   plan->set_scheduler_endpoint(zero->scheduler->endpoint());
   plan->set_state(proto::LaunchPlan::GO);
   return {};
@@ -179,31 +166,25 @@ Result<RankOutcome> RunOther(const JobRequest& request, std::unique_ptr<RankGrou
   }
   signals->EndLater(kGraceRequestTimeouts * launch->job().cluster().request_timeout());
 
-  JobPlan plan;
-  plan.job = launch->job();
-  plan.roles = {.servers = launch->servers(), .workers = launch->workers(), .spares = launch->spares()};
-  plan.predict = launch->predict();
-  plan.job_id = launch->job_id();
-  plan.scheduler_endpoint = launch->scheduler_endpoint();
-  ASSIGN_OR_RETURN(plan.model, DescribeModel(plan.job));
+  ASSIGN_OR_RETURN(JobPlan plan, JobPlanOf(*launch));
   RETURN_IF_ERROR(UseSimd(launch->simd()));
   const RankRole role = RoleOfRank(plan.roles, rank);
   const auto beside = [&](proto::Role role) { return RanksBeside(rank, ranks, plan.roles, role); };
   plan.memory_budget = ServerMemoryBudget(plan.job.cluster(), HostMemory(), beside(proto::SERVER));
   plan.worker_cores = WorkerCores(beside(proto::WORKER));
   SetLogRole(RoleName(role) + " (rank " + std::to_string(rank) + ")");
-  ASSIGN_OR_RETURN(const auto network, MakeNetwork(*launch, std::move(keys)));
+  ASSIGN_OR_RETURN(const auto network, NetworkOf(*launch, std::move(keys)));
   keys.reset();  // the one copy that lives is the network's
   const auto drill = ChaosDrill::Make(request, plan.roles, role, network.get());
   drill->Begin();
   const Binding binding = BindingOf(*launch, ranks.at(rank).address());
+  std::atomic<bool> leave = false;
+  plan.leave = &leave;
+  if (role.role == proto::WORKER) signals->OnLeave([&leave] { leave = true; });
   const RankOutcome outcome = role.role == proto::SPARE
                                   ? RunSpareRank(drill->network(), request, plan, role, binding, signals)
                                   : RankOutcome{RunRole(drill->network(), plan, role, binding), false};
-  if (outcome.speaks_for_job && !launch->ipc_dir().empty()) {  // whose maker is gone
-    const Status removed = RemoveTree(launch->ipc_dir());
-    LOG_IF(WARNING, !removed.ok()) << removed.text();
-  }
+  signals->OnLeave(nullptr);
   TellRefused(*network);
   return outcome;
 }

@@ -5,6 +5,7 @@
 #include "base/manifest.h"
 #include "launch/job_flags.h"
 #include "launch/spare.h"
+#include "models/model.h"
 #include "ps/server.h"
 #include "worker/worker.h"
 
@@ -26,8 +27,9 @@ Status RunServerRole(Network* network, const JobPlan& plan, const RankRole& role
   options.model = plan.model;
   options.train = plan.job.train();
   options.scheduler_endpoint = plan.scheduler_endpoint;
-  options.leaders_dir = LeadersDirOf(plan.job);
-  options.request_timeout_seconds = plan.job.cluster().request_timeout();
+  options.scheduler_term = plan.scheduler_term;
+  options.leaders_dir = plan.leaders_dir;
+  options.scheduler_wait_seconds = SchedulerWaitSeconds(plan.job);
   options.heartbeat_seconds = HeartbeatSeconds(plan.job);
   options.memory_budget = plan.memory_budget;
   options.spill_dir = plan.job.cluster().spill_dir();
@@ -54,17 +56,38 @@ Status RunWorkerRole(Network* network, const JobPlan& plan, std::uint32_t index)
   options.predict = plan.predict;
   options.cores = plan.worker_cores;
   options.scheduler_endpoint = plan.scheduler_endpoint;
-  options.leaders_dir = LeadersDirOf(plan.job);
+  options.scheduler_term = plan.scheduler_term;
+  options.leaders_dir = plan.leaders_dir;
   options.request_timeout_seconds = plan.job.cluster().request_timeout();
+  options.scheduler_wait_seconds = SchedulerWaitSeconds(plan.job);
   options.heartbeat_seconds = HeartbeatSeconds(plan.job);
+  options.leave = plan.leave;
   return RunWorker(network, options);
 }
 
 }  // namespace
 
-std::string LeadersDirOf(const proto::Job& job) {
-  if (job.cluster().spares() == 0 || job.checkpoint().dir().empty()) return "";
-  return JoinPath(AbsolutePath(job.checkpoint().dir()), kLeadersFolder);
+std::string LeadersDirOf(const proto::LaunchPlan& plan) {
+  const std::string& dir = plan.job().checkpoint().dir();
+  if (dir.empty() || (plan.spares() == 0 && !plan.has_key_fingerprint())) return "";
+  return JoinPath(AbsolutePath(dir), kLeadersFolder);
+}
+
+double SchedulerWaitSeconds(const proto::Job& job) {
+  const proto::Cluster& cluster = job.cluster();
+  return cluster.has_scheduler_wait() ? cluster.scheduler_wait() : cluster.request_timeout();
+}
+
+Result<JobPlan> JobPlanOf(const proto::LaunchPlan& launch) {
+  JobPlan plan;
+  plan.job = launch.job();
+  plan.roles = {.servers = launch.servers(), .workers = launch.workers(), .spares = launch.spares()};
+  plan.predict = launch.predict();
+  plan.job_id = launch.job_id();
+  plan.scheduler_endpoint = launch.scheduler_endpoint();
+  plan.leaders_dir = LeadersDirOf(launch);
+  ASSIGN_OR_RETURN(plan.model, DescribeModel(plan.job));
+  return plan;
 }
 
 std::string Binding::Endpoint(const std::string& name) const {

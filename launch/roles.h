@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -7,6 +8,7 @@
 #include "launch/role_plan.h"
 #include "net/mailbox.h"
 #include "proto/job.pb.h"
+#include "proto/launch.pb.h"
 #include "proto/model_spec.pb.h"
 
 namespace sherd {
@@ -22,8 +24,11 @@ struct Binding {
 };
 
 // The folder in which the job's schedulers follow one another (base/leadership.h); empty: there is no spare that could
-// become one, or no folder that all hosts see.
-std::string LeadersDirOf(const proto::Job& job);
+// become one, nor a key file with which one could join, or no folder that all hosts see.
+std::string LeadersDirOf(const proto::LaunchPlan& plan);
+
+// How long a rank of the job looks for a scheduler before it gives up.
+double SchedulerWaitSeconds(const proto::Job& job);
 
 // What the processes of a job have in common once it starts.
 struct JobPlan {
@@ -33,9 +38,16 @@ struct JobPlan {
   bool predict = false;
   std::uint64_t job_id = 0;  // of this run; messages of others are refused
   std::string scheduler_endpoint;
-  std::uint64_t memory_budget = 0;  // of a server of this process, in bytes
-  std::uint32_t worker_cores = 1;   // of a worker of this process
+  std::uint32_t scheduler_term = 1;
+  std::string leaders_dir;                   // LeadersDirOf; empty: no other scheduler will come
+  std::string verdict_file;                  // of who started the job, beside the one of this process; empty: none
+  std::uint64_t memory_budget = 0;           // of a server of this process, in bytes
+  std::uint32_t worker_cores = 1;            // of a worker of this process
+  const std::atomic<bool>* leave = nullptr;  // a worker of this process is to leave; nullptr: it never is
 };
+
+// What a launched process goes by, but for its own memory and cores, and for keys.
+Result<JobPlan> JobPlanOf(const proto::LaunchPlan& launch);
 
 // Does a role's work until the scheduler says stop; the error is why it could not go on. Scheduler's role:
 // scheduler_role.h.

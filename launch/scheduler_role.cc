@@ -84,7 +84,10 @@ Result<std::unique_ptr<SchedulerRole>> SchedulerRole::Make(Network* network, con
     ASSIGN_OR_RETURN(role->checkpoints_, TemporaryDir::Make());
     options.checkpoint_dir = role->checkpoints_->path();
   }
-  options.on_verdict = [](const Status& verdict) { LeaveVerdict(ExitCodeOf(verdict)); };
+  options.on_verdict = [file = seat.verdict_file](const Status& verdict) {
+    LeaveVerdict(ExitCodeOf(verdict));
+    if (!file.empty()) LeaveVerdictIn(file, ExitCodeOf(verdict));
+  };
   role->scheduler_ = std::make_unique<Scheduler>(network, std::move(options), data, &role->observers_,
                                                  role->predictions_.get(), role->recommendations_.get());
   ASSIGN_OR_RETURN(role->endpoint_, role->scheduler_->Bind());

@@ -26,8 +26,9 @@ class SchedulerRole {
   struct Seat {
     std::uint64_t job_id = 0;
     std::string bind_endpoint;
-    std::uint32_t term = 1;        // from 2 on: it takes the job over from the scheduler of the term before
-    std::string leaders_dir = {};  // of base/leadership.h; empty: nobody will be able to take over
+    std::uint32_t term = 1;         // from 2 on: it takes the job over from the scheduler of the term before
+    std::string leaders_dir = {};   // of base/leadership.h; empty: nobody will be able to take over
+    std::string verdict_file = {};  // besides this process's own; empty: none
   };
   // Binds the scheduler, and takes its term: nothing, if somebody else has it. `loaded`, `data`, `network` and
   // `metrics` (nullptr: none), which is told of all that happens but a failure, must outlive it.
@@ -38,6 +39,8 @@ class SchedulerRole {
   const std::string& endpoint() const { return endpoint_; }
   // Runs the job to its end. From a first signal to end on it is led to an orderly one.
   Status Run(SignalWatch* signals);
+  // Another one can take over from it.
+  bool leads() const { return leadership_ != nullptr; }
   // After Run: somebody else has taken the job over, and speaks for it.
   bool replaced() const { return scheduler_->replaced(); }
 

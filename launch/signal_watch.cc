@@ -50,6 +50,11 @@ void SignalWatch::OnCheckpoint(std::function<void()> checkpoint) {
   checkpoint_ = std::move(checkpoint);
 }
 
+void SignalWatch::OnLeave(std::function<void()> leave) {
+  std::lock_guard lock(mutex_);
+  leave_ = std::move(leave);
+}
+
 void SignalWatch::EndLater(double seconds) {
   std::lock_guard lock(mutex_);
   grace_seconds_ = seconds;
@@ -80,6 +85,7 @@ void SignalWatch::Handle(int signal) {
   if (signal == SIGUSR1) return AskForCheckpoint();
   const auto now = std::chrono::steady_clock::now();
   std::lock_guard lock(mutex_);
+  if (signal == SIGTERM && leave_) return leave_();
   if (grace_seconds_ >= 0) {
     const auto grace = std::chrono::milliseconds(static_cast<std::int64_t>(1000 * grace_seconds_));
     end_at_ = std::min(end_at_, now + grace);

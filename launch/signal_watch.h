@@ -26,6 +26,8 @@ class SignalWatch {
   void OnStop(std::function<void(const std::string& signal)> stop);
   // From now on SIGUSR1 calls `checkpoint`, by the same rules; without, it means nothing.
   void OnCheckpoint(std::function<void()> checkpoint);
+  // From now on SIGTERM calls `leave`, by the same rules, and does nothing else.
+  void OnLeave(std::function<void()> leave);
   // From now on signals to end only start a clock: the program ends that long after the first one if it still runs
   // then. Less than 0: from now on they do not.
   void EndLater(double seconds);
@@ -43,7 +45,7 @@ class SignalWatch {
   std::atomic<bool> done_{false};
   std::mutex mutex_;
   std::function<void(const std::string&)> stop_;
-  std::function<void()> checkpoint_;
+  std::function<void()> checkpoint_, leave_;
   double grace_seconds_ = -1;  // EndLater
   std::chrono::steady_clock::time_point end_at_ = std::chrono::steady_clock::time_point::max();
   std::optional<std::chrono::steady_clock::time_point> first_signal_;     // that asked to stop

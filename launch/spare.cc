@@ -24,10 +24,11 @@ class Spare {
         interval_(Milliseconds(plan.job.cluster().heartbeat_timeout() / 3)),
         mailbox_(network->Open()),
         requester_(mailbox_.get(),
-                   {.retry_after = interval_, .give_up_after = Milliseconds(plan.job.cluster().request_timeout())}),
-        watch_({.dir = LeadersDirOf(plan.job),
+                   {.retry_after = interval_, .give_up_after = Milliseconds(SchedulerWaitSeconds(plan.job))}),
+        watch_({.dir = plan.leaders_dir,
                 .job = plan.job_id,
                 .endpoint = plan.scheduler_endpoint,
+                .term = plan.scheduler_term,
                 .look_every = interval_}) {}
 
   Status Run() {

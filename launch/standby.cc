@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/file.h"
 #include "base/leadership.h"
 #include "base/manifest.h"
 #include "launch/job_data.h"
@@ -42,7 +43,7 @@ Result<LoadedJob> LoadedFrom(const JobPlan& plan, const std::string& leaders_dir
 // Nothing: another spare was the first to, or has taken over from this one.
 Result<std::optional<Status>> LeadJob(Network* network, const JobRequest& request, const JobPlan& plan,
                                       const Binding& binding, std::uint32_t term, SignalWatch* signals) {
-  const std::string dir = LeadersDirOf(plan.job);
+  const std::string& dir = plan.leaders_dir;
   ASSIGN_OR_RETURN(const LoadedJob loaded, LoadedFrom(plan, dir));
   ASSIGN_OR_RETURN(const auto data, JobData::Open(loaded, request.command));
   ASSIGN_OR_RETURN(const auto metrics, MetricsWriter::CreateIfNamed(request.metrics, MetricsWriter::Begin::kBehind));
@@ -51,7 +52,8 @@ Result<std::optional<Status>> LeadJob(Network* network, const JobRequest& reques
                                        {.job_id = plan.job_id,
                                         .bind_endpoint = binding.Endpoint("scheduler-" + std::to_string(term)),
                                         .term = term,
-                                        .leaders_dir = dir}));
+                                        .leaders_dir = dir,
+                                        .verdict_file = plan.verdict_file}));
   if (scheduler == nullptr) return std::optional<Status>();
   LOG(WARNING) << "the scheduler is lost: this spare takes the job over, as its scheduler of term " << term;
   signals->EndLater(-1);
@@ -79,7 +81,7 @@ bool SchedulerBeat::Lost(Deadline now) {
 RankOutcome RunSpareRank(Network* network, const JobRequest& request, const JobPlan& plan, const RankRole& role,
                          const Binding& binding, SignalWatch* signals) {
   const double timeout = plan.job.cluster().heartbeat_timeout();
-  SchedulerBeat beat(LeadersDirOf(plan.job), plan.job_id, Milliseconds(timeout * (1 + kMorePatience * role.index)));
+  SchedulerBeat beat(plan.leaders_dir, plan.job_id, Milliseconds(timeout * (1 + kMorePatience * role.index)));
   auto own = std::async(std::launch::async, [&] { return RunRole(network, plan, role, binding); });
   RankOutcome outcome;
   while (own.wait_for(Milliseconds(timeout / 6)) != std::future_status::ready) {
@@ -92,6 +94,10 @@ RankOutcome RunSpareRank(Network* network, const JobRequest& request, const JobP
     break;
   }
   const Status of_own = own.get();
+  if (outcome.speaks_for_job && binding.kind == Binding::Kind::kIpc) {  // whose maker is gone
+    const Status removed = RemoveTree(binding.where);
+    LOG_IF(WARNING, !removed.ok()) << removed.text();
+  }
   return outcome.speaks_for_job ? outcome : RankOutcome{of_own, false};
 }
 

@@ -11,6 +11,7 @@ constexpr char kIntroduction[] =
     R"(Sherd trains recommender models on a sharded parameter server.
 
   sherd train JOB.pbtxt [flags]          train, and test at the end
+  sherd join JOB.pbtxt --key_file=FILE   takes part in that job while it runs, as a spare or a worker
   sherd eval [JOB.pbtxt] [flags]         figures of a checkpoint on the eval and test set
   sherd predict [JOB.pbtxt] [flags]      predictions of a checkpoint, one line an input row
   sherd recommend [JOB.pbtxt] [flags]    for each user the items that a checkpoint scores best
@@ -54,6 +55,7 @@ constexpr RunFlag kRunFlags[] = {
     {"json", "", "plan: print JSON lines"},
     {"key_file", "FILE",
      "keys of encrypted connections, by sherd keygen; default: made for each job and sent by mpirun"},
+    {"role", "ROLE", "join: spare, which waits for a lost one's place, or worker; default: spare"},
     {"chaos", "WHAT", "a drill: kill:server:30s,stall:worker:10s,drop:1%,delay:20ms,dup:1%,corrupt:0.1%"},
     {"chaos_seed", "N", "which rank and which messages suffer; the same number repeats a drill; default 1"},
     {"log_dir", "DIR", "write log files of every rank; without it only warnings are shown"},

@@ -12,5 +12,7 @@ int ExitCodeOf(const Status& status);
 // Writes the exit code to the file that SHERD_VERDICT_FILE names, if it does: mpirun's own exit code says nothing once
 // it is told to live with lost ranks. Best effort.
 void LeaveVerdict(int exit_code);
+// The same to another file.
+void LeaveVerdictIn(const std::string& path, int exit_code);
 
 }  // namespace sherd

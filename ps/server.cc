@@ -36,10 +36,11 @@ class Server {
         registration_(mailbox_.get(),
                       {.retry_after = std::chrono::seconds(5), .give_up_after = std::chrono::hours(24)}),
         heartbeat_(mailbox_.get(), {.retry_after = Milliseconds(options.heartbeat_seconds),
-                                    .give_up_after = Milliseconds(options.request_timeout_seconds)}),
+                                    .give_up_after = Milliseconds(options.scheduler_wait_seconds)}),
         watch_({.dir = options.leaders_dir,
                 .job = options.job,
                 .endpoint = options.scheduler_endpoint,
+                .term = options.scheduler_term,
                 .look_every = Milliseconds(options.heartbeat_seconds)}) {}
 
   Status Run() {
@@ -294,7 +295,7 @@ class Server {
   const std::unique_ptr<Mailbox> mailbox_;
   Requester registration_, heartbeat_;
   SchedulerWatch watch_;
-  std::uint32_t term_ = 0;  // of the scheduler that we listen to, once it is not the first
+  std::uint32_t term_ = 0;  // of the scheduler that we listen to, once we have followed another one
   proto::Register description_;
   std::vector<std::unique_ptr<Mailbox>> mailboxes_;  // bound, until the shards take them
   std::vector<std::unique_ptr<ShardThread>> shards_;

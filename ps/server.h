@@ -21,12 +21,13 @@ struct ServerOptions {
   proto::ModelSpec model;
   proto::Train train;  // consistency and seed
   std::string scheduler_endpoint;
+  std::uint32_t scheduler_term = 1;
   std::string leaders_dir;  // where another scheduler would say that it has taken over; empty: none would
   // A server's: one a shard. Then, where the job has replicas, as many for followers of other servers' shards, and more
   // for those that maps may bring later.
   std::vector<std::string> bind_endpoints;
   std::uint32_t replicas = 1;
-  double request_timeout_seconds = 60;
+  double scheduler_wait_seconds = 60;  // until it gives up a scheduler that does not answer
   double heartbeat_seconds = 3;
   std::uint64_t memory_budget = 0;  // bytes that the tables of all its shards may take; 0: no limit
   bool compress_checkpoints = false;

@@ -81,7 +81,7 @@ void Scheduler::Impl::BeginCut() {
   if (!chain_.Intact(*folder)) chain_.Break();
   const std::uint32_t since = purpose_ == Purpose::kFinal ? 0 : chain_.since();
   plan.shards = calls_.shards();
-  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
+  for (std::uint32_t worker = 0; worker < membership_.WorkerPlaces(); ++worker) {
     if (!clocks_.retired(worker)) plan.workers.insert(worker);
   }
   // Without a bound on staleness nobody waits for a marked worker, so each may mark where it is; else all at one clock,
@@ -230,7 +230,7 @@ proto::JobState Scheduler::Impl::StateOfCut() const {
   proto::JobState state;
   state.set_epoch(epoch_);
   std::uint64_t clock = std::max(clock_, coordinator_.clock());
-  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
+  for (std::uint32_t worker = 0; worker < membership_.WorkerPlaces(); ++worker) {
     if (coordinator_.marked().contains(worker)) continue;
     clock = std::max(clock, clocks_.clock(worker));
   }

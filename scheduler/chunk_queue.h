@@ -57,6 +57,9 @@ class ChunkQueue {
   };
   static Result<ChunkQueue> Restore(const std::vector<Known>& ranges, Options options);
 
+  // From now on it is one of them. On demand only.
+  void Join(std::uint32_t worker) { options_.workers.push_back(worker); }
+
   // The worker is dealt chunks of these files before others. On demand only.
   void Prefer(std::uint32_t worker, std::set<std::uint32_t> files) { preferred_[worker] = std::move(files); }
 

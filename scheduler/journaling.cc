@@ -50,6 +50,7 @@ Status Scheduler::Impl::JournalRound(const proto::StartEpoch* started) {
   state.set_read_rows(bad_rows_.read());
   state.set_bad_rows(bad_rows_.bad());
   state.set_rows_resumed(rows_resumed_);
+  state.set_worker_places(membership_.WorkerPlaces());
   return Journaled(journal_.Begin(state));
 }
 

@@ -33,6 +33,7 @@ Status Scheduler::Impl::LoseFailedWorker(std::uint32_t worker, const std::string
 Status Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor) {
   RETURN_IF_ERROR(JournalLost(proto::WORKER, worker, successor));
   desk_.Forget(worker);
+  newcomers_.erase(worker);
   if (evaluation_) evaluation_->Lose(worker);
   proto::Fence body;
   body.set_worker(worker);
@@ -78,12 +79,14 @@ bool Scheduler::Impl::Settled() const { return fenced_.empty() && (!queue_ || qu
 
 bool Scheduler::Impl::RoundOver() const { return clocks_.all_retired() && fenced_.empty(); }
 
-// Begins the epoch again where all have retired and there is work that a lost worker has left.
+// Begins the epoch again where all have retired and there is work that a lost worker has left, or that was kept for
+// others as well, who have joined.
 Status Scheduler::Impl::BeginRound() {
   RETURN_IF_ERROR(
       Until([this] { return CutTaken() || coordinator_.phase() == CheckpointCoordinator::Phase::kAbandoned; }));
   clock_ = clocks_.greatest();
   ++round_;
+  for (const std::uint32_t worker : newcomers_) queue_->Join(worker);
   return StartShards();
 }
 

@@ -39,6 +39,21 @@ Membership::Membership(MembershipOptions options) : options_(options) {
   add(proto::SPARE, options.spares);
 }
 
+void Membership::AddPlace(proto::Role role, std::uint32_t index) {
+  if (HasPlace(role, index)) return;
+  Member& member = members_.emplace_back();
+  member.role = role;
+  member.index = index;
+}
+
+std::uint32_t Membership::WorkerPlaces() const {
+  std::uint32_t places = 0;
+  for (const Member& member : members_) {
+    if (member.role == proto::WORKER) places = std::max(places, member.index + 1);
+  }
+  return places;
+}
+
 const Membership::Member* Membership::Find(proto::Role role, std::uint32_t index) const {
   for (const Member& member : members_) {
     if (member.role == role && member.index == index) return &member;
@@ -104,7 +119,9 @@ std::string Membership::Missing() const {
 std::vector<proto::Register> Membership::Registered(proto::Role role) const {
   std::vector<proto::Register> registered;
   for (const Member& member : members_) {
-    if (member.role == role) registered.push_back(member.body);
+    if (member.role != role) continue;
+    registered.resize(std::max<std::size_t>(registered.size(), member.index + 1));
+    registered[member.index] = member.body;
   }
   return registered;
 }
@@ -170,8 +187,8 @@ std::vector<std::uint32_t> Membership::Silent(proto::Role role, Deadline now) co
 }
 
 std::uint32_t Membership::Expel(proto::Role role, std::uint32_t index) {
+  AddPlace(role, index);
   Member* const member = Find(role, index);
-  CHECK(member != nullptr) << "no " << RoleName(role) << " " << index;
   member->expelled = member->dismissed = true;
   return member->incarnation + 1;
 }
@@ -196,7 +213,12 @@ std::vector<std::uint32_t> Membership::LiveWorkers() const {
   for (const Member& member : members_) {
     if (member.role == proto::WORKER && !member.expelled) live.push_back(member.index);
   }
+  std::ranges::sort(live);
   return live;
+}
+
+bool Membership::IsLiveWorker(std::uint32_t index) const {
+  return HasPlace(proto::WORKER, index) && !expelled(proto::WORKER, index);
 }
 
 std::string Membership::Obituary(proto::Role role, std::uint32_t index) const {
@@ -234,7 +256,7 @@ std::string Membership::NameOf(proto::Role role, std::uint32_t index) const {
   std::string name = RoleName(role) + " " + std::to_string(index);
   const Member* const member = Find(role, index);
   if (member == nullptr) return name;
-  name += " (rank " + std::to_string(member->rank);
+  name += member->rank == 0 ? " (joined" : " (rank " + std::to_string(member->rank);
   if (member->registered) name += ", process " + std::to_string(member->body.pid()) + " on host " + member->body.host();
   return name + ")";
 }

@@ -23,7 +23,7 @@ ResultKind KindOfResults(SchedulerOptions::Mode mode) {
 
 Status Scheduler::Impl::Step() {
   // What the course has just decided may be what a worker waits for.
-  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) AnswerWaiting(worker, Clock::now());
+  for (std::uint32_t worker = 0; worker < membership_.WorkerPlaces(); ++worker) AnswerWaiting(worker, Clock::now());
   std::optional<Envelope> envelope = mailbox_->Receive(Clock::now() + kTick);
   for (int i = 1; envelope; ++i) {
     Handle(std::move(*envelope));
@@ -67,6 +67,7 @@ Status Scheduler::Impl::Dispatch(const Envelope& envelope) {
   const proto::Header& header = envelope.message.header;
   if (header.kind() == proto::REGISTER) return OnRegister(envelope);
   if (header.kind() == proto::FAILURE) return OnFailure(envelope);
+  if (header.role() == proto::WORKER && departed_.contains(header.index())) return SayGoodbye(envelope);
   RETURN_IF_ERROR(membership_.Hear(header, Clock::now()));
   if (header.kind() == proto::HEARTBEAT) return OnHeartbeat(envelope);
   if (header.role() == proto::WORKER) return OfWorker(envelope);
@@ -93,11 +94,16 @@ Status Scheduler::Impl::OnRegister(const Envelope& envelope) {
   const proto::Header& header = envelope.message.header;
   proto::Register body;
   RETURN_IF_ERROR(ParseBody(envelope.message, &body));
+  const bool newcomer = welcomed_ && !membership_.HasPlace(header.role(), header.index());
+  RETURN_IF_ERROR(Admit(header));
   RETURN_IF_ERROR(membership_.Register(header, body, Clock::now()));
   if (stopping_) {
     Reply(envelope, MakeReply(header, proto::FAILED, "the job has ended: " + verdict_));
     membership_.Dismiss(header);
     return {};
+  }
+  if (newcomer) {
+    observer_->OnMessage(membership_.NameOf(header.role(), header.index()) + " has joined");
   }
   registrations_[{header.role(), header.index()}] = envelope;
   if (body.has_stand() && !welcomed_) stands_[header.index()] = body.stand();
@@ -106,14 +112,16 @@ Status Scheduler::Impl::OnRegister(const Envelope& envelope) {
   return {};
 }
 
-// Answers all registrations.
+// Answers all registrations. Workers go by a map that all replicas have.
 void Scheduler::Impl::Welcome() {
   proto::Welcome body;
-  *body.mutable_map() = placement_.Map();
   body.set_workers(options_.workers);
   *body.mutable_statistics() = options_.statistics;
   body.set_simd(options_.simd);
-  for (const auto& [rank, envelope] : registrations_) Reply(envelope, MakeReply(envelope.message.header, body));
+  for (const auto& [rank, envelope] : registrations_) {
+    *body.mutable_map() = rank.first == proto::WORKER ? told_map_ : placement_.Map();
+    Reply(envelope, MakeReply(envelope.message.header, body));
+  }
   registrations_.clear();
   welcomed_ = true;
 }
@@ -204,6 +212,7 @@ void Scheduler::Impl::AnswerWaiting(std::uint32_t worker, Deadline now) {
   if (task->kind() != proto::Task::WAIT) last_moved_ = now;
   if (task->kind() == proto::Task::STOP) membership_.Dismiss(request->envelope.message.header);
   Send(desk_.Answer(worker, *task));
+  if (task->kind() == proto::Task::STOP && !stopping_) Fail(Leave(worker));
 }
 
 // What the worker is to do now; nothing: wait.
@@ -214,6 +223,7 @@ std::optional<proto::Task> Scheduler::Impl::TaskFor(std::uint32_t worker, const 
     task.set_kind(proto::Task::STOP);
     return task;
   }
+  if (body.leaving() && MayLeave(worker)) return LeavingTask(worker, body);
   if (!evaluation_) return TrainingTask(worker, body);
   const std::optional<proto::Chunk> chunk = evaluation_->Next(worker);
   if (!chunk) return std::nullopt;
@@ -235,7 +245,7 @@ std::optional<proto::Task> Scheduler::Impl::TrainingTask(std::uint32_t worker, c
   task.set_start_clock(clock_);
   task.set_job_seconds(JobSeconds());
   task.set_learning_rate_scale(static_cast<float>(judge_.learning_rate_scale()));
-  const std::optional<proto::Task> next = queue_->Next(worker);
+  const std::optional<proto::Task> next = newcomers_.empty() ? queue_->Next(worker) : std::nullopt;
   ended_[worker] = !next;
   task.set_kind(next ? proto::Task::TRAIN : proto::Task::END_EPOCH);
   if (next) task.MergeFrom(*next);

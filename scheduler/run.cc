@@ -229,16 +229,15 @@ Status Scheduler::Impl::StartShards() {
   body.set_epoch(epoch_);
   body.set_clock(clock_);
   body.set_round(round_);
+  newcomers_.clear();
   for (const std::uint32_t worker : membership_.LiveWorkers()) body.add_worker(worker);
   RETURN_IF_ERROR(JournalRound(&body));
   RETURN_IF_ERROR(CallAllShards(proto::START_EPOCH, &body, request_timeout_));
-  ended_.assign(options_.workers, false);
+  ended_.assign(ended_.size(), false);
   last_moved_ = Clock::now();
   if (round_ == 0) epoch_start_ = last_moved_;
   clocks_.StartEpoch(clock_, last_moved_);
-  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
-    if (membership_.expelled(proto::WORKER, worker)) clocks_.Retire(worker);
-  }
+  RetireAbsent();
   return {};
 }
 

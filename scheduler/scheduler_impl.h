@@ -152,10 +152,20 @@ class Scheduler::Impl {
   Status Settle();
   Status TellDoneChunks(Deadline now);
 
+  // ---- joining.cc: workers and spares that come while the job runs, and workers that leave ----
+  Status Admit(const proto::Header& header);
+  void MakePlaces();
+  void RetireAbsent();
+  bool MayLeave(std::uint32_t worker) const;
+  std::optional<proto::Task> LeavingTask(std::uint32_t worker, const proto::NextTask& body);
+  Status Leave(std::uint32_t worker);
+  Status SayGoodbye(const Envelope& envelope);
+
   // ---- taking_over.cc: what there is to know, and what there is to ask ----
   Status TakeOver();
   bool AllRejoined() const;
   Status AwaitRanks(const proto::SchedulerState& state);
+  bool AnyRankLeft() const;
   Status LoseAbsent();
   Status TakeOverShards(const proto::SchedulerState& state);
   Status GoOnWithEpoch(const proto::SchedulerState& state, std::vector<std::vector<proto::ChunkRange>> applied);
@@ -254,7 +264,9 @@ class Scheduler::Impl {
   std::vector<RequestLog> progress_log_;  // by worker
   std::optional<ChunkQueue> queue_;       // from an epoch's begin to its verdict
   std::vector<proto::ChunkPosition> resumed_;
-  std::vector<bool> ended_;  // by worker: was told END_EPOCH
+  std::vector<bool> ended_;            // by worker: was told END_EPOCH
+  std::set<std::uint32_t> newcomers_;  // workers that are not in the epoch's round: it ends early for them
+  std::set<std::uint32_t> departed_;   // workers that have left in an orderly way
   bool epoch_open_ = false;
   bool training_ = false;
   bool stop_early_ = false;

@@ -50,8 +50,10 @@ Status Scheduler::Impl::TakeOver() {
     return {};
   }
   RETURN_IF_ERROR(AwaitRanks(first));
+  if (!AnyRankLeft()) return Status::Unavailable("no rank of the job is left: begin it again by --resume");
   ASSIGN_OR_RETURN(proto::SchedulerState state, ReadJournal(journal_dir_, options_.term));
   for (const proto::LostRank& lost : state.lost()) membership_.Expel(lost.role(), lost.index());
+  MakePlaces();
   lost_.assign(state.lost().begin(), state.lost().end());
   placement_.Restore(state.placement());
   RETURN_IF_ERROR(Journaled(journal_.Begin(state)));
@@ -77,12 +79,22 @@ bool Scheduler::Impl::AllRejoined() const {
 
 // They find out by themselves that the scheduler is gone, and then look for another one.
 Status Scheduler::Impl::AwaitRanks(const proto::SchedulerState& state) {
+  for (std::uint32_t worker = 0; worker < state.worker_places(); ++worker) membership_.AddPlace(proto::WORKER, worker);
   for (const proto::LostRank& lost : state.lost()) membership_.Expel(lost.role(), lost.index());
+  MakePlaces();
   placement_.Restore(state.placement());
   const double timeouts = state.has_finished() ? 1 : 3;
   const Deadline deadline =
       Clock::now() + Seconds(timeouts * options_.job.cluster().heartbeat_timeout()) + std::chrono::seconds(2);
   return Until([&] { return AllRejoined() || Clock::now() >= deadline; });
+}
+
+bool Scheduler::Impl::AnyRankLeft() const {
+  const auto any = [this](proto::Role role) {
+    return std::ranges::any_of(membership_.Registered(role),
+                               [](const proto::Register& body) { return body.has_host(); });
+  };
+  return any(proto::SERVER) || any(proto::WORKER);
 }
 
 Status Scheduler::Impl::LoseAbsent() {
@@ -170,12 +182,13 @@ Status Scheduler::Impl::GoOnWithEpoch(const proto::SchedulerState& state,
   (void)bad_rows_.Add(0, state.read_rows() + counts.read - ReadRows(state.job()),
                       state.bad_rows() + counts.bad - BadRowsOf(state.job()), {});
 
-  ended_.assign(options_.workers, false);
+  ended_.assign(ended_.size(), false);
   last_moved_ = epoch_start_ = Clock::now();
   clocks_.StartEpoch(clock_, last_moved_);
-  for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
-    if (membership_.expelled(proto::WORKER, worker)) clocks_.Retire(worker);
+  for (const std::uint32_t worker : membership_.LiveWorkers()) {
+    if (std::ranges::count(state.started().worker(), worker) == 0) newcomers_.insert(worker);
   }
+  RetireAbsent();
   for (const auto& [worker, stand] : stands_) TakeStand(worker, stand);
   meter_.Start(epoch_start_);
   epoch_taken_over_ = epoch_open_ = true;

@@ -21,6 +21,8 @@ class TaskDesk {
   };
 
   explicit TaskDesk(std::uint32_t workers) : workers_(workers) {}
+  // There are so many now.
+  void Grow(std::uint32_t workers) { workers_.resize(workers); }
 
   // Takes a request in. True: it waits for its answer now. False: it had been answered (`again` is to be sent once
   // more) or is older than one that had (nothing is).

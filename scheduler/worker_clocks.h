@@ -11,6 +11,8 @@ namespace sherd {
 class WorkerClocks {
  public:
   explicit WorkerClocks(std::uint32_t workers) : workers_(workers) {}
+  // There are so many now; the new ones have retired from the epoch that is under way.
+  void Grow(std::uint32_t workers) { workers_.resize(workers); }
 
   // All workers go on from `clock`; none has retired.
   void StartEpoch(std::uint64_t clock, Deadline now);

@@ -93,7 +93,7 @@ Status Heartbeat::Run() {
                         .look_every = interval});
   ASSIGN_OR_RETURN(Peer scheduler, mailbox_->Connect(watch.endpoint()));
   Requester requester(mailbox_.get(),
-                      {.retry_after = interval, .give_up_after = Milliseconds(options_->request_timeout_seconds)});
+                      {.retry_after = interval, .give_up_after = Milliseconds(options_->scheduler_wait_seconds)});
   Deadline next_beat = Clock::now();
   bool followed = false;  // another scheduler than the first
   while (!stopping_) {

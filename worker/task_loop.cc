@@ -11,8 +11,9 @@ constexpr std::chrono::milliseconds kProgressInterval(200);
 constexpr std::chrono::milliseconds kAskAgain(20);  // after WAIT
 
 RequesterOptions RequestTimes(const WorkerOptions& options) {
-  const std::chrono::milliseconds give_up(static_cast<std::int64_t>(options.request_timeout_seconds * 1000));
-  return {.retry_after = std::min(std::chrono::milliseconds(5000), give_up / 12), .give_up_after = give_up};
+  const auto milliseconds = [](double s) { return std::chrono::milliseconds(static_cast<std::int64_t>(s * 1000)); };
+  const auto retry = std::min(std::chrono::milliseconds(5000), milliseconds(options.request_timeout_seconds / 12));
+  return {.retry_after = retry, .give_up_after = milliseconds(options.scheduler_wait_seconds)};
 }
 
 }  // namespace
@@ -87,6 +88,7 @@ void TaskLoop::AskForTaskIfDue() {
   proto::NextTask ask;
   ask.set_clock(stand.next_clock);
   ask.set_retired(stand.retired);
+  if (options_->leave != nullptr && *options_->leave) ask.set_leaving(true);
   task_asked_ = true;
   Send(MakeControl(proto::NEXT_TASK, ask), "next task");
 }

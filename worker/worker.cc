@@ -27,10 +27,11 @@ constexpr std::chrono::milliseconds kLook(500);          // for another schedule
 Result<proto::Welcome> Register(Mailbox* mailbox, WorkerOptions* options, Peer* scheduler) {
   const auto seconds = [](double s) { return std::chrono::milliseconds(static_cast<std::int64_t>(s * 1000)); };
   Requester requester(mailbox, {.retry_after = std::chrono::milliseconds(1000),
-                                .give_up_after = seconds(options->request_timeout_seconds)});
+                                .give_up_after = seconds(options->scheduler_wait_seconds)});
   SchedulerWatch watch({.dir = options->leaders_dir,
                         .job = options->job_id,
                         .endpoint = options->scheduler_endpoint,
+                        .term = options->scheduler_term,
                         .look_every = seconds(options->heartbeat_seconds)});
   const auto send = [&]() -> Status {
     ASSIGN_OR_RETURN(*scheduler, mailbox->Connect(watch.endpoint()));

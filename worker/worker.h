@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -20,7 +21,10 @@ struct WorkerOptions {
   std::uint32_t scheduler_term = 1;
   std::string leaders_dir;  // where another scheduler would say that it has taken over; empty: none would
   double request_timeout_seconds = 60;
+  double scheduler_wait_seconds = 60;  // until it gives up a scheduler that does not answer
   double heartbeat_seconds = 3;
+  // True: it is to end what it was dealt, and then leave the job, as soon as the scheduler lets it. Must outlive it.
+  const std::atomic<bool>* leave = nullptr;  // nobody will ask
 };
 
 // A worker: registers, then does the scheduler's tasks through the pipeline until told to stop. When it can not go on

@@ -29,7 +29,7 @@ ServerOptions Options() {
   options.scheduler_endpoint = "inproc://scheduler";
   options.bind_endpoints = {"inproc://shard-0", "inproc://shard-1"};
   options.heartbeat_seconds = 0.02;
-  options.request_timeout_seconds = 20;
+  options.scheduler_wait_seconds = 20;
   return options;
 }
 
@@ -275,7 +275,7 @@ TEST(ServerTest, EndsWhenTheSchedulerSaysSo) {
 TEST(ServerTest, ASchedulerThatDoesNotAnswerIsNamed) {
   MemoryNetwork network({.job = kJob});
   ServerOptions options = Options();
-  options.request_timeout_seconds = 0.2;
+  options.scheduler_wait_seconds = 0.2;
   const Status status = RunServer(&network, options);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.code(), ErrorCode::kUnavailable);

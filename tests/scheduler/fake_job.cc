@@ -36,7 +36,7 @@ Status FakeJob::Run() {
   if (before_run) before_run(&own);
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < options.servers; ++i) threads.emplace_back([this, i] { RunServer(i); });
-  for (std::uint32_t i = 0; i < options.workers; ++i) threads.emplace_back([this, i] { FakeWorker(this, i).Run(); });
+  for (std::uint32_t i = 0; i < scripts.size(); ++i) threads.emplace_back([this, i] { FakeWorker(this, i).Run(); });
   Status status = own.Run();
   over_ = true;
   for (std::thread& thread : threads) thread.join();

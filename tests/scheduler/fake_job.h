@@ -49,6 +49,8 @@ struct WorkerScript {
   std::string own_failure;                                 // … which is its own and this, where it is not empty
   int late_cuts = 0;                                       // answers so many cuts with "late"
   bool missing = false;                                    // never registers
+  bool joins = false;                                      // once worker 0 trains; beyond options.workers
+  int leaves_after_tasks = -1;                             // is asked to end then
   std::optional<proto::WorkerStand> stand;                 // where it says it is when it registers
   std::uint32_t bad_rows = 0;                              // of each trained minibatch
   std::function<void(std::uint64_t chunk)> before_result;  // of an evaluated chunk

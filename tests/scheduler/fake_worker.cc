@@ -24,6 +24,9 @@ FakeWorker::FakeWorker(FakeJob* job, std::uint32_t index)
       scheduler_(*mailbox_->Connect(job->endpoint_)) {}
 
 void FakeWorker::Run() {
+  while (script_.joins && !job_->over_ && job_->record.Of("worker 0").empty()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   if (script_.missing || !Register()) return;
   while (!stop_ && !job_->over_ && DoTasks()) Beat();
 }
@@ -76,6 +79,7 @@ bool FakeWorker::DoTasks() {
   proto::NextTask ask;
   ask.set_clock(clock_);
   ask.set_retired(retired_);
+  ask.set_leaving(script_.leaves_after_tasks >= 0 && tasks_ >= script_.leaves_after_tasks);
   const auto answer = Call(MakeControl(proto::NEXT_TASK, ask));
   proto::Task task;
   if (!answer || !ParseBody(*answer, &task).ok()) return false;

@@ -120,6 +120,31 @@ TEST_F(MembershipTest, StrangersAreRefused) {
   EXPECT_FALSE(members_.Hear(Of(proto::WORKER, 77), kStart).ok());
 }
 
+TEST_F(MembershipTest, WhoJoinsNeedsAPlace) {
+  RegisterAll();
+  EXPECT_EQ(members_.WorkerPlaces(), 1u);
+  members_.AddPlace(proto::WORKER, 3);
+  EXPECT_EQ(members_.WorkerPlaces(), 4u);
+  EXPECT_FALSE(members_.complete());
+  EXPECT_FALSE(members_.Register(Of(proto::WORKER, 2), Body("c", 20), kStart).ok());
+  ASSERT_TRUE(members_.Register(Of(proto::WORKER, 3), Body("c", 21), kStart).ok());
+  EXPECT_EQ(members_.NameOf(proto::WORKER, 3), "worker 3 (joined, process 21 on host c)");
+  EXPECT_EQ(members_.LiveWorkers(), (std::vector<std::uint32_t>{0, 3}));
+  EXPECT_FALSE(members_.IsLiveWorker(2));
+  EXPECT_TRUE(members_.complete());
+}
+
+// So that what it has registered is known by its number.
+TEST_F(MembershipTest, ASpareThatJoinsMayPassOverNumbers) {
+  members_.AddPlace(proto::SPARE, 2);
+  ASSERT_TRUE(members_.Register(Of(proto::SPARE, 2), Body("c", 22), kStart).ok());
+  const std::vector<proto::Register> spares = members_.Registered(proto::SPARE);
+  ASSERT_EQ(spares.size(), 3u);
+  EXPECT_EQ(spares[2].pid(), 22u);
+  EXPECT_EQ(members_.Expel(proto::SPARE, 5), 2u);  // lost before this scheduler was one
+  EXPECT_TRUE(members_.expelled(proto::SPARE, 5));
+}
+
 TEST_F(MembershipTest, WhoHasEndedIsNotMissed) {
   RegisterAll();
   members_.Dismiss(Of(proto::WORKER, 0));

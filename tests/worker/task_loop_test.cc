@@ -175,7 +175,7 @@ class TaskLoopTest : public ::testing::Test {
     options.job_id = 5;
     options.index = 2;
     options.scheduler_endpoint = kEndpoint;
-    options.request_timeout_seconds = request_timeout;
+    options.request_timeout_seconds = options.scheduler_wait_seconds = request_timeout;
     options.heartbeat_seconds = 0.01;
     options.leaders_dir = leaders_dir_;
     const std::unique_ptr<Mailbox> mailbox = network_.Open();
