@@ -104,6 +104,15 @@ void MetricsWriter::OnCheckpointFailed(const std::string& reason, std::uint32_t 
   Write(JsonLine("checkpoint_failed").Add("reason", reason).Add("failures", failures));
 }
 
+void MetricsWriter::OnShardRestored(const RestoredReport& r) {
+  Write(JsonLine("shard_restored")
+            .Add("shard", r.shard)
+            .Add("checkpoint", r.from)
+            .Add("lost_pushes", r.pushes)
+            .Add("lost_updates", r.updates)
+            .Add("and_of_lost_workers", r.more));
+}
+
 void MetricsWriter::OnBadRow(const proto::BadRow& row) {
   Write(JsonLine("bad_row").Add("where", row.where()).Add("reason", row.reason()));
 }
@@ -122,6 +131,8 @@ void MetricsWriter::OnDone(const DoneReport& r) {
             .Add("checkpoint", r.checkpoint)
             .Add("read_rows", r.read_rows)
             .Add("bad_rows", r.bad_rows)
+            .Add("lost_pushes", r.lost.pushes())
+            .Add("lost_updates", r.lost.updates())
             .Add("stages", r.stages));
 }
 

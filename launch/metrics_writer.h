@@ -31,6 +31,7 @@ class MetricsWriter : public Observer {
   void OnComparison(const ComparisonReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override;
+  void OnShardRestored(const RestoredReport& report) override;
   void OnBadRow(const proto::BadRow& row) override;
   void OnMessage(const std::string& text) override;
   void OnDone(const DoneReport& report) override;

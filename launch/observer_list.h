@@ -36,6 +36,9 @@ class ObserverList : public Observer {
   void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override {
     for (Observer* o : observers_) o->OnCheckpointFailed(reason, failures);
   }
+  void OnShardRestored(const RestoredReport& report) override {
+    for (Observer* o : observers_) o->OnShardRestored(report);
+  }
   void OnBadRow(const proto::BadRow& row) override {
     for (Observer* o : observers_) o->OnBadRow(row);
   }

@@ -254,6 +254,12 @@ void ProgressDisplay::OnCheckpointFailed(const std::string& reason, std::uint32_
   Print("no checkpoint: " + reason + (failures > 1 ? " (" + std::to_string(failures) + " in a row)" : ""));
 }
 
+void ProgressDisplay::OnShardRestored(const RestoredReport& r) {
+  Print("shard " + std::to_string(r.shard) + " is what " + r.from + " has of it: " + WithCommas(r.pushes) +
+        " pushes since are lost there, with " + WithCommas(r.updates) + " updates of rows" +
+        (r.more ? ", and those of lost workers" : ""));
+}
+
 void ProgressDisplay::OnBadRow(const proto::BadRow& row) { Print("bad row: " + row.where() + ": " + row.reason()); }
 
 void ProgressDisplay::OnMessage(const std::string& text) { Print(text); }
@@ -266,6 +272,11 @@ void ProgressDisplay::OnDone(const DoneReport& r) {
     Print(Label(wording_.done) + WithCommas(r.rows) + " " + counted + " in " + ShortDuration(r.seconds) + ", " +
           ShortCount(rate) + " " + counted + "/s" +
           (r.best_epoch > 0 ? ", best epoch " + std::to_string(r.best_epoch) : ""));
+  }
+  if (r.lost.shards() > 0) {
+    Print(Label("lost") + WithCommas(r.lost.pushes()) + " pushes with " + WithCommas(r.lost.updates()) +
+          " updates of rows" + (r.lost.more() ? " and more" : "") + ", by " + std::to_string(r.lost.shards()) +
+          (r.lost.shards() == 1 ? " shard that was restored" : " shards that were restored"));
   }
   if (r.bad_rows > 0) Print(Label("bad rows") + WithCommas(r.bad_rows) + " of " + WithCommas(r.read_rows) + " read");
   for (const proto::BadRow& kind : r.bad_kinds) {

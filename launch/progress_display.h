@@ -42,6 +42,7 @@ class ProgressDisplay : public Observer {
   void OnComparison(const ComparisonReport& report) override;
   void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) override;
   void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) override;
+  void OnShardRestored(const RestoredReport& report) override;
   void OnBadRow(const proto::BadRow& row) override;
   void OnMessage(const std::string& text) override;
   void OnDone(const DoneReport& report) override;

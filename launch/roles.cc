@@ -7,6 +7,7 @@
 #include "launch/spare.h"
 #include "models/model.h"
 #include "ps/server.h"
+#include "scheduler/shard_placement.h"
 #include "worker/worker.h"
 
 namespace sherd {
@@ -14,8 +15,8 @@ namespace {
 
 double HeartbeatSeconds(const proto::Job& job) { return job.cluster().heartbeat_timeout() / 3; }
 
-// Or a spare's, where the job has replicas: it has room for followers of all shards of a lost server, and of those
-// whose followers were there. A server has room for as many as it has shards.
+// Or a spare's: it has room for all shards of a lost server, and with replicas for those whose followers were there. A
+// server then has room for as many followers as it has shards.
 Status RunServerRole(Network* network, const JobPlan& plan, const RankRole& role, const Binding& binding) {
   ServerOptions options;
   options.job = plan.job_id;
@@ -39,8 +40,8 @@ Status RunServerRole(Network* network, const JobPlan& plan, const RankRole& role
   if (!checkpoint.dir().empty()) options.copy_dir = JoinPath(AbsolutePath(checkpoint.dir()), kCopiesFolder);
   const bool replicas = options.replicas > 1;
   const std::uint32_t own = role.role == proto::SERVER ? options.shards_per_server : 0;
-  const std::uint32_t followers = replicas ? 2 * options.shards_per_server : 0;
-  for (std::uint32_t shard = 0; shard < own + followers; ++shard) {
+  const std::uint32_t room = replicas ? 2 * options.shards_per_server : options.shards_per_server - own;
+  for (std::uint32_t shard = 0; shard < own + room; ++shard) {
     const std::string name =
         (role.role == proto::SERVER ? "server-" : "spare-") + std::to_string(role.index) + "-" + std::to_string(shard);
     options.bind_endpoints.push_back(binding.Endpoint(name));
@@ -105,7 +106,7 @@ std::string Binding::Endpoint(const std::string& name) const {
 Status RunRole(Network* network, const JobPlan& plan, const RankRole& role, const Binding& binding) {
   CHECK_NE(role.role, proto::SCHEDULER);
   if (role.role == proto::WORKER) return RunWorkerRole(network, plan, role.index);  // says itself who it is
-  const bool serves = role.role == proto::SERVER || plan.job.cluster().replicas() > 1;
+  const bool serves = role.role == proto::SERVER || SparesHaveRoom(plan.job.cluster());
   const Status status = serves ? RunServerRole(network, plan, role, binding) : RunSpare(network, plan, role.index);
   return status.Annotate(RoleName(role));
 }

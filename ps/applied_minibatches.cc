@@ -22,6 +22,18 @@ void AppliedMinibatches::Add(std::uint64_t chunk, std::uint32_t minibatch) {
   }
 }
 
+void AppliedMinibatches::Fill(std::uint64_t chunk, std::uint32_t begin, std::uint32_t end) {
+  if (begin >= end) return;
+  std::vector<Range>& ranges = chunks_[chunk];
+  std::erase_if(ranges, [&](const Range& range) {
+    if (range.end < begin || range.begin > end) return false;
+    begin = std::min(begin, range.begin);
+    end = std::max(end, range.end);
+    return true;
+  });
+  ranges.push_back({begin, end});
+}
+
 std::uint32_t AppliedMinibatches::FirstMissing(std::uint64_t chunk, std::uint32_t first, std::uint32_t end) const {
   const auto found = chunks_.find(chunk);
   if (found == chunks_.end()) return first;

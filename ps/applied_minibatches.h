@@ -24,6 +24,8 @@ class AppliedMinibatches {
   }
   // A range that touches no other one.
   void AddRange(std::uint64_t chunk, std::uint32_t begin, std::uint32_t end) { chunks_[chunk].push_back({begin, end}); }
+  // A range of which any part may be there.
+  void Fill(std::uint64_t chunk, std::uint32_t begin, std::uint32_t end);
 
   // Nobody will ask for the chunk again.
   void Forget(std::uint64_t chunk) { chunks_.erase(chunk); }

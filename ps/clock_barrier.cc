@@ -18,19 +18,27 @@ void ClockBarrier::Add(std::uint32_t worker, const Message& push) {
 }
 
 bool ClockBarrier::ApplyClock(const ClockTable& clocks) {
+  std::uint64_t clock = ClockTable::kRetired;
+  for (const auto& [worker, queue] : waiting_) {
+    if (!queue.empty()) clock = std::min(clock, queue.front().header.clock());
+  }
+  const auto has_part = [&](const std::deque<Message>& queue) {
+    return !queue.empty() && queue.front().header.clock() == clock;
+  };
+  // Who is past the clock without a part here had one on the shard that was lost.
   const bool complete = clocks.AllUnretired([&](std::uint32_t worker) {
     const auto found = waiting_.find(worker);
-    return found != waiting_.end() && !found->second.empty();
+    return (found != waiting_.end() && has_part(found->second)) || clocks.at(worker) > clock;
   });
   if (!complete) return false;
   // A worker that has retired may still have a part in this clock.
   std::vector<const Message*> pushes;
   for (const auto& [worker, queue] : waiting_) {
-    if (!queue.empty()) pushes.push_back(&queue.front());
+    if (has_part(queue)) pushes.push_back(&queue.front());
   }
   if (pushes.empty() || !Apply(pushes)) return false;
   for (auto& [worker, queue] : waiting_) {
-    if (!queue.empty()) queue.pop_front();
+    if (has_part(queue)) queue.pop_front();
   }
   return true;
 }

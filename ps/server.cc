@@ -197,7 +197,7 @@ class Server {
     for (auto& mailbox : mailboxes_) {
       ASSIGN_OR_RETURN(std::unique_ptr<Shard> shard, MakeShardAt(mailbox.get(), map));
       const std::string name =
-          shard == nullptr ? "seat of a follower" : "shard " + std::to_string(shard->store().shard());
+          shard == nullptr ? "room for a shard" : "shard " + std::to_string(shard->store().shard());
       const auto make = [this, at = mailbox.get()](const proto::ShardMap& map) { return MakeShardAt(at, map); };
       shards_.push_back(std::make_unique<ShardThread>(std::move(mailbox), std::move(shard), name, ShardsHere(), make));
     }

@@ -61,6 +61,7 @@ void Shard::HandleRequest(Envelope request) {
     case proto::PUSH:
     case proto::RETIRE:
     case proto::MARK:
+    case proto::RESTART:
       HandleWorker(std::move(request));
       break;
     case proto::START_EPOCH:
@@ -269,6 +270,7 @@ Status Shard::Execute(const Message& message) {
     cut_.Mark(header.cut(), worker);
     return {};
   }
+  if (header.kind() == proto::RESTART) return ExecuteRestart(message);
   if (!clocks_.live(worker)) return Status::Invalid(Worker(header) + " has no part in this epoch");
   if (header.kind() == proto::RETIRE) {
     clocks_.Retire(worker);
@@ -288,6 +290,7 @@ Status Shard::ExecutePush(const Message& message) {
   RETURN_IF_ERROR(checker_.ViewPush(message, &view_));
   if (!bsp_) RETURN_IF_ERROR(Prepare());
   ++pushes_;
+  if (header.rows() > 0) CountPush(header, &streams_[header.index()]);
   if (header.has_chunk()) applied_.Add(header.chunk(), header.minibatch());
   clocks_.Set(header.index(), header.clock() + 1);
   if (bsp_) {

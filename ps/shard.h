@@ -97,7 +97,8 @@ class Shard {
     std::uint64_t next = 1;     // the sequence number that is expected
     std::deque<Envelope> held;  // taken, but waiting for a cut: the sequence numbers just before `next`
     PulledKeys pulled;
-    bool fenced = false;  // lost, and none has come in its place
+    bool fenced = false;                    // lost, and none has come in its place
+    std::uint64_t pushes = 0, updates = 0;  // that were taken, as in proto::Taken
   };
 
   enum class Part { kPrimary, kFollower, kNone };
@@ -127,6 +128,12 @@ class Shard {
   bool Redone(const proto::Header& operation);
   void HandleAcknowledgement(const Envelope& answer);
   void RefuseByMap(const Envelope& request);
+
+  // ---- shard_restart.cc ----
+  Status ExecuteRestart(const Message& message);
+  static void CountPush(const proto::Header& push, Stream* stream);
+  static proto::Taken TakenOf(std::uint32_t worker, const Stream& stream);
+  std::vector<proto::Taken> Taken() const;
 
   // ---- shard_copy.cc ----
   // A follower that is to be: it gets a copy of everything, then the log since.
@@ -208,6 +215,7 @@ class Shard {
   ClockBarrier barrier_;
   Cut cut_;
   std::unique_ptr<CutWriter> writer_;  // of the cut, when all marks are in
+  std::vector<proto::Taken> taken_;    // of the pushes before it
   bool ready_ = false;                 // of Work
   std::uint32_t tracked_since_ = 0;    // the cut since which changes are noted; 0: they are not
   MemoryWatch memory_;

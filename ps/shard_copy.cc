@@ -113,6 +113,7 @@ proto::ShardState Shard::State() const {
     to->set_incarnation(stream.incarnation);
     to->set_next(stream.next);
     to->set_fenced(stream.fenced);
+    *to->mutable_taken() = TakenOf(worker, stream);
   }
   for (const auto& [worker, clock] : clocks_.clocks()) {
     proto::ShardState::WorkerClock* const to = state.add_clock();
@@ -145,6 +146,8 @@ Status Shard::RestoreState(const std::string& dir) {
     stream.incarnation = from.incarnation();
     stream.next = from.next();
     stream.fenced = from.fenced();
+    stream.pushes = from.taken().pushes();
+    stream.updates = from.taken().updates();
   }
   for (const proto::ShardState::WorkerClock& from : state.clock()) clocks_.Restore(from.worker(), from.clock());
   if (state.has_started()) started_ = state.started().SerializeAsString();

@@ -105,6 +105,7 @@ void Shard::StartWriting() {
                                        .wake = options_.wake});
   ready_ = true;
   tracked_since_ = plan.deltas_follow() ? plan.cut() : 0;
+  taken_ = Taken();
   cut_.StartWriting();
   ReleaseHeld();
 }
@@ -121,6 +122,7 @@ std::vector<Envelope> Shard::Work(Deadline until) {
       (*file)->set_name(JoinPath(FolderOfCut(), (*file)->name()));
       (*file)->set_host(HostName());
     }
+    if (file->ok()) (*file)->mutable_taken()->Assign(taken_.begin(), taken_.end());
     cut_.Finish(*std::move(file));
     cut_.AnswerWaiting(&replies_);
     BeginCopyIfQuiet();

@@ -64,6 +64,9 @@ void Shard::HandleTakeOver(const Envelope& request) {
   for (const proto::TakeOver::Lost& lost : take.lost()) Fence(lost.worker(), lost.incarnation());
   AbandonCut();
   if (take.has_start()) Start(take.start());
+  for (const proto::ChunkRange& range : take.applied()) {
+    applied_.Fill(range.chunk(), range.first_minibatch(), range.end_minibatch());
+  }
   Advance();
   proto::TakenOver taken;
   applied_.ForEachRange([&](std::uint64_t chunk, std::uint32_t begin, std::uint32_t end) {

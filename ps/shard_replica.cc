@@ -135,6 +135,7 @@ void Shard::Redo(Envelope request) {
     case proto::PUSH:
     case proto::RETIRE:
     case proto::MARK:
+    case proto::RESTART:
       if (header.index() >= kMostWorkers) return Refuse(request, proto::INVALID, "no such worker");
       if (Stream* const stream = StreamOf(request)) HandleOrdered(std::move(request), stream);
       return;
@@ -146,7 +147,7 @@ void Shard::Redo(Envelope request) {
 // What comes in order is done when its number has been taken. Everything else changes what it can.
 bool Shard::Redone(const proto::Header& operation) {
   const proto::Kind kind = operation.operation();
-  if (kind != proto::PUSH && kind != proto::RETIRE && kind != proto::MARK) return true;
+  if (kind != proto::PUSH && kind != proto::RETIRE && kind != proto::MARK && kind != proto::RESTART) return true;
   const auto stream = streams_.find(operation.index());
   return stream != streams_.end() && stream->second.incarnation == operation.incarnation() &&
          stream->second.next > operation.sequence();

@@ -56,7 +56,7 @@ bool Scheduler::Impl::CutTaken() const {
 }
 
 Result<std::string> Scheduler::Impl::CheckpointAndWait(Purpose purpose) {
-  RETURN_IF_ERROR(Until([this] { return coordinator_.idle() && Settled(); }));
+  RETURN_IF_ERROR(Until([this] { return coordinator_.idle() && CutMayBegin(); }));
   BeginCheckpoint(purpose);
   RETURN_IF_ERROR(Until([this] { return coordinator_.idle(); }));
   return checkpoint_;
@@ -132,7 +132,7 @@ void Scheduler::Impl::DriveCheckpoint(Deadline now) {
   switch (coordinator_.phase()) {
     case CheckpointCoordinator::Phase::kIdle:
       RefuseCheckpoints();
-      if (CheckpointDue(now) && Settled()) BeginCheckpoint(Purpose::kPeriodic);
+      if (CheckpointDue(now) && CutMayBegin()) BeginCheckpoint(Purpose::kPeriodic);
       break;
     case CheckpointCoordinator::Phase::kWriting:
       if (!awaiting_files_) AwaitCut();
@@ -141,7 +141,7 @@ void Scheduler::Impl::DriveCheckpoint(Deadline now) {
       CutWritten();
       break;
     case CheckpointCoordinator::Phase::kAbandoned:
-      if (Settled()) CutAbandoned();
+      if (CutMayBegin()) CutAbandoned();
       break;
     default:
       break;
@@ -169,6 +169,10 @@ void Scheduler::Impl::CutWritten() {
     return EndCheckpoint(written);
   }
   chain_.Append(coordinator_.plan().cut, dir, coordinator_.files());
+  restore_point_.mutable_load()->Clear();
+  restore_point_.mutable_load()->set_dir(dir);
+  restore_point_.set_written(true);
+  Fail(JournalRestorePoint());
   if (cut_state_.best_checkpoint() == std::filesystem::path(dir).filename()) best_dir_ = dir;
   const double seconds = std::chrono::duration<double>(Clock::now() - checkpoint_start_).count();
   if (keeps_checkpoints()) observer_->OnCheckpoint(dir, cut_state_.rows(), seconds);

@@ -71,6 +71,8 @@ void Apply(const proto::JournalRecord& record, proto::SchedulerState* state) {
   }
   if (record.has_placement()) *state->mutable_placement() = record.placement();
   if (record.has_done()) state->mutable_done()->MergeFrom(record.done().position());
+  if (record.has_restore_point()) *state->mutable_restore_point() = record.restore_point();
+  if (record.has_lost_updates()) *state->mutable_lost_updates() = record.lost_updates();
   if (record.has_finished()) *state->mutable_finished() = record.finished();
 }
 

@@ -51,6 +51,8 @@ Status Scheduler::Impl::JournalRound(const proto::StartEpoch* started) {
   state.set_bad_rows(bad_rows_.bad());
   state.set_rows_resumed(rows_resumed_);
   state.set_worker_places(membership_.WorkerPlaces());
+  *state.mutable_restore_point() = restore_point_;
+  *state.mutable_lost_updates() = lost_updates_;
   return Journaled(journal_.Begin(state));
 }
 
@@ -68,6 +70,20 @@ Status Scheduler::Impl::JournalPlacement() {
   proto::JournalRecord record;
   *record.mutable_placement() = placement_.Save();
   return Journaled(journal_.Add(record));
+}
+
+Status Scheduler::Impl::JournalRestorePoint() {
+  proto::JournalRecord record;
+  *record.mutable_restore_point() = restore_point_;
+  return Journaled(journal_.Add(record));
+}
+
+// Whoever takes over does not hear what workers have told this scheduler.
+void Scheduler::Impl::JournalLostUpdates() {
+  proto::JournalRecord record;
+  *record.mutable_lost_updates() = lost_updates_;
+  if (!counting_.empty()) record.mutable_lost_updates()->set_more(true);
+  Fail(Journaled(journal_.Add(record)));
 }
 
 Status Scheduler::Impl::JournalDone(const std::vector<std::uint64_t>& chunks) {

@@ -20,7 +20,7 @@ constexpr std::uint32_t kDoublings = 5;        // … up to so many times
 Status Scheduler::Impl::LoseSilentServers(Deadline now) {
   std::vector<ShardPlacement::Host> silent;
   for (const std::uint32_t server : membership_.Silent(proto::SERVER, now)) silent.push_back({proto::SERVER, server});
-  if (options_.job.cluster().replicas() > 1) {
+  if (SparesHaveRoom(options_.job.cluster())) {
     for (const std::uint32_t spare : membership_.Silent(proto::SPARE, now)) silent.push_back({proto::SPARE, spare});
   }
   if (silent.empty()) return {};
@@ -37,19 +37,26 @@ Status Scheduler::Impl::LoseSilentServers(Deadline now) {
 // its follower, which refuses it from the new map on.
 Status Scheduler::Impl::LoseServer(const ShardPlacement::Host& host, const std::string& what) {
   const ShardPlacement::Loss loss = placement_.Lose(host);
-  if (!loss.gone.empty()) {
-    if (options_.job.cluster().replicas() == 1) return Status::Unavailable(what);
-    return Status::Unavailable(what + "; shard " + std::to_string(loss.gone.front()) + " has no replica left");
+  std::erase_if(restoring_, [&](const auto& restoring) { return restoring.second.room.host == host; });
+  for (const std::uint32_t shard : loss.gone) {
+    if (const Status may = MayRestore(shard); !may.ok()) return may.Annotate(what);
+    calls_.Hold(shard);
+    room_until_ = Clock::now() + request_timeout_;
   }
   RETURN_IF_ERROR(JournalLost(host.role, host.index, membership_.Expel(host.role, host.index)));
   if (host.role == proto::SERVER) paused_.erase(host.index);
-  if (!loss.promoted.empty()) {
+  if (!loss.promoted.empty() || !loss.gone.empty()) {
     coordinator_.LosePrimaries("a server was lost");
     chain_.Break();
   }
-  observer_->OnMessage(what + "; " + std::to_string(loss.promoted.size()) +
-                       " of its shards go on at their followers, " +
-                       std::to_string(loss.promoted.size() + loss.alone.size()) + " have none now");
+  std::string text = what;
+  if (options_.job.cluster().replicas() > 1) {
+    text += "; " + std::to_string(loss.promoted.size()) + " of its shards go on at their followers, " +
+            std::to_string(loss.promoted.size() + loss.alone.size()) + " have none now";
+  }
+  for (const std::uint32_t shard : loss.gone)
+    text += "; shard " + std::to_string(shard) + " goes back to " + RestorePointName();
+  observer_->OnMessage(text);
   return {};
 }
 
@@ -79,7 +86,7 @@ void Scheduler::Impl::AddRoomOfSpares() {
 
 // One at a time, so that training goes on. Asked again and again.
 Status Scheduler::Impl::AddFollowers(Deadline now) {
-  if (joining_.has_value() || untold_replicas_ > 0 || now < next_joining_) return {};
+  if (joining_.has_value() || untold_replicas_ > 0 || now < next_joining_ || !placement_.gone().empty()) return {};
   if (options_.job.cluster().replicas() == 1 || options_.job.checkpoint().dir().empty()) return {};
   for (std::uint32_t shard = 0; shard < placement_.shards(); ++shard) {
     if (placement_.HasFollower(shard)) continue;
@@ -138,7 +145,7 @@ void Scheduler::Impl::RemoveCopies() {
 }
 
 // All that are left, primaries and followers. What others have not answered is not waited for: a map that leaves them
-// out follows.
+// out follows. As long as there is a shard that nobody has there is nothing to go by.
 Status Scheduler::Impl::TellShardsOfMap() {
   RETURN_IF_ERROR(JournalPlacement());
   const proto::ShardMap map = placement_.Map();
@@ -146,6 +153,7 @@ Status Scheduler::Impl::TellShardsOfMap() {
     RETURN_IF_ERROR(calls_.SendTo(endpoint, 0, MakeControl(proto::SHARD_MAP, map), "map of the shards at " + endpoint,
                                   request_timeout_, [](const Result<Message>&) {}));
   }
+  if (!placement_.gone().empty()) return {};
   untold_replicas_ = 0;
   for (std::uint32_t shard = 0; shard < placement_.shards(); ++shard) {
     for (const std::string& endpoint : {placement_.EndpointOf(shard), placement_.FollowerOf(shard)}) {

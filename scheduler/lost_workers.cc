@@ -34,6 +34,7 @@ Status Scheduler::Impl::LoseWorker(std::uint32_t worker, std::uint32_t successor
   RETURN_IF_ERROR(JournalLost(proto::WORKER, worker, successor));
   desk_.Forget(worker);
   newcomers_.erase(worker);
+  AwaitNoCountsOf(worker);
   if (evaluation_) evaluation_->Lose(worker);
   proto::Fence body;
   body.set_worker(worker);

@@ -47,6 +47,7 @@ Status Scheduler::Impl::Tick(Deadline now) {
   ReportPeriod();
   WarnOfStandstill(now);
   RETURN_IF_ERROR(failure_);
+  RETURN_IF_ERROR(RestoreLostShards(now));
   if (!welcomed_) return {};
   RETURN_IF_ERROR(TellDoneChunks(now));
   RETURN_IF_ERROR(LoseSilentServers(now));
@@ -279,6 +280,7 @@ Status Scheduler::Impl::OnProgress(const Envelope& envelope) {
     }
     if (of_this_epoch) rows_ = rows_before_ + queue_->counts().trained;
     CountRows(worker, body.read_rows(), body.bad_rows(), body.bad_row());
+    for (const proto::Restarted& restarted : body.restarted()) OnRestarted(worker, restarted);
   }
   Reply(envelope, MakeReply(header, CommandFor(header)));
   return {};

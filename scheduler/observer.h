@@ -9,6 +9,7 @@
 #include "models/metrics/bootstrap.h"
 #include "models/metrics/calibration.h"
 #include "proto/checkpoint.pb.h"
+#include "proto/journal.pb.h"
 #include "proto/wire.pb.h"
 
 namespace sherd {
@@ -101,6 +102,15 @@ struct ComparisonReport {
   std::map<std::string, PairedDifference> differences;
 };
 
+// A shard that was lost has gone back to what a checkpoint has of it.
+struct RestoredReport {
+  std::uint32_t shard = 0;
+  std::string from;           // the checkpoint's folder
+  std::uint64_t pushes = 0;   // that the shard had acknowledged since, and lost
+  std::uint64_t updates = 0;  // of rows of tables, by these
+  bool more = false;          // and those of workers that are lost too
+};
+
 struct DoneReport {
   std::uint64_t rows = 0;
   double seconds = 0;
@@ -111,6 +121,7 @@ struct DoneReport {
   std::uint64_t bad_rows = 0, read_rows = 0;
   std::vector<proto::BadRow> bad_kinds;
   std::vector<StageReport> stages;  // over the whole run
+  proto::LostUpdates lost = {};     // by shards that were restored
 };
 
 // Whoever shows or writes down what happens. Called on the scheduler's thread; must not block.
@@ -126,6 +137,7 @@ class Observer {
   virtual void OnCheckpoint(const std::string& dir, std::uint64_t rows, double seconds) {}
   // Training goes on; `failures` in a row now.
   virtual void OnCheckpointFailed(const std::string& reason, std::uint32_t failures) {}
+  virtual void OnShardRestored(const RestoredReport& report) {}
   virtual void OnBadRow(const proto::BadRow& row) {}  // the first of each kind
   virtual void OnMessage(const std::string& text) {}  // worth a line: early stop, restored epoch, abandoned cut
   virtual void OnDone(const DoneReport& report) {}

@@ -33,8 +33,12 @@ Status Scheduler::Impl::LoadStart() {
 
 Status Scheduler::Impl::Load(proto::LoadCheckpoint what) {
   chain_.Break();
-  return CallAllShards(proto::LOAD, &what, kLongRequest * request_timeout_)
-      .Annotate((what.part().empty() ? "restore checkpoint " : "warm start from checkpoint ") + what.dir());
+  RETURN_IF_ERROR(
+      CallAllShards(proto::LOAD, &what, kLongRequest * request_timeout_)
+          .Annotate((what.part().empty() ? "restore checkpoint " : "warm start from checkpoint ") + what.dir()));
+  *restore_point_.mutable_load() = std::move(what);
+  restore_point_.set_written(false);
+  return JournalRestorePoint();
 }
 
 Status Scheduler::Impl::LoadAll(const std::string& dir) {

@@ -176,6 +176,7 @@ Status Scheduler::Impl::TrainEpoch() {
   last_report_ = {};
   ReportProgress(Clock::now());
   epoch_open_ = false;
+  started_.reset();
   clock_ = clocks_.greatest();
   RETURN_IF_ERROR(Until([this] { return CutTaken(); }));
   RETURN_IF_ERROR(bad_rows_.Check(BadRows::Moment::kEnd));
@@ -233,6 +234,7 @@ Status Scheduler::Impl::StartShards() {
   for (const std::uint32_t worker : membership_.LiveWorkers()) body.add_worker(worker);
   RETURN_IF_ERROR(JournalRound(&body));
   RETURN_IF_ERROR(CallAllShards(proto::START_EPOCH, &body, request_timeout_));
+  started_ = body;
   ended_.assign(ended_.size(), false);
   last_moved_ = Clock::now();
   if (round_ == 0) epoch_start_ = last_moved_;
@@ -290,7 +292,7 @@ Status Scheduler::Impl::JudgeEpoch() {
 // The best weights so far are needed again when a later epoch may be the last.
 Status Scheduler::Impl::SaveBest() {
   RETURN_IF_ERROR(
-      Until([this] { return coordinator_.idle() && Settled(); }));  // one under way may be of the best before
+      Until([this] { return coordinator_.idle() && CutMayBegin(); }));  // one under way may be of the best before
   best_dir_.clear();
   const bool later = epoch_ < options_.job.train().epochs();
   if (!later || !options_.job.evaluation().restore_best() || options_.checkpoint_dir.empty()) return {};
@@ -319,6 +321,8 @@ Status Scheduler::Impl::FinishTraining() {
     if (!saved.ok()) return saved.status().Annotate("the final checkpoint");
     done.checkpoint = *saved;
   }
+  RETURN_IF_ERROR(Until([this] { return placement_.gone().empty() && counting_.empty(); }));
+  done.lost = lost_updates_;
   done.rows = rows_;
   done.epochs = epoch_;
   done.best_epoch = judge_.best_epoch();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -141,6 +142,19 @@ class Scheduler::Impl {
   Status TellShardsOfMap();
   void MapTaken(std::uint32_t epoch, const Status& status);
 
+  // ---- restoring_shards.cc ----
+  // Success, or why the job has to end without the shard.
+  Status MayRestore(std::uint32_t shard) const;
+  Status RestoreLostShards(Deadline now);
+  Status RestoreShard(std::uint32_t shard, ShardPlacement::Replica room);
+  void GoOnRestoring(std::uint32_t shard, std::uint32_t attempt);
+  void Restored(std::uint32_t shard);
+  std::string RestorePointName() const;
+  void AwaitCounts(std::uint32_t shard, const std::vector<proto::Taken>& had);
+  void OnRestarted(std::uint32_t worker, const proto::Restarted& restarted);
+  void AwaitNoCountsOf(std::uint32_t worker);
+  void ReportCounts();
+
   // ---- lost_workers.cc ----
   Status LoseSilentWorkers(Deadline now);
   Status LoseFailedWorker(std::uint32_t worker, const std::string& failure);
@@ -168,6 +182,7 @@ class Scheduler::Impl {
   bool AnyRankLeft() const;
   Status LoseAbsent();
   Status TakeOverShards(const proto::SchedulerState& state);
+  proto::TakeOver StandOfShards() const;
   Status GoOnWithEpoch(const proto::SchedulerState& state, std::vector<std::vector<proto::ChunkRange>> applied);
   void TakeStand(std::uint32_t worker, const proto::WorkerStand& stand);
   // ---- journaling.cc: what another scheduler could not ask the ranks ----
@@ -175,6 +190,8 @@ class Scheduler::Impl {
   Status JournalRound(const proto::StartEpoch* started);
   Status JournalLost(proto::Role role, std::uint32_t index, std::uint32_t successor);
   Status JournalPlacement();
+  Status JournalRestorePoint();
+  void JournalLostUpdates();
   Status JournalDone(const std::vector<std::uint64_t>& chunks);
   void JournalVerdict(const Status& verdict);
   Status Journaled(const Status& written);
@@ -197,6 +214,7 @@ class Scheduler::Impl {
   void RefuseCheckpoints();
   void BeginCheckpoint(Purpose purpose);
   bool CutTaken() const;
+  bool CutMayBegin() const { return Settled() && placement_.gone().empty(); }
   Result<std::string> CheckpointAndWait(Purpose purpose);
   void BeginCut();
   void AwaitCut();
@@ -240,6 +258,24 @@ class Scheduler::Impl {
   std::vector<std::string> freed_;     // places of followers that came to nothing, until they are told
   std::uint32_t untold_replicas_ = 0;  // that have not heard of the newest map
   proto::ShardMap told_map_;           // the newest that all of them have: what workers are told
+  proto::RestorePoint restore_point_;
+  struct Restoring {  // a shard that is made anew
+    std::uint32_t attempt = 0;
+    ShardPlacement::Replica room;
+    std::deque<Message> steps = {};      // that have yet to be asked for
+    std::vector<proto::Taken> had = {};  // what the checkpoint has of each worker
+  };
+  std::map<std::uint32_t, Restoring> restoring_;  // by shard
+  std::uint32_t restorings_ = 0;
+  Deadline room_until_;  // how long a spare for them is waited for
+  struct Counting {      // of what a restored shard has lost
+    RestoredReport report;
+    std::uint32_t restored = 0;       // as in ShardMap
+    std::set<std::uint32_t> awaited;  // workers
+  };
+  std::map<std::uint32_t, Counting> counting_;                               // by shard
+  std::map<std::pair<std::uint32_t, std::uint32_t>, proto::Taken> counted_;  // by shard and worker: up to there
+  proto::LostUpdates lost_updates_;
   Leadership* leadership_ = nullptr;
   std::string journal_dir_;
   Journal journal_;
@@ -271,7 +307,8 @@ class Scheduler::Impl {
   bool training_ = false;
   bool stop_early_ = false;
   std::uint32_t epoch_ = 0, weights_epoch_ = 0;
-  std::uint32_t round_ = 0;  // of the epoch
+  std::uint32_t round_ = 0;                   // of the epoch
+  std::optional<proto::StartEpoch> started_;  // what shards were told last, while an epoch is under way
   // rows_: trained in all; rows_before_: at the epoch's begin; reported_rows_: in this run's part of the epoch.
   // rows_resumed_: of the epoch, by the run that this one resumes.
   std::uint64_t clock_ = 0, rows_ = 0, rows_before_ = 0, reported_rows_ = 0, rows_resumed_ = 0;

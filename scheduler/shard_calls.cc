@@ -29,11 +29,17 @@ Status ShardCalls::TakeMap(const proto::ShardMap& map) {
     }
     primaries_[shard] = std::move(peer);
   }
+  for (auto& [request, call] : calls_) {
+    if (call.shard && held_.contains(*call.shard)) call.deadline = Clock::now() + call.timeout;
+  }
+  held_.clear();
   return {};
 }
 
 void ShardCalls::Send(std::uint32_t shard, Message message, std::string what, Clock::duration timeout, Then then) {
-  SendToPeer(primaries_.at(shard), shard, std::move(message), std::move(what), timeout, std::move(then));
+  const std::uint64_t request =
+      SendToPeer(primaries_.at(shard), shard, std::move(message), std::move(what), timeout, std::move(then));
+  calls_.at(request).shard = shard;
 }
 
 Status ShardCalls::SendTo(const std::string& endpoint, std::uint32_t shard, Message message, std::string what,
@@ -43,8 +49,8 @@ Status ShardCalls::SendTo(const std::string& endpoint, std::uint32_t shard, Mess
   return {};
 }
 
-void ShardCalls::SendToPeer(const Peer& peer, std::uint32_t shard, Message message, std::string what,
-                            Clock::duration timeout, Then then) {
+std::uint64_t ShardCalls::SendToPeer(const Peer& peer, std::uint32_t shard, Message message, std::string what,
+                                     Clock::duration timeout, Then then) {
   proto::Header& header = message.header;
   header.set_job(job_);
   header.set_role(proto::SCHEDULER);
@@ -53,7 +59,12 @@ void ShardCalls::SendToPeer(const Peer& peer, std::uint32_t shard, Message messa
   header.set_map_epoch(map_epoch_);
   header.set_shard(shard);
   const std::uint64_t request = requester_.Send(peer, std::move(message), what);
-  calls_.emplace(request, Call{std::move(what), timeout, Clock::now() + timeout, std::move(then)});
+  calls_.emplace(request, Call{.what = std::move(what),
+                               .shard = {},
+                               .timeout = timeout,
+                               .deadline = Clock::now() + timeout,
+                               .then = std::move(then)});
+  return request;
 }
 
 void ShardCalls::Take(Envelope envelope) {
@@ -70,7 +81,7 @@ void ShardCalls::Take(Envelope envelope) {
 Status ShardCalls::Tick(Deadline now) {
   RETURN_IF_ERROR(requester_.Tick());
   for (auto it = calls_.begin(); it != calls_.end();) {
-    if (now < it->second.deadline) {
+    if (now < it->second.deadline || (it->second.shard && held_.contains(*it->second.shard))) {
       ++it;
       continue;
     }

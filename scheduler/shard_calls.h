@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,8 @@ class ShardCalls {
 
   // Goes by this map from now on: what a shard has not answered is asked again of whoever is its primary now.
   Status TakeMap(const proto::ShardMap& map);
+  // Until the next map there is nobody who could answer for the shard: its deadlines begin with that map.
+  void Hold(std::uint32_t shard) { held_.insert(shard); }
   std::uint32_t shards() const { return static_cast<std::uint32_t>(primaries_.size()); }
 
   // `message` is of MakeControl, or has no frames; the header is completed here. `what` names the request and the
@@ -41,22 +45,25 @@ class ShardCalls {
  private:
   struct Call {
     std::string what;
+    std::optional<std::uint32_t> shard;  // whose primary is asked, whoever it is
     Clock::duration timeout;
     Deadline deadline;
     Then then;
   };
 
   Result<Peer> PeerAt(const std::string& endpoint);
-  void SendToPeer(const Peer& peer, std::uint32_t shard, Message message, std::string what, Clock::duration timeout,
-                  Then then);
+  // Returns the request's number.
+  std::uint64_t SendToPeer(const Peer& peer, std::uint32_t shard, Message message, std::string what,
+                           Clock::duration timeout, Then then);
 
   Mailbox* const mailbox_;
   const std::uint64_t job_;
   const std::uint32_t term_;
   Requester requester_;
   std::uint32_t map_epoch_ = 1;
-  std::map<std::string, Peer> peers_;    // by endpoint
-  std::vector<Peer> primaries_;          // by shard
+  std::map<std::string, Peer> peers_;  // by endpoint
+  std::vector<Peer> primaries_;        // by shard
+  std::set<std::uint32_t> held_;
   std::map<std::uint64_t, Call> calls_;  // by request number
 };
 

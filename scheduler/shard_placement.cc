@@ -8,6 +8,7 @@ namespace sherd {
 
 void ShardPlacement::Start(const std::vector<proto::Register>& servers, std::uint32_t replicas) {
   shards_.clear();
+  gone_.clear();
   room_.clear();
   known_.clear();
   const std::uint32_t count = static_cast<std::uint32_t>(servers.size());
@@ -47,6 +48,7 @@ proto::Placement ShardPlacement::Save() const {
     proto::Placement::Shard* const shard = placement.add_shard();
     save(shards_[i].primary, shard->mutable_primary());
     if (HasFollower(i)) save(shards_[i].follower, shard->mutable_follower());
+    if (shards_[i].restored > 0) shard->set_restored(shards_[i].restored);
   }
   return placement;
 }
@@ -57,12 +59,14 @@ void ShardPlacement::Restore(const proto::Placement& placement) {
   };
   epoch_ = placement.epoch();
   shards_.clear();
+  gone_.clear();
   room_.clear();
   known_.clear();
   for (const proto::Placement::Shard& from : placement.shard()) {
     Placed& shard = shards_.emplace_back();
     shard.primary = restored(from.primary());
     if (from.has_follower()) shard.follower = restored(from.follower());
+    shard.restored = from.restored();
   }
 }
 
@@ -84,13 +88,16 @@ std::vector<std::string> ShardPlacement::Rooms() const {
 proto::ShardMap ShardPlacement::Map() const {
   proto::ShardMap map;
   map.set_epoch(epoch_);
-  bool followed = false;
+  bool followed = false, restored = false;
   for (const Placed& shard : shards_) {
     map.add_endpoint(shard.primary.endpoint);
     map.add_follower(shard.follower.endpoint);
+    map.add_restored(shard.restored);
     followed |= !shard.follower.endpoint.empty();
+    restored |= shard.restored > 0;
   }
   if (!followed) map.clear_follower();
+  if (!restored) map.clear_restored();
   return map;
 }
 
@@ -98,6 +105,12 @@ proto::ShardMap ShardPlacement::MapWith(std::uint32_t shard, const Replica& foll
   proto::ShardMap map = Map();
   while (map.follower_size() < map.endpoint_size()) map.add_follower();
   map.set_follower(static_cast<int>(shard), follower.endpoint);
+  return map;
+}
+
+proto::ShardMap ShardPlacement::MapWithPrimary(std::uint32_t shard, const Replica& primary) const {
+  proto::ShardMap map = Map();
+  map.set_endpoint(static_cast<int>(shard), primary.endpoint);
   return map;
 }
 
@@ -123,9 +136,16 @@ ShardPlacement::Loss ShardPlacement::Lose(const Host& host) {
       loss.promoted.push_back(i);
     } else {
       loss.gone.push_back(i);
+      gone_.insert(i);
     }
   }
   return loss;
+}
+
+void ShardPlacement::Restore(std::uint32_t shard, const Replica& room) {
+  ++epoch_;
+  gone_.erase(shard);
+  shards_[shard] = {.primary = room, .follower = {}, .restored = epoch_};
 }
 
 std::uint32_t ShardPlacement::Load(const Host& host) const {

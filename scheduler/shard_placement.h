@@ -8,10 +8,16 @@
 #include <utility>
 #include <vector>
 
+#include "proto/job.pb.h"
 #include "proto/journal.pb.h"
 #include "proto/wire.pb.h"
 
 namespace sherd {
+
+// Do spares register room for shards?
+inline bool SparesHaveRoom(const proto::Cluster& cluster) {
+  return cluster.replicas() > 1 || cluster.lost_shard() != proto::Cluster::END;
+}
 
 // Which process is the primary of each shard and which one its follower, from the first map on, and where there is room
 // for more followers. What a map says holds from when all replicas have heard of it (docs/fault_tolerance.md).
@@ -44,6 +50,8 @@ class ShardPlacement {
   proto::ShardMap Map() const;
   // The same with a follower that has yet to get everything: for the two alone.
   proto::ShardMap MapWith(std::uint32_t shard, const Replica& follower) const;
+  // The same with another primary, that is yet to be made.
+  proto::ShardMap MapWithPrimary(std::uint32_t shard, const Replica& primary) const;
   std::set<Host> Hosts() const;  // of all replicas
   std::vector<std::string> Rooms() const;
   const Host& PrimaryOf(std::uint32_t shard) const { return shards_[shard].primary.host; }
@@ -59,6 +67,10 @@ class ShardPlacement {
   };
   // The process is no longer there. A new epoch.
   Loss Lose(const Host& host);
+  // Those that nobody has, until they are restored somewhere.
+  const std::set<std::uint32_t>& gone() const { return gone_; }
+  // What is made at `room` is the shard's primary. A new epoch, by which workers begin anew with it.
+  void Restore(std::uint32_t shard, const Replica& room);
 
   // Room for a follower of the shard, elsewhere than its primary: on a spare if there is one, else on the server that
   // has the fewest shards. It is taken then.
@@ -74,6 +86,7 @@ class ShardPlacement {
  private:
   struct Placed {
     Replica primary, follower;
+    std::uint32_t restored = 0;  // the epoch since which it is what a checkpoint had; 0: it never was
   };
 
   std::uint32_t Load(const Host& host) const;
@@ -81,6 +94,7 @@ class ShardPlacement {
 
   std::uint32_t epoch_ = 1;
   std::vector<Placed> shards_;
+  std::set<std::uint32_t> gone_;
   std::vector<Replica> room_;
   std::set<Host> known_;                   // whose room has been added
   std::set<std::pair<Host, Host>> apart_;  // that can not talk to each other

@@ -56,6 +56,7 @@ Status Scheduler::Impl::TakeOver() {
   MakePlaces();
   lost_.assign(state.lost().begin(), state.lost().end());
   placement_.Restore(state.placement());
+  restore_point_ = state.restore_point();
   RETURN_IF_ERROR(Journaled(journal_.Begin(state)));
   RETURN_IF_ERROR(Journaled(RemoveJournalsBefore(journal_dir_, options_.term)));
   if (state.has_finished()) {  // some may have heard of it, and be gone
@@ -117,28 +118,23 @@ Status Scheduler::Impl::TakeOverShards(const proto::SchedulerState& state) {
   const std::vector<proto::Register> servers = membership_.Registered(proto::SERVER);
   for (std::uint32_t i = 0; i < servers.size(); ++i) placement_.AddRoom({proto::SERVER, i}, servers[i]);
   AddRoomOfSpares();
-  if (options_.job.cluster().replicas() > 1) {
-    // A follower that was being made is none by the next map, wherever it was.
+  GoOnFrom(state.job());
+  if (state.has_started()) resumed_.clear();  // it is in the queue
+  if (state.has_started()) started_ = state.started();
+  best_dir_ = state.best_dir();
+  weights_epoch_ = state.weights_epoch();
+  lost_updates_ = state.lost_updates();
+  if (SparesHaveRoom(options_.job.cluster())) {
+    // A replica that was being made is none by the next map, wherever it was.
     placement_.Renew();
     freed_ = placement_.Rooms();
     RETURN_IF_ERROR(TellShardsOfMap());
-    RETURN_IF_ERROR(Until([this] { return untold_replicas_ == 0; }));
+    RETURN_IF_ERROR(Until([this] { return placement_.gone().empty() && untold_replicas_ == 0; }));
   }
   told_map_ = placement_.Map();
   RETURN_IF_ERROR(calls_.TakeMap(told_map_).Annotate("connect to the shards"));
 
-  GoOnFrom(state.job());
-  if (state.has_started()) resumed_.clear();  // it is in the queue
-  best_dir_ = state.best_dir();
-  weights_epoch_ = state.weights_epoch();
-  proto::TakeOver body;
-  for (const proto::LostRank& lost : lost_) {
-    if (lost.role() != proto::WORKER) continue;
-    proto::TakeOver::Lost* const fence = body.add_lost();
-    fence->set_worker(lost.index());
-    fence->set_incarnation(lost.successor());
-  }
-  if (state.has_started()) *body.mutable_start() = state.started();
+  const proto::TakeOver body = StandOfShards();
   std::vector<Message> answers;
   RETURN_IF_ERROR(CallAllShards(proto::TAKE_OVER, &body, request_timeout_, &answers));
   std::vector<std::vector<proto::ChunkRange>> applied;
@@ -150,6 +146,19 @@ Status Scheduler::Impl::TakeOverShards(const proto::SchedulerState& state) {
     applied.emplace_back(taken.applied().begin(), taken.applied().end());
   }
   return state.has_started() ? GoOnWithEpoch(state, std::move(applied)) : Status();
+}
+
+// What each of them has to know, though one may have been made since.
+proto::TakeOver Scheduler::Impl::StandOfShards() const {
+  proto::TakeOver body;
+  for (const proto::LostRank& lost : lost_) {
+    if (lost.role() != proto::WORKER) continue;
+    proto::TakeOver::Lost* const fence = body.add_lost();
+    fence->set_worker(lost.index());
+    fence->set_incarnation(lost.successor());
+  }
+  if (started_.has_value()) *body.mutable_start() = *started_;
+  return body;
 }
 
 Status Scheduler::Impl::GoOnWithEpoch(const proto::SchedulerState& state,

@@ -26,7 +26,7 @@ Communicator::Communicator(PipelineState* state, Mailbox* mailbox, PsClient::Opt
 Status Communicator::Run(StageClock* clock) {
   RETURN_IF_ERROR(client_.Connect());
   while (!state_->made.closed()) {
-    if (const auto map = state_->TakeMap()) RETURN_IF_ERROR(client_.TakeMap(*map));
+    if (const auto map = state_->TakeMap()) RETURN_IF_ERROR(TakeMap(*map));
     AnswerCut();
     SendComputed();
     StartPulls();
@@ -40,6 +40,12 @@ Status Communicator::Run(StageClock* clock) {
     if (envelope) RETURN_IF_ERROR(client_.Handle(std::move(*envelope)));
     RETURN_IF_ERROR(client_.Tick());
   }
+  return {};
+}
+
+Status Communicator::TakeMap(const proto::ShardMap& map) {
+  ASSIGN_OR_RETURN(const auto restarted, client_.TakeMap(map));
+  for (const proto::Restarted& shard : restarted) state_->report.Restarted(shard);
   return {};
 }
 

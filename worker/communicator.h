@@ -43,6 +43,7 @@ class Communicator {
   void AnswerCut();
   void SendCutPosition(const proto::Command& command, const TrainingReport::Stand& stand, bool late);
   std::size_t MaxInFlight() const;
+  Status TakeMap(const proto::ShardMap& map);
   StageClock::State WhatItWaitsFor() const;
 
   PipelineState* const state_;

@@ -43,7 +43,8 @@ PsClient::PsClient(Mailbox* mailbox, Options options, const ParameterLayout* lay
           [this](const proto::Header& request) { return Describe(request.kind(), request.shard(), request.clock()); }),
       encoder_(options_.encoding, layout, options_.index),
       caches_(options_.cache, layout),
-      sequence_(layout->shards) {
+      sequence_(layout->shards),
+      history_(layout->shards) {
   CHECK_EQ(options_.map.endpoint_size(), static_cast<int>(layout->shards));
 }
 
@@ -56,25 +57,53 @@ Status PsClient::Connect() {
   return {};
 }
 
-Status PsClient::TakeMap(const proto::ShardMap& map) {
-  if (map.epoch() <= options_.map.epoch()) return {};
+Result<std::vector<proto::Restarted>> PsClient::TakeMap(const proto::ShardMap& map) {
+  std::vector<proto::Restarted> restarted;
+  if (map.epoch() <= options_.map.epoch()) return restarted;
   if (map.endpoint_size() != options_.map.endpoint_size()) {
     return Status::BadData("shard map " + std::to_string(map.epoch()) + " has " + std::to_string(map.endpoint_size()) +
                            " shards in place of " + std::to_string(options_.map.endpoint_size()));
   }
-  const auto by_new_map = [&](proto::Header* header) { header->set_map_epoch(map.epoch()); };
+  const proto::ShardMap before = std::exchange(options_.map, map);
+  const auto restored = [](const proto::ShardMap& map, int shard) {
+    return shard < map.restored_size() ? map.restored(shard) : 0;
+  };
   for (int shard = 0; shard < map.endpoint_size(); ++shard) {
     Peer peer = shards_[shard];
-    if (map.endpoint(shard) != options_.map.endpoint(shard)) {
+    if (map.endpoint(shard) != before.endpoint(shard)) {
       Result<Peer> there = mailbox_->Connect(map.endpoint(shard));
       if (!there.ok()) return there.status().Annotate("connect to shard " + std::to_string(shard));
       peer = std::move(there).value();
     }
-    requester_.Redirect(shards_[shard], peer, by_new_map);
+    const bool anew = restored(map, shard) != restored(before, shard);
+    std::vector<proto::Header> unanswered;
+    requester_.Redirect(shards_[shard], peer, [&](proto::Header* header) {
+      header->set_map_epoch(map.epoch());
+      if (!anew || !header->has_sequence()) return;
+      unanswered.push_back(*header);
+      header->set_sequence(1 + unanswered.size());  // behind RESTART
+    });
     shards_[shard] = std::move(peer);
+    if (!anew) continue;
+    restarted.push_back(Restart(static_cast<std::uint32_t>(shard), unanswered));
+    restarted.back().set_restored(restored(map, shard));
   }
-  options_.map = map;
-  return {};
+  return restarted;
+}
+
+proto::Restarted PsClient::Restart(std::uint32_t shard, const std::vector<proto::Header>& unanswered) {
+  Message message = MakeMessage(proto::RESTART, shard, 0, 0);
+  const proto::Restart body = history_.RestartOf(shard, unanswered, &message.header);
+  message.header.set_sequence(1);
+  message.frames.push_back(Frame::Of(body.SerializeAsString()));
+  Send(std::move(message), nullptr);
+  sequence_[shard] = 1 + unanswered.size();
+  proto::Restarted restarted;
+  restarted.set_shard(shard);
+  *restarted.mutable_taken() = body.taken();
+  restarted.mutable_taken()->set_worker(options_.index);
+  restarted.mutable_taken()->set_incarnation(options_.incarnation);
+  return restarted;
 }
 
 Message PsClient::MakeMessage(proto::Kind kind, std::uint32_t shard, std::uint32_t epoch, std::uint64_t clock) const {
@@ -161,6 +190,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
   work->unanswered = layout_->shards;
   work->push_seconds.assign(layout_->shards, 0);
   encoder_.Encode(work.get());
+  history_.Pushed(*work);
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::PUSH, shard, work->task->epoch(), work->clock);
     message.header.set_sequence(++sequence_[shard]);
@@ -175,6 +205,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
     message.header.set_learning_rate_scale(work->learning_rate_scale);
     message.header.set_job_seconds(job_seconds);
     AddSections(work, shard, Parts::kAll, &message);
+    history_.SentTo(shard, message.header);
     if (work->pulls.empty()) {
       keys_.clear();
       AddKeysFrames(work, work->keys, shard, &keys_);
@@ -193,6 +224,7 @@ void PsClient::Push(const WorkPtr& work, std::uint32_t job_seconds) {
 void PsClient::Retire(const WorkPtr& work) {
   encoder_.Forget();
   caches_.Clear();
+  history_.Retired(*work);
   work->unanswered = layout_->shards;
   for (std::uint32_t shard = 0; shard < layout_->shards; ++shard) {
     Message message = MakeMessage(proto::RETIRE, shard, work->task->epoch(), work->clock);

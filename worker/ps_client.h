@@ -12,6 +12,7 @@
 #include "proto/wire.pb.h"
 #include "worker/gradient_encoder.h"
 #include "worker/parameter_layout.h"
+#include "worker/push_history.h"
 #include "worker/row_cache.h"
 #include "worker/work.h"
 
@@ -42,7 +43,8 @@ class PsClient {
   Status Connect();
   // Goes by a newer map: what is unanswered is asked again of whoever has the shard now. A push that the shard's last
   // primary took, and its follower too, is not done twice: it keeps its sequence number.
-  Status TakeMap(const proto::ShardMap& map);
+  // With a shard that was restored since its own begins anew: what is said of these.
+  Result<std::vector<proto::Restarted>> TakeMap(const proto::ShardMap& map);
 
   // Asks every shard for the values of the work's keys, but for rows that are kept, and its dense blocks. Answered when
   // work->unanswered is 0 again: then work->values are there, with the sizes that the layout says, and work->staleness.
@@ -93,6 +95,9 @@ class PsClient {
   // Put floats in the place of encoded values.
   void DecodeRows(std::uint32_t shard, Work* work) const;
   void DecodeBlocks(std::uint32_t shard, Work* work) const;
+  // Sends it what it has to know; `unanswered` are the headers of what it has not acknowledged in order, which comes
+  // again.
+  proto::Restarted Restart(std::uint32_t shard, const std::vector<proto::Header>& unanswered);
   std::string Describe(proto::Kind kind, std::uint32_t shard, std::uint64_t clock) const;
 
   Options options_;
@@ -103,6 +108,7 @@ class PsClient {
   RowCaches caches_;
   std::vector<Peer> shards_;
   std::vector<std::uint64_t> sequence_;  // by shard: the last one used
+  PushHistory history_;
   using PendingRequests = std::unordered_map<std::uint64_t, Pending>;
   PendingRequests pending_;                        // by request
   std::vector<PendingRequests::node_type> spare_;  // of requests that have been answered

@@ -93,6 +93,11 @@ void TrainingReport::Retired() {
   stand_.retired = true;
 }
 
+void TrainingReport::Restarted(const proto::Restarted& shard) {
+  std::lock_guard lock(mutex_);
+  *progress_.add_restarted() = shard;
+}
+
 TrainingReport::Stand TrainingReport::stand() const {
   std::lock_guard lock(mutex_);
   return stand_;

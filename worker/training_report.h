@@ -24,6 +24,7 @@ class TrainingReport {
   void RetireSent();
   // All shards have acknowledged the work's RETIRE and all that came before.
   void Retired();
+  void Restarted(const proto::Restarted& shard);
 
   struct Stand {
     bool active = false;   // an epoch is begun, and RETIRE is not sent

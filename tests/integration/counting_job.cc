@@ -76,28 +76,44 @@ void CountingJob::WriteData() {
   }
 }
 
-std::string CountingJob::WrongCounts(std::uint32_t epochs) const {
+Result<std::map<double, std::uint64_t>> CountingJob::WeightsByCount() const {
   const CheckpointChoice choice = ChooseCheckpoint(test_.Path("checkpoints"));
-  if (choice.dir.empty()) return "there is no checkpoint";
-  auto opened = CheckpointReader::Open(choice.dir);
-  if (!opened.ok()) return opened.status().text();
-  CheckpointReader& reader = **opened;
+  if (choice.dir.empty()) return Status::NotFound("there is no checkpoint");
+  ASSIGN_OR_RETURN(const auto opened, CheckpointReader::Open(choice.dir));
+  CheckpointReader& reader = *opened;
   const double step = -kRate * 0.5 / kBatch;
   std::map<double, std::uint64_t> weights_of;  // by count
   for (int table = 0; table < reader.model().table_size(); ++table) {
-    const Status read =
+    RETURN_IF_ERROR(
         reader.ForEachRow(static_cast<std::uint32_t>(table), [&](Key, std::span<const float> row) -> Status {
           ++weights_of[std::round(row[0] / step * 10) / 10];
           return {};
-        });
-    if (!read.ok()) return read.text();
+        }));
   }
+  return weights_of;
+}
+
+std::optional<std::uint64_t> CountingJob::MissingUpdates() const {
+  const auto weights_of = WeightsByCount();
+  if (!weights_of.ok()) return {};
+  std::uint64_t updates = 0;
+  for (const auto& [count, weights] : *weights_of) {
+    if (count > shape_.rows * 1.001 || (count > 1 && count < kBatch)) return {};
+    updates += weights * (count == 1 ? 1 : static_cast<std::uint64_t>(std::round(count / kBatch)));
+  }
+  const std::uint64_t expected = std::size(kOwn) * good_ + good_ / kBatch;
+  return updates <= expected ? std::optional(expected - updates) : std::nullopt;
+}
+
+std::string CountingJob::WrongCounts(std::uint32_t epochs) const {
+  const auto weights_of = WeightsByCount();
+  if (!weights_of.ok()) return weights_of.status().text();
   std::map<double, std::uint64_t> expected;
   expected[epochs] += std::size(kOwn) * good_;
   expected[std::round(epochs * shape_.rows)] += shape_.files;
   // A file's token is stepped many times, so its count is known to a part in a thousand.
   std::map<double, std::uint64_t> found;
-  for (const auto& [count, weights] : weights_of) {
+  for (const auto& [count, weights] : *weights_of) {
     found[count > 100 ? std::round(count / epochs) * epochs : count] += weights;
   }
   if (found == expected) return "";

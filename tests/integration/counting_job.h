@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 
+#include "base/status.h"
 #include "tests/integration/job_run.h"
 
 namespace sherd {
@@ -29,9 +32,14 @@ class CountingJob {
   // How many weights of the newest checkpoint have counted what they should, in so many epochs: each of a row's own
   // tokens once an epoch, each file's token its rows. "" when all have; else what is wrong.
   std::string WrongCounts(std::uint32_t epochs) const;
+  // How many steps of weights the newest checkpoint lacks of one epoch: each of a row's own tokens is stepped once, a
+  // file's token once a minibatch. Nothing: one was stepped too often, or there is no checkpoint.
+  std::optional<std::uint64_t> MissingUpdates() const;
 
  private:
   void WriteData();
+  // By what they have counted.
+  Result<std::map<double, std::uint64_t>> WeightsByCount() const;
 
   const Shape shape_;
   TestJob test_;

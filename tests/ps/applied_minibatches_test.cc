@@ -35,5 +35,24 @@ TEST(AppliedMinibatches, AreThoseOfASetOfAllThatWereAdded) {
   }
 }
 
+TEST(AppliedMinibatches, AreFilledWhateverPartOfARangeIsThere) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    AppliedMinibatches applied;
+    std::set<std::uint32_t> all;
+    for (int i = 0; i < 40; ++i) {
+      const std::uint64_t draw = Mix(seed, i);
+      const auto begin = static_cast<std::uint32_t>(draw % 64);
+      const auto end = begin + static_cast<std::uint32_t>(draw / 64 % 8);
+      applied.Fill(0, begin, end);
+      for (std::uint32_t minibatch = begin; minibatch < end; ++minibatch) all.insert(minibatch);
+      for (std::uint32_t first = 0; first < 72; ++first) {
+        std::uint32_t missing = first;
+        while (all.contains(missing)) ++missing;
+        ASSERT_EQ(applied.FirstMissing(0, first, 0), missing);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sherd

@@ -28,7 +28,7 @@ proto::SchedulerState FirstState() {
 
 // One of each kind.
 std::vector<proto::JournalRecord> Events() {
-  std::vector<proto::JournalRecord> events(5);
+  std::vector<proto::JournalRecord> events(7);
   events[0].mutable_lost()->set_role(proto::SERVER);
   events[0].mutable_lost()->set_index(1);
   events[1].mutable_placement()->set_epoch(5);
@@ -37,6 +37,8 @@ std::vector<proto::JournalRecord> Events() {
   events[3].mutable_lost()->set_role(proto::WORKER);
   events[3].mutable_lost()->set_successor(2);
   events[4].mutable_finished()->set_text("stopped");
+  events[5].mutable_restore_point()->mutable_load()->set_dir("/checkpoints/checkpoint-000005");
+  events[6].mutable_lost_updates()->set_pushes(9);
   return events;
 }
 
@@ -62,6 +64,8 @@ TEST_F(JournalTest, WhatIsReadIsWhatWasWritten) {
   EXPECT_EQ(state.done_size(), 1);
   EXPECT_EQ(state.placement().epoch(), 5u);
   EXPECT_FALSE(state.finished().ok());
+  EXPECT_EQ(state.restore_point().load().dir(), "/checkpoints/checkpoint-000005");
+  EXPECT_EQ(state.lost_updates().pushes(), 9u);
   ASSERT_TRUE(journal.Begin(FirstState()).ok());
   EXPECT_EQ(ReadJournal(dir_, 2)->SerializeAsString(), FirstState().SerializeAsString());
 }

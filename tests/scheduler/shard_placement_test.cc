@@ -38,6 +38,32 @@ TEST(ShardPlacementTest, WithoutReplicasALostServersShardsAreGone) {
   EXPECT_THAT(loss.promoted, IsEmpty());
 }
 
+TEST(ShardPlacementTest, GoneShardsAreRestoredWhereThereIsRoom) {
+  ShardPlacement placement = Placement(2, false);
+  proto::Register spare;
+  for (const char* endpoint : {"r0", "r1"}) spare.add_follower_endpoint(endpoint);
+  placement.AddRoom({proto::SPARE, 0}, spare);
+  placement.Lose({proto::SERVER, 0});
+  EXPECT_THAT(placement.gone(), ElementsAre(0, 1));
+  EXPECT_EQ(placement.Map().restored_size(), 0);
+  for (const std::uint32_t shard : {0, 1}) {
+    const auto room = placement.TakeRoom(shard);
+    ASSERT_TRUE(room.has_value());
+    EXPECT_EQ(placement.MapWithPrimary(shard, *room).endpoint(static_cast<int>(shard)), room->endpoint);
+    placement.Restore(shard, *room);
+  }
+  EXPECT_THAT(placement.gone(), IsEmpty());
+  EXPECT_FALSE(placement.TakeRoom(2).has_value());
+  EXPECT_THAT(placement.Map().endpoint(), ElementsAre("r0", "r1", "s2", "s3"));
+  EXPECT_THAT(placement.Map().restored(), ElementsAre(3, 4, 0, 0));
+  EXPECT_EQ(placement.epoch(), 4u);
+  ShardPlacement next;
+  next.Restore(placement.Save());
+  EXPECT_EQ(next.Map().SerializeAsString(), placement.Map().SerializeAsString());
+  placement.Lose({proto::SPARE, 0});
+  EXPECT_THAT(placement.gone(), ElementsAre(0, 1));
+}
+
 TEST(ShardPlacementTest, FollowersTakeALostServersPlaceUnderANewEpoch) {
   ShardPlacement placement = Placement(3, true);
   ShardPlacement::Loss loss = placement.Lose({proto::SERVER, 1});

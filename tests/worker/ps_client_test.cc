@@ -275,5 +275,74 @@ TEST(PsClientTest, ByANewMapWhatIsUnansweredIsAskedOfTheNewPrimary) {
   EXPECT_FALSE(client.TakeMap(map).ok());
 }
 
+// The shard was restored: what it had acknowledged is said, and the rest comes again behind that.
+TEST(PsClientTest, WithARestoredShardItBeginsAnew) {
+  MemoryNetwork network({.job = 0});
+  const auto worker = network.Open(), lost = network.Open(), restored = network.Open();
+  ASSERT_TRUE(lost->Bind("inproc://lost").ok());
+  ASSERT_TRUE(restored->Bind("inproc://restored").ok());
+  const auto receive = [](Mailbox* mailbox) {
+    std::optional<Envelope> envelope = mailbox->Receive(Clock::now() + std::chrono::seconds(10));
+    CHECK(envelope.has_value());
+    return *std::move(envelope);
+  };
+  const ParameterLayout layout(Spec(), 1);
+  PsClient::Options options;
+  options.map.set_epoch(1);
+  options.map.add_endpoint("inproc://lost");
+  PsClient client(worker.get(), options, &layout);
+  ASSERT_TRUE(client.Connect().ok());
+  std::vector<WorkPtr> works;
+  std::vector<Envelope> pushes;
+  for (std::uint32_t clock = 0; clock < 4; ++clock) {
+    works.push_back(MakeWork(layout));
+    works.back()->clock = 10 + clock;
+    works.back()->minibatch.chunk = 5;
+    works.back()->minibatch.index = clock;
+    client.Push(works.back(), 0);
+    pushes.push_back(receive(lost.get()));
+  }
+  // The answer to the first one is lost with the shard.
+  for (const int i : {1, 2}) {
+    ASSERT_TRUE(lost->Send(pushes[i].from, MakeReply(pushes[i].message.header)).ok());
+    ASSERT_TRUE(client.Handle(receive(worker.get())).ok());
+  }
+  proto::ShardMap map;
+  map.set_epoch(3);
+  map.add_endpoint("inproc://restored");
+  map.add_restored(3);
+  const auto restarted = client.TakeMap(map);
+  ASSERT_TRUE(restarted.ok());
+  ASSERT_EQ(restarted->size(), 1u);
+  EXPECT_EQ(restarted->front().restored(), 3u);
+  EXPECT_EQ(restarted->front().taken().incarnation(), 1u);
+  EXPECT_EQ(restarted->front().taken().pushes(), 2u);
+  EXPECT_EQ(restarted->front().taken().updates(), 2 * kKeys);
+  ASSERT_TRUE(client.Tick().ok());
+
+  const Envelope first = receive(restored.get());
+  EXPECT_EQ(first.message.header.kind(), proto::RESTART);
+  EXPECT_EQ(first.message.header.sequence(), 1u);
+  EXPECT_EQ(first.message.header.map_epoch(), 3u);
+  EXPECT_EQ(first.message.header.clock(), 10u);
+  proto::Restart body;
+  ASSERT_TRUE(ParseBody(first.message, &body).ok());
+  ASSERT_EQ(body.applied_size(), 1);
+  EXPECT_EQ(body.applied(0).chunk(), 5u);
+  EXPECT_EQ(body.applied(0).first_minibatch(), 1u);
+  EXPECT_EQ(body.applied(0).end_minibatch(), 3u);
+  EXPECT_FALSE(body.retired());
+  for (const std::uint32_t clock : {0, 3}) {
+    const Envelope again = receive(restored.get());
+    EXPECT_EQ(again.message.header.clock(), 10 + clock);
+    EXPECT_EQ(again.message.header.sequence(), clock == 0 ? 2u : 3u);
+    EXPECT_EQ(again.message.header.map_epoch(), 3u);
+  }
+  client.Retire(works.back());
+  EXPECT_EQ(receive(restored.get()).message.header.sequence(), 4u);
+  map.set_epoch(4);
+  EXPECT_TRUE(client.TakeMap(map)->empty()) << "it has begun anew by the map before";
+}
+
 }  // namespace
 }  // namespace sherd
