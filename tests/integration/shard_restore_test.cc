@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, RestoreModesTest, ::testing::Values(proto::Train
                          [](const auto& info) { return proto::Train::Consistency_Name(info.param); });
 
 // The spare that has the shard is lost too, maybe before it has all of it.
-TEST(ShardRestoreTest, TheNextSpareTakesItWhenTheFirstIsLostToo) {
+TEST(Faults, TheNextSpareTakesAShardWhenTheFirstIsLostToo) {
   const auto counting = Counting(2);
   TestJob& test = counting->test();
   const std::string metrics = test.Path("metrics");
