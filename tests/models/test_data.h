@@ -56,6 +56,11 @@ inline constexpr char kImages[] = R"(
 
 inline proto::Job JobOf(const std::string& text) {
   proto::Job job;
+inline constexpr char kReversedSequences[] = R"(
+  data { format: USER_ITEM user_item { sequences { max_length: 2 targets: REVERSED } } }
+  feature { column: "history" table: "item" }
+  feature { column: "item" table: "item" })";
+
   CHECK(google::protobuf::TextFormat::ParseFromString(text, &job)) << text;
   return job;
 }

@@ -258,8 +258,8 @@ Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk
     return std::unique_ptr<ChunkReader>(std::make_unique<PairReader>(PairWriter(std::move(part), layout_)));
   }
   if (sequences(chunk.set())) {
-    return std::unique_ptr<ChunkReader>(
-        std::make_unique<SequenceReader>(std::move(part), layout_, order_[0]->Of(epoch), &log_shares_));
+    return std::unique_ptr<ChunkReader>(std::make_unique<SequenceReader>(
+        std::move(part), layout_, order_[0]->Of(epoch), &log_shares_, job_.data().user_item().sequences().targets()));
   }
   if (chunk.set() == proto::Chunk::TRAIN) {
     if ((chunk.end() - chunk.begin()) * (1 + job_.data().user_item().negatives()) > kMaxSamples) {
