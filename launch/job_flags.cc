@@ -55,6 +55,7 @@ constexpr JobFlag kFlags[] = {
     {"deny", "recommend.deny", "FILE", "recommend: none of these items"},
     {"mmr", "recommend.mmr.lambda", "LAMBDA", "recommend: less alike; 1 is by score alone, 0 by difference"},
     {"titles", "recommend.titles", "FILE", "recommend: CSV of the items' titles"},
+    {"explain", "recommend.explain", "", "recommend: what each feature, or item of the history, adds to the score"},
 };
 
 const JobFlag* Find(const std::string& name) {

@@ -136,6 +136,26 @@ Problems RankingProblems(const proto::Job& job) {
   return problems;
 }
 
+// What is not the sum of what its rows add to it.
+Problems ExplainProblems(const proto::Job& job) {
+  const proto::Model& model = job.model();
+  if (!job.recommend().explain()) return {};
+  if (job.recommend().subject() == proto::Recommend::ITEMS) {
+    return {"recommend.explain: is of users' items, and not of items that are alike"};
+  }
+  if (model.name() == "lightgcn") {
+    return {
+        "recommend.explain: a score of lightgcn is made of the embeddings of a whole neighbourhood, and not of "
+        "the features of a user and an item"};
+  }
+  if (model.tower().unit_length()) {
+    return {
+        "recommend.explain: with model.tower.unit_length a score jumps as the embeddings leave zero, so that it "
+        "is not the sum of what they add"};
+  }
+  return {};
+}
+
 // What can not be recommended from.
 Problems RecommendProblems(const proto::Job& job, const proto::ModelSpec& model) {
   if (!job.has_recommend()) return {};
@@ -143,7 +163,11 @@ Problems RecommendProblems(const proto::Job& job, const proto::ModelSpec& model)
     return {"recommend: format " + proto::Data::Format_Name(job.data().format()) +
             " has no items that could be recommended to users; USER_ITEM has"};
   }
-  Problems problems;
+  if (job.data().user_item().has_bags()) {
+    return {"recommend: " + job.model().name() +
+            " predicts ratings of bags (data.user_item.bags), and has no lists of all items"};
+  }
+  Problems problems = ExplainProblems(job);
   if (job.data().train_size() == 0) {
     problems.push_back("data.train: is required to recommend, which goes by what users have there");
   }

@@ -74,6 +74,7 @@ DEFINE_string(allow, "", "");
 DEFINE_string(deny, "", "");
 DEFINE_string(mmr, "", "");
 DEFINE_string(titles, "", "");
+DEFINE_bool(explain, false, "");
 DEFINE_bool(resume, false, "");
 DEFINE_string(checkpoint, "", "");
 DEFINE_string(against, "", "");
@@ -117,7 +118,7 @@ std::vector<std::string> FlagNames() {
 
 // Flags that need no value.
 bool IsSwitch(const std::string& name) {
-  static const std::set<std::string> kSwitches{"resume", "noresume", "keep_tokens", "overwrite", "json"};
+  static const std::set<std::string> kSwitches{"resume", "noresume", "keep_tokens", "overwrite", "json", "explain"};
   return kSwitches.contains(name);
 }
 

@@ -39,7 +39,9 @@ RecommendationFile::RecommendationFile(std::string path, std::unique_ptr<FileWri
       at_(wanted.at()),
       dataset_(dataset),
       recommended_(*dataset->recommended()),
-      popular_(ByPopularity(recommended_)) {}
+      popular_(ByPopularity(recommended_)),
+      explain_(wanted.explain()),
+      shares_(dataset, &titles_) {}
 
 Result<std::unique_ptr<RecommendationFile>> RecommendationFile::Create(const std::string& path,
                                                                        const proto::Recommend& wanted,
@@ -56,7 +58,7 @@ Result<std::unique_ptr<RecommendationFile>> RecommendationFile::Create(const std
     file->with_titles_ = true;
   }
   file->lines_ = std::string(dataset->recommended()->of_items() ? "of" : "user") + "\trank\titem\tscore\tby" +
-                 (file->with_titles_ ? "\ttitle\n" : "\n");
+                 (file->with_titles_ ? "\ttitle" : "") + (file->explain_ ? "\tbaseline\tshares\n" : "\n");
   return file;
 }
 
@@ -65,7 +67,7 @@ RecommendationFile::~RecommendationFile() {
 }
 
 void RecommendationFile::AddLine(const std::string& subject, std::uint32_t rank, std::uint32_t item, float score,
-                                 const char* by) {
+                                 const char* by, const std::string& shares) {
   char text[32];
   const std::string& name = dataset_->interactions().items.text(item);
   AppendField(subject, &lines_);
@@ -77,6 +79,7 @@ void RecommendationFile::AddLine(const std::string& subject, std::uint32_t rank,
     lines_ += '\t';
     if (title != titles_.end()) AppendField(title->second, &lines_);
   }
+  if (explain_) lines_.append("\t").append(shares);
   lines_ += '\n';
 }
 
@@ -91,7 +94,7 @@ void RecommendationFile::AddPopular(const Recommended::Subject& subject) {
   for (const std::uint32_t item : popular_) {
     if (rank == at_) break;
     if (std::binary_search(seen.begin(), seen.end(), item)) continue;
-    AddLine(subject.text, ++rank, item, static_cast<float>(recommended_.popularity()[item]), "popularity");
+    AddLine(subject.text, ++rank, item, static_cast<float>(recommended_.popularity()[item]), "popularity", "\t");
   }
   CountList(rank);
   ++by_popularity_;
@@ -102,18 +105,24 @@ void RecommendationFile::AddUnknown() {
   for (; next_ < subjects.size() && subjects[next_].number == Vocabulary::kNone; ++next_) AddPopular(subjects[next_]);
 }
 
-Status RecommendationFile::Write(std::span<const std::uint32_t> lengths, std::span<const std::uint64_t> items,
-                                 std::span<const float> scores) {
+Status RecommendationFile::Write(const RecommendedLists& lists) {
   std::size_t at = 0;
-  for (const std::uint32_t length : lengths) {
+  std::span<const float> shares = lists.shares;
+  for (const std::uint32_t length : lists.lengths) {
     AddUnknown();
     if (next_ == recommended_.subjects().size()) return Status::BadData("more lists than users");
-    const std::string& subject = recommended_.subjects()[next_++].text;
+    const Recommended::Subject& subject = recommended_.subjects()[next_++];
     for (std::uint32_t rank = 0; rank < length; ++rank, ++at) {
-      if (items[at] >= dataset_->interactions().items.size()) {
-        return Status::BadData("item " + std::to_string(items[at]) + " of a list is not in the catalogue");
+      if (lists.items[at] >= dataset_->interactions().items.size()) {
+        return Status::BadData("item " + std::to_string(lists.items[at]) + " of a list is not in the catalogue");
       }
-      AddLine(subject, rank + 1, static_cast<std::uint32_t>(items[at]), scores[at], "model");
+      std::string explained;
+      if (explain_) {
+        ASSIGN_OR_RETURN(explained, shares_.Of(subject.number, lists.scores[at], shares.first(lists.share_counts[at])));
+        shares = shares.subspan(lists.share_counts[at]);
+      }
+      AddLine(subject.text, rank + 1, static_cast<std::uint32_t>(lists.items[at]), lists.scores[at], "model",
+              explained);
     }
     CountList(length);
   }
@@ -138,6 +147,9 @@ Status RecommendationFile::Finish() {
     std::cout << "; " << by_popularity_ << " of them by popularity, of " << kind << " that training has not seen";
   }
   if (short_ > 0) std::cout << "; " << short_ << " of them shorter than " << at_ << ", as no other items are left";
+  if (shares_.inexact() > 0) {
+    std::cout << "; the shares of " << shares_.inexact() << " items do not add up to their score within 1 %";
+  }
   std::cout << std::endl;
   return {};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "launch/share_text.h"
 #include "scheduler/scheduler.h"
 #include "worker/data/interaction_dataset.h"
 
@@ -23,9 +24,9 @@ class RecommendationFile : public RecommendationSink {
                                                             const InteractionDataset* dataset);
   ~RecommendationFile() override;
 
-  Status Write(std::span<const std::uint32_t> lengths, std::span<const std::uint64_t> items,
-               std::span<const float> scores) override;
-  // Says, on standard output, how many lists are by popularity, and how many shorter than was asked for.
+  Status Write(const RecommendedLists& lists) override;
+  // Says, on standard output, how many lists are by popularity, how many shorter than was asked for, and of how many
+  // items the shares are not exact.
   Status Finish() override;
 
  private:
@@ -34,7 +35,9 @@ class RecommendationFile : public RecommendationSink {
   // Those who come before the next one with a list of the model's.
   void AddUnknown();
   void AddPopular(const Recommended::Subject& subject);
-  void AddLine(const std::string& subject, std::uint32_t rank, std::uint32_t item, float score, const char* by);
+  // `shares`: with their TAB between them; nothing where they are not asked for.
+  void AddLine(const std::string& subject, std::uint32_t rank, std::uint32_t item, float score, const char* by,
+               const std::string& shares);
   void CountList(std::uint32_t length);
   Status Flush();
 
@@ -46,6 +49,8 @@ class RecommendationFile : public RecommendationSink {
   std::vector<std::uint32_t> popular_;  // items that training has seen, the most frequent first
   std::unordered_map<std::string, std::string> titles_;
   bool with_titles_ = false;
+  const bool explain_;
+  ShareText shares_;
   std::size_t next_ = 0;  // subject
   std::uint64_t by_popularity_ = 0, short_ = 0;
   std::string lines_;

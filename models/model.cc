@@ -75,7 +75,7 @@ Result<nn::Activation<T>*> Declare(const proto::Job& job, const FeatureLayout& l
   if (job.data().user_item().has_sequences() && logits->domain == nullptr) {
     return Status::Invalid("model.name: " + job.model().name() +
                            " predicts one value a row, and with data.user_item.sequences each event has one; " +
-                           "sasrec, gru4rec, lstm, caser and cdae predict them");
+                           "sasrec, gru4rec, lstm, seq2seq, caser and cdae predict them");
   }
   if (job.model().loss() == proto::Model::IN_BATCH_SOFTMAX && graph->loss_head() == nullptr) {
     return Status::Invalid("model.loss: IN_BATCH_SOFTMAX needs a model whose score is a dot product, as two_tower");
@@ -139,6 +139,12 @@ class GraphModel : public Model<T> {
   void Backward(const Batch<T>& batch) override {
     CHECK_EQ(batch.rows, rows_) << "of another batch than the last Forward's";
     graph_->Backward(StepOf(batch, Mode::kTrain));
+  }
+
+  void BackwardOfScores(const Batch<T>& batch) override {
+    CHECK_EQ(batch.rows, rows_) << "of another batch than the last Forward's";
+    for (std::uint32_t r = 0; r < graph_->RowsOf(*logits_); ++r) logits_->gradient[r * logits_->stride] = 1;
+    graph_->Backward(StepOf(batch, Mode::kEvaluate));
   }
 
   void SetMeter(CpuMeter* meter) override { meter_ = meter; }

@@ -43,6 +43,9 @@ class Model {
   virtual double Loss(const Batch<T>& batch) = 0;
   // After Forward in kTrain and Loss: fills gradients() and the gradients of the batch's tables.
   virtual void Backward(const Batch<T>& batch) = 0;
+  // After Forward in kEvaluate: fills the gradients of the batch's tables with those of the sum of its scores, in place
+  // of those of a loss. What is in gradients() then is of no use.
+  virtual void BackwardOfScores(const Batch<T>& batch) = 0;
   // Tells products, activations, pooling and interactions apart from then on. The meter, of the thread that runs the
   // model, outlives it.
   virtual void SetMeter(CpuMeter* /*meter*/) {}

@@ -21,6 +21,7 @@
   MODEL("sasrec", BuildSasRec)      \
   MODEL("gru4rec", BuildGru4Rec)    \
   MODEL("lstm", BuildLstm)          \
+  MODEL("seq2seq", BuildSeq2Seq)    \
   MODEL("caser", BuildCaser)        \
   MODEL("cdae", BuildCdae)          \
   MODEL("contrast", BuildContrast)  \

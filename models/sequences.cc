@@ -47,9 +47,13 @@ Result<Places> FindFeatures(ModelBuilder<T>* m, UserRows users) {
 }  // namespace
 
 template <typename T>
-Result<Sequence<T>> DeclareSequence(ModelBuilder<T>* m, UserRows users) {
+Result<Sequence<T>> DeclareSequence(ModelBuilder<T>* m, UserRows users, proto::Sequences::Targets targets) {
   if (!m->data().user_item().has_sequences()) {
     return Status::Invalid("data.user_item.sequences: " + m->model().name() + " needs them, with format USER_ITEM");
+  }
+  if (m->data().user_item().sequences().targets() != targets) {
+    return Status::Invalid("data.user_item.sequences.targets: " + m->model().name() + " is trained with " +
+                           proto::Sequences::Targets_Name(targets));
   }
   RETURN_IF_ERROR(m->RequireLoss(proto::Model::IN_BATCH_SOFTMAX));
   ASSIGN_OR_RETURN(const Places places, FindFeatures(m, users));
@@ -74,8 +78,8 @@ nn::Activation<T>* ScoreNext(ModelBuilder<T>* m, const Sequence<T>& sequence, nn
   return ScoreTargets(m, sequence, nn::LastEvents(m->graph(), "user", x, sequence.targets));
 }
 
-template Result<Sequence<float>> DeclareSequence(ModelBuilder<float>*, UserRows);
-template Result<Sequence<double>> DeclareSequence(ModelBuilder<double>*, UserRows);
+template Result<Sequence<float>> DeclareSequence(ModelBuilder<float>*, UserRows, proto::Sequences::Targets);
+template Result<Sequence<double>> DeclareSequence(ModelBuilder<double>*, UserRows, proto::Sequences::Targets);
 template nn::Activation<float>* ScoreTargets(ModelBuilder<float>*, const Sequence<float>&, nn::Activation<float>*);
 template nn::Activation<double>* ScoreTargets(ModelBuilder<double>*, const Sequence<double>&, nn::Activation<double>*);
 template nn::Activation<float>* ScoreNext(ModelBuilder<float>*, const Sequence<float>&, nn::Activation<float>*);

@@ -31,6 +31,11 @@ Result<ChunkResult> ParseChunkResult(const Message& message, ResultKind kind) {
     RETURN_IF_ERROR(CheckFrame(result.scores, "scores", sizeof(float), result.body.rows()));
     return result;
   }
+  if (const auto& counts = result.body.share_count(); kind == ResultKind::kRecommendation && !counts.empty()) {
+    const std::uint64_t shares = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+    if (shares == scores && result.body.list_length().empty()) return result;
+    return Status::Invalid("eval result: " + std::to_string(shares) + " shares of places, and no lists, expected");
+  }
   if (kind == ResultKind::kRecommendation) {
     const auto& lengths = result.body.list_length();
     if (std::accumulate(lengths.begin(), lengths.end(), std::uint64_t{0}) != scores) {

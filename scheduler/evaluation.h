@@ -22,7 +22,7 @@ struct ChunkResult {
 
 enum class ResultKind {
   kEvaluation,      // labels for all scores
-  kRecommendation,  // lists, with a score and an item for each place
+  kRecommendation,  // lists, with a score and an item for each place; or shares of the places of lists that are known
   kPrediction,      // a score for each row of the chunk, NaN for bad ones; no labels needed
 };
 

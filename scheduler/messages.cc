@@ -310,13 +310,8 @@ Status Scheduler::Impl::OnEvalResult(const Envelope& envelope) {
 Status Scheduler::Impl::Consume(const ChunkResult& result) {
   const proto::EvalResult& body = result.body;
   CountRows(result.worker, body.rows(), body.bad_rows(), body.bad_row());
+  if (options_.mode == SchedulerOptions::Mode::kRecommend) return TakeLists(result);
   const auto scores = result.scores.As<float>();
-  if (options_.mode == SchedulerOptions::Mode::kRecommend) {
-    const std::span lengths(body.list_length().data(), static_cast<std::size_t>(body.list_length_size()));
-    predicted_rows_ += lengths.size();
-    return recommendations_->Write(lengths, result.groups.As<std::uint64_t>(), scores)
-        .Annotate("write recommendations");
-  }
   if (options_.mode != SchedulerOptions::Mode::kPredict) {
     quality_->Add(scores, result.labels.As<float>(), result.weights.As<float>(), result.groups.As<std::uint64_t>());
     KeepRows(scores, result.labels.As<float>(), result.weights.As<float>(), result.groups.As<std::uint64_t>());

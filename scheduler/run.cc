@@ -332,8 +332,16 @@ Status Scheduler::Impl::FinishTraining() {
 
 // ---- evaluation ----------------------------------------------------------------------------------------------------
 
-Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::uint32_t epoch) {
+Status Scheduler::Impl::Await(std::vector<proto::Chunk> chunks) {
   constexpr std::uint32_t kWindow = 8;  // chunks a worker
+  last_moved_ = Clock::now();
+  evaluation_.emplace(++evaluations_, std::move(chunks), kWindow * options_.workers);
+  RETURN_IF_ERROR(Until([this] { return evaluation_->done(); }));
+  evaluation_.reset();
+  return {};
+}
+
+Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::uint32_t epoch) {
   const proto::Job& job = options_.job;
   const Deadline start = Clock::now();
   ASSIGN_OR_RETURN(auto chunks, chunks_->Chunks(set, epoch_, options_.workers));
@@ -343,10 +351,7 @@ Result<EvaluationReport> Scheduler::Impl::Evaluate(proto::Chunk::Set set, std::u
                                   .full_ranking_at = FullRankingQuality::PlacesOf(job.evaluation())});
   kept_rows_.reset();
   if (KeepsRows()) kept_rows_.emplace(job.model().loss());
-  last_moved_ = Clock::now();
-  evaluation_.emplace(++evaluations_, std::move(chunks), kWindow * options_.workers);
-  RETURN_IF_ERROR(Until([this] { return evaluation_->done(); }));
-  evaluation_.reset();
+  RETURN_IF_ERROR(Await(std::move(chunks)));
   const std::string name = SetName(set);
   EvaluationReport report{.set = set,
                           .epoch = epoch,
@@ -372,17 +377,6 @@ Status Scheduler::Impl::Predict() {
   if (!chunks_->Has(proto::Chunk::TEST)) return Status::Invalid("the job has no test data to predict");
   RETURN_IF_ERROR(Evaluate(proto::Chunk::TEST, 0).status());
   RETURN_IF_ERROR(predictions_->Finish().Annotate("write predictions"));
-  DoneReport done;
-  done.rows = predicted_rows_;
-  done.seconds = SecondsSoFar();
-  Done(std::move(done));
-  return {};
-}
-
-Status Scheduler::Impl::Recommend() {
-  CHECK_NOTNULL(recommendations_);
-  RETURN_IF_ERROR(Evaluate(proto::Chunk::TEST, 0).status());
-  RETURN_IF_ERROR(recommendations_->Finish().Annotate("write recommendations"));
   DoneReport done;
   done.rows = predicted_rows_;
   done.seconds = SecondsSoFar();

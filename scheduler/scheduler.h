@@ -42,13 +42,21 @@ class PredictionSink {
   virtual Status Finish() = 0;
 };
 
-// Takes the lists of `sherd recommend` in the order of their users: list i is the next lengths[i] items, by number,
-// with their scores.
+// Lists of some users: list i is the next lengths[i] items, by number, with their scores. With recommend.explain item k
+// has the next share_counts[k] shares (proto::EvalResult, `share_count`); without, there are none.
+struct RecommendedLists {
+  std::span<const std::uint32_t> lengths;
+  std::span<const std::uint64_t> items;
+  std::span<const float> scores;
+  std::span<const std::uint32_t> share_counts = {};
+  std::span<const float> shares = {};
+};
+
+// Takes the lists of `sherd recommend` in the order of their users.
 class RecommendationSink {
  public:
   virtual ~RecommendationSink() = default;
-  virtual Status Write(std::span<const std::uint32_t> lengths, std::span<const std::uint64_t> items,
-                       std::span<const float> scores) = 0;
+  virtual Status Write(const RecommendedLists& lists) = 0;
   virtual Status Finish() = 0;
 };
 

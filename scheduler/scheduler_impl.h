@@ -70,7 +70,8 @@ class Scheduler::Impl {
   std::uint32_t Samples(std::uint32_t wanted);
   void TellUncertainty(EvaluationReport* report);
   Status Predict();
-  Status Recommend();
+  // Until all results of the chunks have been consumed.
+  Status Await(std::vector<proto::Chunk> chunks);
   Result<EvaluationReport> Evaluate(proto::Chunk::Set set, std::uint32_t epoch);
   Status StopOrderly();
   void Done(DoneReport report);
@@ -90,6 +91,11 @@ class Scheduler::Impl {
   // stop. `by_shard`, unless null, gets the answers.
   Status CallAllShards(proto::Kind kind, const google::protobuf::MessageLite* body, Clock::duration timeout,
                        std::vector<Message>* by_shard = nullptr);
+
+  // ---- recommending.cc ----
+  Status Recommend();
+  Status Explain();
+  Status TakeLists(const ChunkResult& result);
 
   // ---- following.cc: files that come while the job runs ----
   bool follows() const;
@@ -355,6 +361,10 @@ class Scheduler::Impl {
   proto::JobState cut_state_;
   std::string best_dir_;
   Result<std::string> checkpoint_ = std::string();  // the folder of the last one, or why there is none
+
+  // Recommending.
+  std::deque<ChunkResult> unexplained_;  // lists, by chunk, until their shares have come
+  bool explaining_ = false;
 };
 
 }  // namespace sherd

@@ -40,6 +40,7 @@ CatalogueRanker::CatalogueRanker(std::uint32_t k, RankedListSink* sink)
 void CatalogueRanker::Add(const RankingPart& part, std::uint32_t rows, std::span<const float> values) {
   switch (part.kind) {
     case RankingPart::Kind::kNone:
+    case RankingPart::Kind::kListed:
       return;
     case RankingPart::Kind::kItems:
       return AddItems(part, values);

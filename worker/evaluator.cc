@@ -77,6 +77,7 @@ float Evaluator::PredictionOf(float score) const { return std::clamp(score + log
 void Evaluator::Add(const Work& work, std::span<const float> scores) {
   const Minibatch& minibatch = work.minibatch;
   bad_rows_ += work.bad_rows;
+  if (minibatch.ranking.kind == RankingPart::Kind::kListed) return AddShares(work);
   if (minibatch.ranking.kind != RankingPart::Kind::kNone) {
     rows_ += minibatch.ranking.relevant_end.size() + work.bad_rows;  // a user is a row
     catalogue_ranker_.Add(minibatch.ranking, minibatch.rows, scores);
@@ -118,6 +119,13 @@ void Evaluator::AddRows(const Minibatch& minibatch, std::span<const float> score
   groups_.insert(groups_.end(), minibatch.groups.begin(), minibatch.groups.end());
 }
 
+// The lists' users have been counted when the lists were made.
+void Evaluator::AddShares(const Work& work) {
+  rows_ += work.bad_rows;
+  scores_.insert(scores_.end(), work.scores.begin(), work.scores.end());
+  share_counts_.insert(share_counts_.end(), work.share_counts.begin(), work.share_counts.end());
+}
+
 Message Evaluator::Finish(const Work& last, std::span<const proto::BadRow> kinds) {
   proto::EvalResult result;
   result.set_evaluation(last.task->evaluation());
@@ -137,7 +145,10 @@ Message Evaluator::Finish(const Work& last, std::span<const proto::BadRow> kinds
   ranker_.Clear();
   if (judge_.quality().users() > 0) judge_.quality().Save(&result);
   judge_.Clear();
-  if (recommend_) {
+  if (!share_counts_.empty()) {
+    result.mutable_share_count()->Add(share_counts_.begin(), share_counts_.end());
+    share_counts_.clear();
+  } else if (recommend_) {
     result.mutable_list_length()->Add(collector_.lengths.begin(), collector_.lengths.end());
     collector_.lengths.clear();
     scores_.swap(collector_.scores);

@@ -41,7 +41,8 @@ class ListRanker {
 // Gathers the predictions of an EVALUATE task's chunk into its EVAL_RESULT: logits (values with squared error),
 // corrected for down-sampled negatives or clipped to data.label_range, with labels, weights and groups; sums alone
 // where the rows stand in candidate lists, or all items are ranked. To predict: one score for each input row of the
-// chunk, NaN for a bad one. With job.recommend: the lists of the chunk's users. Confined to one thread.
+// chunk, NaN for a bad one. With job.recommend: the lists of the chunk's users, or the shares of those that the chunk
+// has. Confined to one thread.
 class Evaluator {
  public:
   Evaluator(const proto::Job& job, bool predict);
@@ -55,6 +56,7 @@ class Evaluator {
   void AddLists(const Minibatch& minibatch, std::span<const float> scores);
   void AddPredictions(const Minibatch& minibatch, std::span<const float> scores);
   void AddRows(const Minibatch& minibatch, std::span<const float> scores);
+  void AddShares(const Work& work);
 
   // What is told of a model's output.
   float PredictionOf(float score) const;
@@ -68,6 +70,7 @@ class Evaluator {
   CatalogueRanker catalogue_ranker_;
   std::vector<float> scores_, labels_, weights_;
   std::vector<std::uint64_t> groups_;
+  std::vector<std::uint32_t> share_counts_;
   std::uint64_t rows_ = 0, bad_rows_ = 0;
 };
 

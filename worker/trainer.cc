@@ -161,8 +161,7 @@ void Trainer::SumPrivately(const Work& work) {
   private_->Sum(batch_, private_keys_, Mix(minibatch.epoch, minibatch.chunk, minibatch.index), model_.get());
 }
 
-Status Trainer::Predict(Work* work) {
-  RETURN_IF_ERROR(Bind(work));
+void Trainer::Score(Work* work) {
   const std::span<const float> logits = model_->Forward(batch_, Model<float>::Mode::kEvaluate);
   const RankingPart::Kind kind = work->minibatch.ranking.kind;
   if (kind == RankingPart::Kind::kItems || kind == RankingPart::Kind::kAlike) {
@@ -171,6 +170,24 @@ Status Trainer::Predict(Work* work) {
     CopyRows(model_->Factors().user, &work->scores);
   } else {
     work->scores.assign(logits.begin(), logits.begin() + work->minibatch.examples());
+  }
+}
+
+Status Trainer::Explain(Work* work) {
+  if (!explainer_) {
+    ASSIGN_OR_RETURN(FeatureLayout layout, FeatureLayout::Make(*job_));
+    explainer_.emplace(std::move(layout));
+  }
+  explainer_->Explain(batch_, model_.get(), &work->scores, &work->share_counts);
+  return {};
+}
+
+Status Trainer::Predict(Work* work) {
+  RETURN_IF_ERROR(Bind(work));
+  if (work->minibatch.ranking.kind == RankingPart::Kind::kListed) {
+    RETURN_IF_ERROR(Explain(work));
+  } else {
+    Score(work);
   }
   for (float logit : work->scores) {
     if (!std::isfinite(logit)) return NotFinite("a prediction is " + std::to_string(logit), *work);

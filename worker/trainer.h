@@ -12,6 +12,7 @@
 #include "models/model.h"
 #include "proto/job.pb.h"
 #include "worker/data/dataset.h"
+#include "worker/explainer.h"
 #include "worker/parameter_layout.h"
 #include "worker/private_gradients.h"
 #include "worker/work.h"
@@ -33,8 +34,8 @@ class Trainer {
   // Forward, loss and backward: fills the trainer's part of `work` and lets go of its pulled values. BadData when the
   // loss is not finite: the text names the rows and the model's part.
   Status Train(Work* work);
-  // The scores of a work with rows: logits, or values with squared error; for a full ranking by vectors, these. BadData
-  // when one is not finite.
+  // The scores of a work with rows: logits, or values with squared error; for a full ranking by vectors, these; of
+  // lists that are to be explained, their shares. BadData when one is not finite.
   Status Predict(Work* work);
 
  private:
@@ -48,6 +49,8 @@ class Trainer {
   void BindTable(std::uint32_t table, Work* work);
   // The gradients with train.dp.
   void SumPrivately(const Work& work);
+  void Score(Work* work);
+  Status Explain(Work* work);
   void CopyDenseBlocks(const Work& work);
   void TakeDenseGradients(Work* work);
   void SumErrors(std::span<const float> predictions, Work* work) const;
@@ -63,6 +66,7 @@ class Trainer {
   Batch<float> batch_;
   std::vector<Pointers> pointers_;  // by table
   std::optional<PrivateGradients> private_;
+  std::optional<Explainer> explainer_;                // once there is something to explain
   std::vector<PrivateGradients::Keys> private_keys_;  // by table
   std::vector<std::size_t> frames_taken_;             // by shard, while the tables of a work are bound
 };

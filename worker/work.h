@@ -50,8 +50,9 @@ struct Work {
   double loss_sum = 0;
   double absolute_error_sum = 0;                             // squared error alone
   std::array<std::uint32_t, kLogitBins> positive, negative;  // logits of the rows by label; empty with squared error
-  std::vector<float> scores;                                 // evaluation: one a row, or a vector a row
-  bool computed = false;                                     // the communicator's note: it has it back
+  std::vector<float> scores;                // evaluation: one a row, or a vector a row, or a row's shares
+  std::vector<std::uint32_t> share_counts;  // explaining: how many scores are a row's
+  bool computed = false;                    // the communicator's note: it has it back
 
   bool is(proto::Task::Kind kind) const { return task->kind() == kind; }
   bool has_rows() const { return minibatch.rows > 0; }

@@ -34,6 +34,7 @@ class BatchNormLayer : public Layer<T> {
 
   void Backward(const Step<T>& step) override {
     const auto &x = this->input(), &y = this->output();
+    if (!step.training) return PassOn(step);
     const T rows = static_cast<T>(step.rows);
     const T unbiased = step.rows > 1 ? rows / (rows - 1) : T{1};
     for (std::size_t c = 0; c < x.cols; ++c) {
@@ -47,6 +48,20 @@ class BatchNormLayer : public Layer<T> {
   }
 
  private:
+  // Running statistics are constants.
+  void PassOn(const Step<T>& step) {
+    if (this->write() == Write::kNone) return;
+    const auto &x = this->input(), &y = this->output();
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      const T* const dy = y.gradient + r * y.stride;
+      T* const dx = x.gradient + r * x.stride;
+      for (std::uint32_t c = 0; c < x.cols; ++c) {
+        const T g = dy[c] * p_.scale->data[c] * inverse_deviation_[c];
+        dx[c] = this->write() == Write::kAdd ? dx[c] + g : g;
+      }
+    }
+  }
+
   const BatchNormParameters<T> p_;
   std::vector<T> mean_, variance_, inverse_deviation_;  // [cols], of the last Forward
 };

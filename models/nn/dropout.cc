@@ -41,7 +41,7 @@ class DropoutLayer : public Layer<T> {
       const T *dy = y.gradient + r * y.stride, *mask = mask_->data + r * mask_->stride;
       T* dx = x.gradient + r * x.stride;
       for (std::uint32_t c = 0; c < x.cols; ++c) {
-        const T g = dy[c] * mask[mask_->cols == 1 ? 0 : c];
+        const T g = step.training ? dy[c] * mask[mask_->cols == 1 ? 0 : c] : dy[c];
         dx[c] = this->write() == Write::kAdd ? dx[c] + g : g;
       }
     }

@@ -137,6 +137,36 @@ class LastEventsLayer : public Layer<T> {
   const Domain* const targets_;
 };
 
+template <typename T>
+class LastEventLayer : public Layer<T> {
+ public:
+  using Layer<T>::Layer;
+
+  void Forward(const Step<T>& step) override {
+    const auto &x = this->input(), &y = this->output();
+    const Domain& events = *x.domain;
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      T* const out = y.data + r * y.stride;
+      if (events.begin[r] == events.begin[r + 1]) {
+        std::fill_n(out, y.cols, T{0});
+      } else {
+        std::copy_n(x.data + (events.begin[r + 1] - 1) * x.stride, y.cols, out);
+      }
+    }
+  }
+
+  void Backward(const Step<T>& step) override {
+    if (this->write() == Write::kNone) return;
+    const auto &x = this->input(), &y = this->output();
+    const Domain& events = *x.domain;
+    if (this->write() == Write::kAssign) Clear(x, events.rows);
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      if (events.begin[r] == events.begin[r + 1]) continue;
+      AddTo(y.gradient + r * y.stride, y.cols, x.gradient + (events.begin[r + 1] - 1) * x.stride);
+    }
+  }
+};
+
 }  // namespace
 
 template <typename T>
@@ -165,11 +195,19 @@ Activation<T>* LastEvents(Graph<T>* graph, const std::string& name, Activation<T
   return graph->AddIn(targets, std::make_unique<LastEventsLayer<T>>(x, graph->NewActivation(name, x->cols), targets));
 }
 
+template <typename T>
+Activation<T>* LastEvent(Graph<T>* graph, const std::string& name, Activation<T>* x) {
+  CHECK(x->domain != nullptr);
+  return graph->AddIn(nullptr,
+                      std::make_unique<LastEventLayer<T>>(std::vector{x}, graph->NewActivation(name, x->cols)));
+}
+
 #define SHERD_OF_TYPE(T)                                                                             \
   template Activation<T>* AddPositions(Graph<T>*, const std::string&, Activation<T>*, std::uint32_t, \
                                        const proto::Initializer&, const proto::Optimizer&);          \
   template Activation<T>* Windows(Graph<T>*, const std::string&, Activation<T>*, std::uint32_t);     \
-  template Activation<T>* LastEvents(Graph<T>*, const std::string&, Activation<T>*, const Domain*);
+  template Activation<T>* LastEvents(Graph<T>*, const std::string&, Activation<T>*, const Domain*);  \
+  template Activation<T>* LastEvent(Graph<T>*, const std::string&, Activation<T>*);
 SHERD_OF_TYPE(float)
 SHERD_OF_TYPE(double)
 #undef SHERD_OF_TYPE

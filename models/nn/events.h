@@ -26,4 +26,8 @@ Activation<T>* Windows(Graph<T>* graph, const std::string& name, Activation<T>* 
 template <typename T>
 Activation<T>* LastEvents(Graph<T>* graph, const std::string& name, Activation<T>* x, const Domain* targets);
 
+// y [rows, cols], from x [events, cols]: of each row its last event's vector; zero of a row without events.
+template <typename T>
+Activation<T>* LastEvent(Graph<T>* graph, const std::string& name, Activation<T>* x);
+
 }  // namespace sherd::nn

@@ -79,7 +79,7 @@ enum class Write { kNone, kAssign, kAdd };
 
 // A layer computes its output from its inputs and, going back, the gradients of its inputs and parameters from that of
 // its output, which it may destroy. It must assign the whole of each parameter's gradient, and obey write(i) for input
-// i.
+// i. Going back through a step that is not of training, parameters' gradients are not asked for.
 template <typename T>
 class Layer {
  public:
@@ -117,7 +117,7 @@ class LossHead {
  public:
   virtual ~LossHead() = default;
   // After Forward: the sum of the rows' losses. The layer's Backward then begins from it, not from its output's
-  // gradient.
+  // gradient, unless the step is not of training.
   virtual double Loss(const Step<T>& step) = 0;
 };
 
@@ -173,7 +173,7 @@ class Graph {
   std::span<T> gradients() { return gradients_.span(); }
   // Takes memory only when a domain has more rows than ever.
   void Forward(const Step<T>& step);
-  // After the gradient of the output was written. Fills gradients() and those of the batch's tables.
+  // After the gradient of the output was written. Fills gradients(), in training, and those of the batch's tables.
   void Backward(const Step<T>& step);
   // The name of the first layer whose output of the last Forward holds a NaN or Inf, with the mark "(its parameters)"
   // when they do; empty: none.

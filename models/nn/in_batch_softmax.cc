@@ -43,6 +43,7 @@ class InBatchSoftmaxLayer : public Layer<T>, public LossHead<T> {
   }
 
   void Backward(const Step<T>& step) override {
+    if (!step.training) DotGradients(step);
     PassOn(step, 0, *user_gradient_);
     PassOn(step, 1, *item_gradient_);
   }
@@ -89,6 +90,18 @@ class InBatchSoftmaxLayer : public Layer<T>, public LossHead<T> {
     return row[r];
   }
 
+  // Of the output, the rows' own products, in place of the loss.
+  void DotGradients(const Step<T>& step) {
+    const auto &user = this->input(0), &item = this->input(1), &y = this->output();
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      const T dy = y.gradient[r * y.stride];
+      for (std::uint32_t c = 0; c < user.cols; ++c) {
+        user_gradient_->data[r * user_gradient_->stride + c] = dy * item.data[r * item.stride + c];
+        item_gradient_->data[r * item_gradient_->stride + c] = dy * user.data[r * user.stride + c];
+      }
+    }
+  }
+
   void PassOn(const Step<T>& step, int to, const Activation<T>& gradient) {
     if (this->write(to) == Write::kNone) return;
     const auto& x = this->input(to);
@@ -99,7 +112,7 @@ class InBatchSoftmaxLayer : public Layer<T>, public LossHead<T> {
     }
   }
 
-  Activation<T>*const user_gradient_, *const item_gradient_;  // of the last loss
+  Activation<T>*const user_gradient_, *const item_gradient_;  // of the last loss, or of the output
   const T scale_;
   const bool correct_frequency_;
   AlignedBuffer<T> scores_;  // [rows of a block, rows]

@@ -152,6 +152,45 @@ class RowSumLayer : public Layer<T> {
 };
 
 template <typename T>
+class RowMaxLayer : public Layer<T> {
+ public:
+  RowMaxLayer(Activation<T>* x, Activation<T>* y) : Layer<T>({x}, y), domain_(x->domain) {}
+
+  void Forward(const Step<T>& step) override {
+    const auto &x = this->input(), &y = this->output();
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      const std::uint32_t begin = domain_->begin[r], end = domain_->begin[r + 1];
+      T* const out = y.data + r * y.stride;
+      std::fill_n(out, y.cols, T{0});
+      if (begin < end) std::copy_n(x.data + begin * x.stride, y.cols, out);
+      for (std::uint32_t k = begin; k < end; ++k) {
+        const T* const in = x.data + k * x.stride;
+        for (std::uint32_t c = 0; c < y.cols; ++c) out[c] = std::max(out[c], in[c]);
+      }
+    }
+  }
+
+  void Backward(const Step<T>& step) override {
+    if (this->write() == Write::kNone) return;
+    const auto &x = this->input(), &y = this->output();
+    for (std::uint32_t k = 0; k < domain_->rows && this->write() == Write::kAssign; ++k) {
+      std::fill_n(x.gradient + k * x.stride, x.cols, T{0});
+    }
+    for (std::uint32_t r = 0; r < step.rows; ++r) {
+      if (domain_->begin[r] == domain_->begin[r + 1]) continue;
+      for (std::uint32_t c = 0; c < y.cols; ++c) {
+        std::uint32_t k = domain_->begin[r];
+        while (x.data[k * x.stride + c] != y.data[r * y.stride + c] && k + 1 < domain_->begin[r + 1]) ++k;
+        x.gradient[k * x.stride + c] += y.gradient[r * y.stride + c];
+      }
+    }
+  }
+
+ private:
+  const Domain* const domain_;
+};
+
+template <typename T>
 class WeightedSumLayer : public Layer<T> {
  public:
   WeightedSumLayer(Activation<T>* a, Activation<T>* x, Activation<T>* y) : Layer<T>({a, x}, y), domain_(x->domain) {}
@@ -226,6 +265,12 @@ Activation<T>* RowSum(Graph<T>* graph, const std::string& name, Activation<T>* x
 }
 
 template <typename T>
+Activation<T>* RowMax(Graph<T>* graph, const std::string& name, Activation<T>* x) {
+  CHECK(x->domain != nullptr);
+  return graph->AddIn(nullptr, std::make_unique<RowMaxLayer<T>>(x, graph->NewActivation(name, x->cols)));
+}
+
+template <typename T>
 Activation<T>* WeightedSum(Graph<T>* graph, const std::string& name, Activation<T>* a, Activation<T>* x) {
   CHECK(x->domain != nullptr && a->domain == x->domain);
   CHECK_EQ(a->cols, 1u);
@@ -238,6 +283,7 @@ Activation<T>* WeightedSum(Graph<T>* graph, const std::string& name, Activation<
   template Activation<T>* Spread(Graph<T>*, const std::string&, Activation<T>*, const Domain*);                     \
   template Activation<T>* Weighed(Graph<T>*, const std::string&, Activation<T>*);                                   \
   template Activation<T>* RowSum(Graph<T>*, const std::string&, Activation<T>*);                                    \
+  template Activation<T>* RowMax(Graph<T>*, const std::string&, Activation<T>*);                                    \
   template Activation<T>* WeightedSum(Graph<T>*, const std::string&, Activation<T>*, Activation<T>*);
 SHERD_OF_TYPE(float)
 SHERD_OF_TYPE(double)

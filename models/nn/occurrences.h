@@ -34,6 +34,11 @@ Activation<T>* Weighed(Graph<T>* graph, const std::string& name, Activation<T>* 
 template <typename T>
 Activation<T>* RowSum(Graph<T>* graph, const std::string& name, Activation<T>* x);
 
+// y [rows, cols]: of each column the largest x_k over row r's occurrences, the first of equals, which gets the
+// gradient; x [occurrences, cols]. Zero where there are none.
+template <typename T>
+Activation<T>* RowMax(Graph<T>* graph, const std::string& name, Activation<T>* x);
+
 // y [rows, cols], y_r = the sum over row r's occurrences of a_k x_k: a [occurrences, 1], x [occurrences, cols]. Zero
 // where there are none.
 template <typename T>

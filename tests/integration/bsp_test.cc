@@ -166,6 +166,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
         ModelCase{"lstm", "movielens_sasrec", false,
                   "model { tower { hidden: 12 dropout: 0.2 } } train { batch_size: 2 }"},
+        ModelCase{"seq2seq", "movielens_sasrec", false,
+                  "data { user_item { sequences { targets: REVERSED } } } model { tower { hidden: 12 } } "
+                  "train { batch_size: 2 }"},
         ModelCase{"cdae", "movielens_sasrec", false, "model { tower { dropout: 0.4 } } train { batch_size: 2 }"},
         ModelCase{"contrast", "movielens_bpr_mf", false, "model { tower { dropout: 0.4 } loss: IN_BATCH_SOFTMAX }"},
         ModelCase{"caser", "movielens_sasrec", false, "train { batch_size: 2 }"}),

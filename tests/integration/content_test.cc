@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 // what movielens_content.py makes of the ratings that ship.
 class ContentTest : public ::testing::Test {
  protected:
-  ContentTest() : test_("movielens_content") {
+  explicit ContentTest(const std::string& job = "movielens_content") : test_(job) {
     const std::string source = SHERD_SOURCE_DIR, data = source + "/tests/data/ml-latest-small/";
     const ProcessResult made = RunProcess({"python3", source + "/launch/jobs/movielens_content.py",
                                            data + "ratings.csv", data + "movies.csv", test_.Path("films")},
@@ -43,6 +43,13 @@ TEST_F(ContentTest, NewFilmsAreFoundByTheirWordsAndNotByTheirIds) {
   EXPECT_GT(by_ids, 0.05);
   EXPECT_LT(by_ids, 0.15);
 }
+
+class TextTest : public ContentTest {
+ protected:
+  TextTest() : ContentTest("movielens_text") {}
+};
+
+TEST_F(TextTest, NewFilmsAreFoundByAConvolutionOverTheirWords) { EXPECT_GE(HitRate("text"), 0.16) << "by chance: .1"; }
 
 }  // namespace
 }  // namespace sherd

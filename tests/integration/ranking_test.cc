@@ -146,7 +146,7 @@ TEST(MovielensRankingTest, BprRanksAllFilmsUnderMpirun) {
 // What was rated last says more of the next film than who rates.
 TEST(MovielensRankingTest, SasRecRanksAllFilmsUnderMpirun) {
   TestJob job("movielens_sasrec");
-  job.job().mutable_train()->set_consistency(proto::Train::BSP);
+  job.job().mutable_train()->set_epochs(20);
   const std::string metrics = job.Path("metrics.jsonl");
   const ProcessResult run =
       RunProcess(UnderMpirun(4, {"train", job.Write(), "--servers=1", "--metrics=" + metrics}), 200);

@@ -36,6 +36,17 @@ std::vector<std::string> Fields(const std::string& line) {
   }
 }
 
+// Of "user=0.3; item=0.2".
+std::map<std::string, double> Shares(std::string text) {
+  std::map<std::string, double> shares;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find("; "), text.size()), equals = text.rfind('=', end);
+    shares[text.substr(0, equals)] = std::atof(text.c_str() + equals + 1);
+    text.erase(0, end + 2);
+  }
+  return shares;
+}
+
 // Two models trained once for all tests of this file, on users with about a third of the items each.
 class RecommendTest : public ::testing::TestWithParam<const char*> {
  protected:
@@ -269,6 +280,34 @@ TEST_P(RecommendTest, MarginalRelevanceMakesListsLessAlike) {
     for (const Line& line : list) EXPECT_EQ(line.score, scores.at(line.item)) << "the score is still the model's";
   }
   EXPECT_GT(changed, kUsers / 2);
+}
+
+// Of these models, products of a user's and an item's row, each has half of the score.
+TEST_P(RecommendTest, SharesOfUserAndItemAddUpToTheScore) {
+  ASSERT_EQ(Run({"--at=5"}).exit_code, 0);
+  const std::vector<std::string> plain = Lines(ReadOrDie(Output()));
+  for (const int ranks : {0, 4}) {
+    const ProcessResult run = Run({"--at=5", "--explain"}, ranks);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.out, Not(HasSubstr("do not add up")));
+    const std::vector<std::string> lines = Lines(ReadOrDie(Output()));
+    ASSERT_THAT(lines, SizeIs(plain.size()));
+    EXPECT_EQ(lines[0], plain[0] + "\tbaseline\tshares");
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+      EXPECT_TRUE(lines[i].starts_with(plain[i] + "\t")) << lines[i];
+      const std::vector<std::string> fields = Fields(lines[i]);
+      ASSERT_THAT(fields, SizeIs(7));
+      const std::map<std::string, double> shares = Shares(fields[6]);
+      if (fields[4] == "popularity") {
+        EXPECT_THAT(shares, IsEmpty());
+        continue;
+      }
+      const double added = std::atof(fields[3].c_str()) - std::atof(fields[5].c_str());
+      ASSERT_THAT(shares, SizeIs(2));
+      EXPECT_NEAR(shares.at("user"), added / 2, 1e-4 * (1 + std::abs(added)));
+      EXPECT_NEAR(shares.at("item"), added / 2, 1e-4 * (1 + std::abs(added)));
+    }
+  }
 }
 
 TEST_P(RecommendTest, WhatCanNotBeRecommendedFromIsSaid) {

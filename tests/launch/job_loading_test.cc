@@ -56,6 +56,30 @@ TEST(FindContradictions, AllWeightsOfBspAreOfOneClock) {
               testing::ElementsAre(HasSubstr("train.dense_staleness"), HasSubstr("train.row_cache_clocks: in BSP")));
 }
 
+TEST(FindContradictions, WhatCanNotBeExplainedOrRecommended) {
+  const auto problems = [](const std::string& user_item, const std::string& features, const std::string& rest) {
+    const std::string job = R"(name: "j" data { format: USER_ITEM train: "a" )" + user_item + " } " + features + rest;
+    return FindContradictions(ParseJob(job, "j").value(), Command::kRecommend);
+  };
+  const std::string pairs = R"(feature { column: "user" table: "user" categorical {} }
+                               feature { column: "item" table: "item" categorical {} } )";
+  const std::string explain = " recommend { explain: true }";
+  const std::string two_tower = R"(model { name: "two_tower" loss: IN_BATCH_SOFTMAX )";
+  const std::string none = "user_item { negatives: 0 }";
+  EXPECT_THAT(problems(none, pairs, two_tower + "}" + explain), IsEmpty());
+  EXPECT_THAT(problems(none, pairs, two_tower + "tower { unit_length: true } }" + explain),
+              testing::ElementsAre(HasSubstr("recommend.explain: with model.tower.unit_length")));
+  EXPECT_THAT(problems(none, pairs, two_tower + "} recommend { explain: true subject: ITEMS }"),
+              testing::ElementsAre(HasSubstr("recommend.explain: is of users' items")));
+  EXPECT_THAT(problems("user_item { }", pairs, R"(model { name: "lightgcn" loss: BPR })" + explain),
+              testing::ElementsAre(HasSubstr("recommend.explain: a score of lightgcn")));
+  EXPECT_THAT(problems("user_item { rating_column: 2 bags { of: USER } }",
+                       R"(feature { column: "history" table: "read" categorical {} }
+                          feature { column: "targets" table: "told" categorical {} } )",
+                       R"(model { name: "autorec" loss: SQUARED_ERROR tower { hidden: 4 } } recommend { })"),
+              testing::ElementsAre(HasSubstr("recommend: autorec predicts ratings of bags")));
+}
+
 TEST(FindContradictions, PrivateRowsStandAlone) {
   proto::Job job = Job();
   job.mutable_train()->mutable_dp()->set_noise_multiplier(1);

@@ -195,6 +195,45 @@ TEST_F(FormulaTest, Mf) {
   }
 }
 
+// Of weighted words, in their order, with zeros before the first; and of the item itself.
+TEST_F(FormulaTest, TwoTowerOfTexts) {
+  Run(std::string(kTexts) + R"(model { name: "two_tower" embedding_dim: 3 loss: IN_BATCH_SOFTMAX
+                                      convolution { window: 2 horizontal: 4 } })",
+      Lookups::kMany);
+  const TableBatch<double>&users = batch_.tables[0], &items = batch_.tables[1];
+  for (int r = 0; r < 3; ++r) {
+    const std::uint32_t ids = items.offset[2 * r], begin = items.offset[2 * r + 1], end = items.offset[2 * r + 2];
+    std::vector<double> found(8);  // relu's least
+    for (int height = 1; height <= 2; ++height) {
+      const std::string name = "text." + std::to_string(height);
+      for (int j = 0; j < 4; ++j) {
+        for (std::uint32_t k = begin; k < end; ++k) {
+          double z = Weight(name + ".bias", 0, j);
+          for (int i = 0; i < height; ++i) {
+            const int word = static_cast<int>(k) + 1 - height + i;
+            if (word < static_cast<int>(begin)) continue;
+            for (int d = 0; d < 3; ++d) {
+              z += items.weight[word] * items.values[items.unique[word]][d] * Weight(name + ".weight", 3 * i + d, j);
+            }
+          }
+          found[4 * (height - 1) + j] = std::max(found[4 * (height - 1) + j], z);
+        }
+      }
+    }
+    double score = 0;
+    for (int d = 0; d < 3; ++d) {
+      double p = 0, q = Weight("text.output.bias", 0, d);
+      for (std::uint32_t k = users.offset[r]; k < users.offset[r + 1]; ++k) {
+        p += users.weight[k] * users.values[users.unique[k]][d];
+      }
+      for (int j = 0; j < 8; ++j) q += found[j] * Weight("text.output.weight", j, d);
+      for (std::uint32_t k = ids; k < begin; ++k) q += items.values[items.unique[k]][d];
+      score += p * q;
+    }
+    EXPECT_NEAR(logits_[r], score, 1e-13);
+  }
+}
+
 TEST_F(FormulaTest, AutoRec) {
   Run(std::string(kBags) + R"(model { name: "autorec" loss: SQUARED_ERROR tower { hidden: 4 activation: TANH } })",
       Lookups::kMany);

@@ -114,6 +114,28 @@ TEST(SequenceLayersTest, LastEventsGradient) {
   }
 }
 
+TEST(SequenceLayersTest, RowMaxGradientAndValues) {
+  ExpectGradients(5, [](Graphd* graph, Activationd* x) { return RowMax(graph, "max", x); });
+  ExpectGradients(5, [](Graphd* graph, Activationd* x) {
+    return graph->Concat("both", {RowMax(graph, "max", x), RowSum(graph, "sum", x)});
+  });
+  LayerUnderTest<double> layer(3, [](Graphd* graph, Activationd* x) { return RowMax(graph, "max", x); });
+  GraphCheck check(&layer.graph, layer.y, layer.lengths.rows());
+  check.batch().tables = {layer.lengths.table<double>()};
+  check.Forward();
+  const double* in = layer.graph.parameters().data();
+  EXPECT_EQ(check.output(0, 1), std::max({in[1], in[4], in[7]}));
+  EXPECT_EQ(check.output(1, 1), 0) << "no occurrences";
+  EXPECT_EQ(check.output(3, 1), in[3 * 8 + 1]) << "one, which may be below zero";
+}
+
+TEST(SequenceLayersTest, LastEventGradient) {
+  ExpectGradients(5, [](Graphd* graph, Activationd* x) { return LastEvent(graph, "last", x); });
+  ExpectGradients(5, [](Graphd* graph, Activationd* x) {
+    return graph->Concat("both", {LastEvent(graph, "last", x), RowSum(graph, "sum", x)});
+  });
+}
+
 // ---- what is computed, against PyTorch -----------------------------------------------------------------------------
 
 template <typename T>

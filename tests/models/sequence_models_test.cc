@@ -120,6 +120,14 @@ TYPED_TEST(SequenceModelsTest, LstmIsThatOfPyTorch) {
               tower { hidden: 3 } })");
 }
 
+TYPED_TEST(SequenceModelsTest, Seq2SeqIsThatOfPyTorch) {
+  this->Expect(reference::kSeq2Seq, std::string(R"(
+      data { format: USER_ITEM user_item { sequences { max_length: 5 targets: REVERSED } } }
+      feature { column: "history" table: "item" } feature { column: "item" table: "item" }
+      model { name: "seq2seq" embedding_dim: 4 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.8 }
+              tower { hidden: 3 } })"));
+}
+
 TYPED_TEST(SequenceModelsTest, CaserIsThatOfPyTorch) {
   this->Expect(reference::kCaser, std::string(kData) + kUsers + R"(
       model { name: "caser" embedding_dim: 4 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.8 }
@@ -130,6 +138,65 @@ TYPED_TEST(SequenceModelsTest, CdaeIsThatOfPyTorch) {
   this->Expect(reference::kCdae, std::string(kData) + kUsers + R"(
       model { name: "cdae" embedding_dim: 4 loss: IN_BATCH_SOFTMAX in_batch_softmax { temperature: 0.8 }
               tower { activation: TANH } })");
+}
+
+// Sequences of four, which the decoder gives back from the last to the first, after some steps of gradient descent.
+TEST(SequenceModelTest, Seq2SeqLearnsToReconstruct) {
+  const proto::Job job = JobOf(std::string(R"(
+      data { format: USER_ITEM user_item { sequences { max_length: 4 targets: REVERSED } } }
+      feature { column: "history" table: "item" } feature { column: "item" table: "item" }
+      model { name: "seq2seq" embedding_dim: 4 loss: IN_BATCH_SOFTMAX tower { hidden: 12 } })"));
+  const std::vector<std::vector<std::uint32_t>> sequences = {{0, 1, 2, 3}, {4, 2, 0, 5}, {3, 5, 1, 4}, {5, 3, 4, 0}};
+  const auto model = MakeTestModel<double>(job, 4);
+  Rows<double> items(reference::kSasRec.tensors.at("items"));
+  std::vector<std::uint32_t> unique, offset = {0}, targets;
+  for (const auto& sequence : sequences) {
+    unique.insert(unique.end(), sequence.begin(), sequence.end());
+    offset.push_back(static_cast<std::uint32_t>(unique.size()));
+    unique.insert(unique.end(), sequence.rbegin(), sequence.rend());
+    offset.push_back(static_cast<std::uint32_t>(unique.size()));
+    targets.insert(targets.end(), sequence.rbegin(), sequence.rend());
+  }
+  const std::vector<float> labels(16, 1.0f), log_shares(16, -2.0f);
+  const std::vector<std::uint64_t> names(targets.begin(), targets.end()), ids = {1, 2, 3, 4};
+  Batch<double> batch;
+  batch.rows = 4;
+  batch.labels = labels;
+  batch.row_ids = ids;
+  batch.items = names;
+  batch.log_shares = log_shares;
+  batch.tables = {
+      {.unique = unique, .offset = offset, .weight = {}, .values = items.rows, .gradients = items.gradient_rows}};
+  const auto reconstructed = [&] {
+    model->Forward(batch, Model<double>::Mode::kEvaluate);
+    const nn::Matrix<double> x = model->Factors().user;
+    int right = 0;
+    for (std::uint32_t k = 0; k < 16; ++k) {
+      std::uint32_t best = 0;
+      double highest = -1e9;
+      for (std::uint32_t item = 0; item < items.rows.size(); ++item) {
+        double score = 0;
+        for (std::uint32_t c = 0; c < kDim; ++c) score += x.data[k * x.stride + c] * items.rows[item][c];
+        if (score <= highest) continue;
+        highest = score;
+        best = item;
+      }
+      right += best == targets[k] ? 1 : 0;
+    }
+    return right;
+  };
+  EXPECT_LT(reconstructed(), 8);
+  const auto descend = [](std::span<double> x, std::span<const double> gradient) {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] -= 0.05 * gradient[i];
+  };
+  for (int step = 0; step < 1500; ++step) {
+    model->Forward(batch, Model<double>::Mode::kTrain);
+    model->Loss(batch);
+    model->Backward(batch);
+    descend(model->parameters(), model->gradients());
+    descend(items.values, items.gradients);
+  }
+  EXPECT_EQ(reconstructed(), 16);
 }
 
 // Of a user with no history the vector is zero, and each item's score with it.

@@ -32,6 +32,12 @@ inline constexpr char kWords[] = R"(
   data { format: USER_ITEM }
   feature { column: "item" table: "item" categorical { separator: " " } })";
 
+inline constexpr char kTexts[] = R"(
+  data { format: USER_ITEM }
+  feature { column: "user" table: "user" }
+  feature { name: "id" column: "item" table: "item" }
+  feature { column: "item" table: "item" categorical { separator: " " } })";
+
 inline constexpr char kHistories[] = R"(
   data { format: CRITEO_TSV }
   feature { column: "C1..C2" table: "item" })";
@@ -49,6 +55,11 @@ inline constexpr char kUserlessSequences[] = R"(
   data { format: USER_ITEM user_item { sequences { max_length: 2 } } }
   feature { column: "item" table: "item" }
   feature { column: "history" table: "item" })";
+
+inline constexpr char kReversedSequences[] = R"(
+  data { format: USER_ITEM user_item { sequences { max_length: 2 targets: REVERSED } } }
+  feature { column: "history" table: "item" }
+  feature { column: "item" table: "item" })";
 
 inline constexpr char kImages[] = R"(
   data { format: DELIMITED delimited { column { name: "y" } column { name: "p0..p15" type: FLOAT } label: "y" } }

@@ -117,6 +117,23 @@ TEST(ParseChunkResult, ChecksFramesAgainstOneAnother) {
   EXPECT_FALSE(ParseChunkResult(ResultMessage(3, {two}), kPrediction).ok());
 }
 
+// Where lists are explained there are shares of their places, and no lists besides.
+TEST(ParseChunkResult, SharesAreThoseOfTheirPlaces) {
+  const auto parse = [](std::vector<std::uint32_t> counts, std::vector<std::uint32_t> lengths) {
+    proto::EvalResult body;
+    body.mutable_share_count()->Add(counts.begin(), counts.end());
+    body.mutable_list_length()->Add(lengths.begin(), lengths.end());
+    Message message = MakeControl(proto::EVAL_RESULT, body);
+    message.frames.push_back(Floats({0.5, 1, 2}));
+    return ParseChunkResult(message, ResultKind::kRecommendation).ok();
+  };
+  EXPECT_TRUE(parse({1, 2}, {}));
+  EXPECT_FALSE(parse({1, 1}, {}));
+  EXPECT_FALSE(parse({4}, {}));
+  EXPECT_FALSE(parse({1, 2}, {3}));
+  EXPECT_FALSE(parse({}, {}));
+}
+
 google::protobuf::RepeatedPtrField<proto::BadRow> Kinds(const std::string& reason, std::uint64_t count) {
   google::protobuf::RepeatedPtrField<proto::BadRow> rows;
   rows.Add()->set_reason(reason);

@@ -25,7 +25,7 @@ class Histories {
   // What is known of a user when rows of a set are judged: for EVAL what he has in training, for TEST all that is past.
   Events Before(proto::Chunk::Set set, std::uint32_t user) const;
 
-  // A training example: events, and what followed each of them.
+  // A training example: events, and what followed each of them, or what else is to be found for each.
   struct Example {
     Events history, next;  // of one length, at least 1
   };

@@ -212,8 +212,21 @@ std::uint64_t InteractionDataset::UsersOfChunk(proto::Chunk::Set set, std::uint3
 std::unique_ptr<ChunkReader> InteractionDataset::ReadRanking(InteractionChunk part) const {
   part.max_rows = max_rows_;
   const RankedSet* const set = &*ranked_[part.chunk.set()];
+  if (part.chunk.list_length_size() > 0) return std::make_unique<ListedReader>(std::move(part), layout_, set);
   if (by_factors_) return std::make_unique<FactorRankingReader>(std::move(part), layout_, set);
   return std::make_unique<PairRankingReader>(std::move(part), layout_, set);
+}
+
+// Of a chunk with lists that are to be explained: there is one for each of its users, of items of the catalogue.
+Status InteractionDataset::CheckLists(const proto::Chunk& chunk) const {
+  const auto& lengths = chunk.list_length();
+  if (lengths.empty() && chunk.listed().empty()) return {};
+  const std::uint64_t places = std::accumulate(lengths.begin(), lengths.end(), std::uint64_t{0});
+  const auto known = [&](std::uint32_t item) { return item < interactions_.items.size(); };
+  const bool fits = ranks(chunk.set()) && static_cast<std::uint64_t>(lengths.size()) == chunk.end() - chunk.begin() &&
+                    static_cast<std::uint64_t>(chunk.listed_size()) == places &&
+                    std::ranges::all_of(chunk.listed(), known);
+  return fits ? Status() : Status::Invalid("chunk " + std::to_string(chunk.id()) + ": lists that are not its users'");
 }
 
 Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk& chunk, std::uint32_t epoch,
@@ -228,6 +241,7 @@ Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk
     return Status::Invalid("chunk " + std::to_string(chunk.id()) + " of " + FileName(chunk.set(), chunk.file()) +
                            ": the file has other rows than it had");
   }
+  RETURN_IF_ERROR(CheckLists(chunk));
   InteractionChunk part{&interactions_,
                         nullptr,
                         chunk,
@@ -244,8 +258,8 @@ Result<std::unique_ptr<ChunkReader>> InteractionDataset::Read(const proto::Chunk
     return std::unique_ptr<ChunkReader>(std::make_unique<PairReader>(PairWriter(std::move(part), layout_)));
   }
   if (sequences(chunk.set())) {
-    return std::unique_ptr<ChunkReader>(
-        std::make_unique<SequenceReader>(std::move(part), layout_, order_[0]->Of(epoch), &log_shares_));
+    return std::unique_ptr<ChunkReader>(std::make_unique<SequenceReader>(
+        std::move(part), layout_, order_[0]->Of(epoch), &log_shares_, job_.data().user_item().sequences().targets()));
   }
   if (chunk.set() == proto::Chunk::TRAIN) {
     if ((chunk.end() - chunk.begin()) * (1 + job_.data().user_item().negatives()) > kMaxSamples) {

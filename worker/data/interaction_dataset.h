@@ -37,6 +37,8 @@ class InteractionDataset : public Dataset {
   // With job.recommend, whose lists are the TEST set: for whom they are. Null without.
   const Recommended* recommended() const { return recommended_ ? &*recommended_ : nullptr; }
   const Interactions& interactions() const { return interactions_; }
+  const FeatureLayout& layout() const { return layout_; }
+  const Histories* histories() const { return histories_ ? &*histories_ : nullptr; }  // null without sequences
 
  private:
   InteractionDataset(const proto::Job& job, const FeatureLayout& layout, Options options)
@@ -53,6 +55,7 @@ class InteractionDataset : public Dataset {
   Status PrepareRanking();
   Status PrepareToRecommend();
   bool ranks(proto::Chunk::Set set) const { return ranked_[set].has_value(); }
+  Status CheckLists(const proto::Chunk& chunk) const;
   std::unique_ptr<ChunkReader> ReadRanking(InteractionChunk part) const;
   // Of a set: training takes some of many neighbours, where the job says so.
   NeighbourhoodFinder::Options Neighbours(proto::Chunk::Set set, std::uint32_t epoch) const;

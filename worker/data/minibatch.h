@@ -23,10 +23,11 @@ struct TableKeys {
 struct RankingPart {
   enum class Kind {
     kNone,
-    kItems,  // rows are the items from `first` on, for their vectors
-    kUsers,  // rows are users, for their vectors; after all items
-    kAlike,  // rows are items that all are compared with, by the cosine of their vectors; after all items
-    kPairs,  // rows are a user's items from `first` on, then the next user's from 0 on, and so forth
+    kItems,   // rows are the items from `first` on, for their vectors
+    kUsers,   // rows are users, for their vectors; after all items
+    kAlike,   // rows are items that all are compared with, by the cosine of their vectors; after all items
+    kPairs,   // rows are a user's items from `first` on, then the next user's from 0 on, and so forth
+    kListed,  // rows are the places of lists that are to be explained
   };
   Kind kind = Kind::kNone;
   std::uint32_t catalogue = 0, first = 0;

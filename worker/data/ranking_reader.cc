@@ -105,4 +105,28 @@ void FactorRankingReader::AddSubjects(std::size_t first, Minibatch* minibatch) {
   }
 }
 
+ListedReader::ListedReader(InteractionChunk part, const FeatureLayout& layout, const RankedSet* set)
+    : writer_(std::move(part), layout),
+      subjects_(SubjectsOf(*set, writer_.chunk().chunk)),
+      items_(writer_.chunk().interactions->items.size()) {}
+
+Result<bool> ListedReader::Next(Minibatch* minibatch) {
+  const proto::Chunk& chunk = writer_.chunk().chunk;
+  const int places = chunk.listed_size();
+  if (at_ == places) return false;
+  const std::uint32_t max_rows = writer_.chunk().max_rows;
+  writer_.Begin(minibatches_++, max_rows, minibatch);
+  minibatch->ranking.Begin(RankingPart::Kind::kListed, items_, 0);
+  for (; at_ < places && minibatch->rows < max_rows; ++at_) {
+    while (at_ == list_begin_ + static_cast<int>(chunk.list_length(list_))) {
+      list_begin_ = at_;
+      ++list_;
+    }
+    AddRow(subjects_[list_], chunk.listed(at_), History::kOfUser, &writer_, minibatch);
+  }
+  writer_.End(minibatch);
+  minibatch->last_of_chunk = at_ == places;
+  return true;
+}
+
 }  // namespace sherd

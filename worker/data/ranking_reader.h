@@ -46,4 +46,18 @@ class FactorRankingReader : public ChunkReader {
   std::uint32_t minibatches_;
 };
 
+// To explain lists (proto::Chunk, `listed`): each of their places is a row, for any model.
+class ListedReader : public ChunkReader {
+ public:
+  ListedReader(InteractionChunk part, const FeatureLayout& layout, const RankedSet* set);
+  Result<bool> Next(Minibatch* minibatch) override;
+
+ private:
+  PairWriter writer_;
+  const std::span<const std::uint32_t> subjects_;
+  const std::uint32_t items_;
+  int at_ = 0, list_ = 0, list_begin_ = 0;  // place, its list, where that begins
+  std::uint32_t minibatches_ = 0;
+};
+
 }  // namespace sherd

@@ -9,11 +9,12 @@
 namespace sherd {
 
 SequenceReader::SequenceReader(InteractionChunk chunk, const FeatureLayout& layout, EpochOrder::Rows users,
-                               const std::vector<float>* log_shares)
+                               const std::vector<float>* log_shares, proto::Sequences::Targets targets)
     : chunk_(std::move(chunk)),
       encoder_(layout, &chunk_.interactions->users, &chunk_.interactions->items),
       users_(std::move(users)),
       log_shares_(log_shares),
+      targets_(targets),
       minibatch_rows_(EvenRows(chunk_.chunk.end() - chunk_.chunk.begin(), chunk_.max_rows)),
       at_(std::min<std::uint64_t>(chunk_.chunk.end(), chunk_.chunk.begin() + chunk_.first_minibatch * minibatch_rows_)),
       minibatches_(chunk_.first_minibatch) {}
@@ -28,8 +29,15 @@ void SequenceReader::Begin(Minibatch* minibatch) {
   encoder_.Begin(minibatch);
 }
 
-void SequenceReader::Add(std::uint32_t user, Minibatch* minibatch) const {
-  const Histories::Example example = chunk_.histories->ExampleOf(user);
+Histories::Example SequenceReader::ExampleOf(std::uint32_t user) {
+  if (targets_ == proto::Sequences::NEXT) return chunk_.histories->ExampleOf(user);
+  const Histories::Events events = chunk_.histories->Before(proto::Chunk::EVAL, user);
+  reversed_.assign(events.rbegin(), events.rend());
+  return {events, reversed_};
+}
+
+void SequenceReader::Add(std::uint32_t user, Minibatch* minibatch) {
+  const Histories::Example example = ExampleOf(user);
   encoder_.Add(user, example.history, example.next, minibatch);
   for (const Histories::Event& event : example.next) {
     minibatch->labels.push_back(1);

@@ -50,12 +50,20 @@ def gru4rec(w, e, user):
     return linear(w, 'output', y)
 
 
-def lstm(w, e, user):
-    parameters = [w['lstm.0.input.weight'].t(), w['lstm.0.recurrent.weight'].t(), w['lstm.0.input.bias'][0],
+def lstm_layer(w, name, x):
+    parameters = [w[name + '.input.weight'].t(), w[name + '.recurrent.weight'].t(), w[name + '.input.bias'][0],
                   torch.zeros(4 * UNITS)]
     state = (torch.zeros(1, 1, UNITS), torch.zeros(1, 1, UNITS))
-    y = torch.lstm(e.unsqueeze(1), state, parameters, True, 1, 0.0, False, False, False)[0][:, 0]
-    return linear(w, 'output', y)
+    return torch.lstm(x.unsqueeze(1), state, parameters, True, 1, 0.0, False, False, False)[0][:, 0]
+
+
+def lstm(w, e, user):
+    return linear(w, 'output', lstm_layer(w, 'lstm.0', e))
+
+
+def seq2seq(w, e, user):  # as many steps back as there are targets
+    code = lstm_layer(w, 'lstm.0', e)[-1]
+    return linear(w, 'output', lstm_layer(w, 'decoder.0', code.expand(len(e), UNITS)))
 
 
 def caser(w, e, user):
@@ -90,6 +98,7 @@ SASREC = {'input.position': (PLACES, DIM), **norms('block.0.attention_norm', 'bl
                    ('block.0.network.1', DIM, DIM))}
 GRU4REC = layers(('gru.0.input', DIM, 3 * UNITS), ('gru.0.recurrent', UNITS, 3 * UNITS), ('output', UNITS, DIM))
 LSTM = {**layers(('lstm.0.input', DIM, 4 * UNITS), ('output', UNITS, DIM)), 'lstm.0.recurrent.weight': (UNITS, 4 * UNITS)}
+SEQ2SEQ = {**LSTM, **layers(('decoder.0.input', UNITS, 4 * UNITS)), 'decoder.0.recurrent.weight': (UNITS, 4 * UNITS)}
 CASER = {'vertical.weight': (VERTICAL, WINDOW),
          **layers(*[(f'horizontal.{h}', h * DIM, HORIZONTAL) for h in range(1, WINDOW + 1)],
                   ('hidden', VERTICAL * DIM + WINDOW * HORIZONTAL, DIM), ('output', 2 * DIM, DIM))}
@@ -139,4 +148,5 @@ case('kGru4Rec', gru4rec, GRU4REC)
 case('kCaser', caser, CASER)
 case('kLstmModel', lstm, LSTM)
 case('kCdae', cdae, {'hidden.bias': (1, DIM)})
+case('kSeq2Seq', seq2seq, SEQ2SEQ)
 print('}  // namespace sherd::reference')

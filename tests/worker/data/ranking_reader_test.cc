@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tests/worker/data/data_testing.h"
+#include "worker/data/interaction_dataset.h"
 
 namespace sherd {
 namespace {
@@ -119,6 +120,44 @@ TEST_P(RankingReaderTest, WithoutAnythingToFindTheJobDoesNotBegin) {
   EXPECT_THAT(OpenError(Job("train: 'train' test: 'test'", GetParam())).text(),
               HasSubstr("/test: no user has an item there"));
   EXPECT_THAT(OpenError(Job("test: 'test'", GetParam())).text(), HasSubstr("needs the training files"));
+}
+
+// Lists that are to be explained come back with their chunk, and each of their places is a row.
+TEST_P(RankingReaderTest, PlacesOfListsAreRowsOfTheirUserAndItem) {
+  proto::Job job = Job("train: 'train'", GetParam());
+  job.mutable_recommend();
+  job.mutable_train()->set_batch_size(2050);  // the rows of a minibatch
+  OpenedData data(job);
+  proto::Chunk chunk = data.Chunks(proto::Chunk::TEST)[0];
+  ASSERT_EQ(chunk.end(), 4u);
+  const std::vector<std::uint32_t> lengths = {0, 2000, 0, 1000};
+  chunk.mutable_list_length()->Add(lengths.begin(), lengths.end());
+  for (std::uint32_t i = 0; i < 3000; ++i) chunk.add_listed(i * i % 4);
+  std::vector<ReadRow> rows;
+  for (const Minibatch& minibatch : data.Read(chunk)) {
+    EXPECT_EQ(minibatch.ranking.kind, RankingPart::Kind::kListed);
+    EXPECT_EQ(minibatch.last_of_chunk, !rows.empty());
+    for (ReadRow& row : RowsOf(minibatch, data.layout())) rows.push_back(std::move(row));
+  }
+  ASSERT_EQ(rows.size(), 3000u);
+  const auto& dataset = dynamic_cast<const InteractionDataset&>(*data);
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    const std::string& user = dataset.recommended()->subjects()[i < 2000 ? 1 : 3].text;
+    const std::string& item = dataset.interactions().items.text(i * i % 4);
+    EXPECT_EQ(rows[i].keys[0][0][0], UserKey(user)) << i;
+    EXPECT_EQ(rows[i].keys[1][0][0], ItemKey(item)) << i;
+  }
+  proto::Chunk none = chunk;
+  none.clear_listed();
+  for (std::uint32_t& length : *none.mutable_list_length()) length = 0;
+  EXPECT_TRUE(data.Read(none).empty());
+  for (const int what : {0, 1, 2}) {
+    proto::Chunk torn = chunk;
+    if (what == 0) torn.set_listed(7, 4);  // no such item
+    if (what == 1) torn.add_listed(1);
+    if (what == 2) torn.add_list_length(0);
+    EXPECT_THAT(data->Read(torn, 0, 0).status().text(), HasSubstr("lists that are not its users'"));
+  }
 }
 
 // A pairwise loss gets each positive with its negatives behind it; a user who has every item has no negatives.

@@ -118,6 +118,27 @@ TEST_F(SequenceDatasetTest, OfALongHistoryTheLastEventsCount) {
   EXPECT_EQ(items, (std::set<Key>{1, 2, 3, 4, 5, 6, 7, 8, 9}));
 }
 
+TEST_F(SequenceDatasetTest, WhatIsToBeReconstructedIsTheHistoryFromItsEnd) {
+  folder_.Write("lists", "a 1 2 3 4 5 6\nb 7 8 9 1 2\n");
+  proto::Job job = ListJob("sequences { max_length: 3 targets: REVERSED }");
+  job.mutable_feature()->DeleteSubrange(0, 1);  // that of users
+  job.mutable_model()->set_name("seq2seq");
+  job.mutable_model()->mutable_tower()->add_hidden(2);
+  OpenedData data(job);
+  std::map<Items, Items> reconstructed;
+  for (const proto::Chunk& chunk : data.Chunks(proto::Chunk::TRAIN)) {
+    for (const Minibatch& minibatch : data.Read(chunk)) {
+      const TableKeys& table = minibatch.tables[0];
+      const auto list = [&](std::uint32_t cell) {
+        return Items(table.keys.begin() + table.offsets[cell], table.keys.begin() + table.offsets[cell + 1]);
+      };
+      for (std::uint32_t row = 0; row < minibatch.rows; ++row) reconstructed[list(2 * row)] = list(2 * row + 1);
+      EXPECT_EQ(minibatch.labels.size(), 3 * minibatch.rows);
+    }
+  }
+  EXPECT_EQ(reconstructed, (std::map<Items, Items>{{{2, 3, 4}, {4, 3, 2}}, {{7, 8, 9}, {9, 8, 7}}}));
+}
+
 // The order is that of time, over all files; of equal times that of the files.
 TEST_F(SequenceDatasetTest, TimeGoesBeforeTheOrderOfTheFile) {
   folder_.Write("one", "a\t1\t50\na\t2\t10\nb\t3\t7\nb\t4\t7\nb\t5\t7\n");
