@@ -69,6 +69,7 @@ class TakingOver : public testing::Test {
     state_.mutable_job()->set_rows(6 * kOfChunk);
     state_.mutable_started()->set_epoch(1);
     state_.mutable_started()->set_clock(40);
+    for (const std::uint32_t worker : {0, 1}) state_.mutable_started()->add_worker(worker);
     for (std::uint64_t chunk = 0; chunk < 6; ++chunk) *state_.mutable_job()->add_chunk() = Position(chunk, 0);
   }
 
@@ -130,6 +131,36 @@ TEST_F(TakingOver, WhoWasLostBeforeStaysSo) {
   ASSERT_TRUE(status.ok()) << status.text();
   EXPECT_THAT(job_.record.Of("refused"), ElementsAre(HasSubstr("taken for lost")));
   EXPECT_THAT(job_.record.Of("worker 0"), IsEmpty());
+  EXPECT_EQ(job_.done.rows, 12 * kOfChunk);
+}
+
+TEST_F(TakingOver, AWorkerThatHadJoinedIsWaitedForAndGoesOn) {
+  BeginEpoch();
+  state_.set_worker_places(3);
+  state_.mutable_started()->add_worker(2);
+  job_.scripts.resize(3);
+  ASSERT_TRUE(Run().ok());
+  EXPECT_THAT(job_.record.Of("worker 2"), Contains(HasSubstr("1/")));
+  EXPECT_THAT(job_.record.Of("shard 0"), Not(Contains(HasSubstr("start 1")))) << "all were in the round";
+  EXPECT_EQ(job_.done.rows, 12 * kOfChunk);
+}
+
+// The scheduler before was about to let it in.
+TEST_F(TakingOver, OneThatWasNotInTheRoundYetIsInTheNext) {
+  BeginEpoch();
+  state_.set_worker_places(3);
+  job_.scripts.resize(3);
+  ASSERT_TRUE(Run().ok());
+  EXPECT_THAT(job_.record.Of("shard 0"), Contains(HasSubstr("start 1")));
+  EXPECT_EQ(job_.done.rows, 12 * kOfChunk);
+}
+
+TEST_F(TakingOver, OneThatHadJoinedAndIsGoneIsLost) {
+  BeginEpoch();
+  state_.set_worker_places(3);
+  state_.mutable_started()->add_worker(2);
+  ASSERT_TRUE(Run().ok());
+  EXPECT_THAT(job_.record.Of("message"), Contains(HasSubstr("that took over): worker 2 (joined)")));
   EXPECT_EQ(job_.done.rows, 12 * kOfChunk);
 }
 
