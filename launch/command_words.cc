@@ -96,6 +96,22 @@ Result<CommandWords> TakeApart(const std::string& command, std::span<const Comma
   return taken;
 }
 
+std::vector<CommandFlag> FlagNames(std::span<const HelpfulFlag> flags) {
+  std::vector<CommandFlag> names;
+  for (const HelpfulFlag& flag : flags) names.push_back(flag.flag);
+  return names;
+}
+
+std::string HelpOf(const std::string& title, std::span<const HelpfulFlag> flags) {
+  std::string text = title + "\n";
+  for (const auto& [flag, help] : flags) {
+    std::string line = "  --" + flag.name + (flag.value.empty() ? "" : "=" + flag.value);
+    line.resize(std::max<std::size_t>(line.size() + 2, 36), ' ');
+    text += line + help + "\n";
+  }
+  return text;
+}
+
 std::string FlagUsage(std::span<const CommandFlag> flags) {
   std::string text;
   for (const CommandFlag& flag : flags) {

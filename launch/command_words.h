@@ -39,6 +39,15 @@ std::string DidYouMean(const std::string& wrong, const std::vector<std::string>&
 Result<CommandWords> TakeApart(const std::string& command, std::span<const CommandFlag> flags,
                                std::span<const std::string> words);
 
+// A flag and what `sherd --help` says of it.
+struct HelpfulFlag {
+  CommandFlag flag;
+  const char* help;
+};
+std::vector<CommandFlag> FlagNames(std::span<const HelpfulFlag> flags);
+// `title`, and a line a flag.
+std::string HelpOf(const std::string& title, std::span<const HelpfulFlag> flags);
+
 // " [--name=VALUE] [--name]"
 std::string FlagUsage(std::span<const CommandFlag> flags);
 

@@ -1,5 +1,6 @@
 #include "launch/gen_command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
@@ -7,6 +8,7 @@
 #include "base/byte_count.h"
 #include "launch/command_words.h"
 #include "launch/progress_display.h"
+#include "launch/simulator_command.h"
 #include "worker/data/click_log/file.h"
 
 namespace sherd {
@@ -14,10 +16,6 @@ namespace {
 
 constexpr std::uint64_t kMostRows = 1ull << 62;  // behind them are those that the bias comes from
 
-struct HelpfulFlag {
-  CommandFlag flag;
-  const char* help;
-};
 const std::vector<HelpfulFlag>& Flags() {
   static const std::vector<HelpfulFlag> flags = {
       {{"output", "FILE"}, "where to; without it only the figures are printed"},
@@ -34,12 +32,6 @@ const std::vector<HelpfulFlag>& Flags() {
       {{"threads", "N"}, "default: the cores of the host"},
   };
   return flags;
-}
-
-std::vector<CommandFlag> FlagNames() {
-  std::vector<CommandFlag> names;
-  for (const HelpfulFlag& flag : Flags()) names.push_back(flag.flag);
-  return names;
 }
 
 Result<Compression> CompressionOf(const CommandWords& words) {
@@ -115,7 +107,9 @@ void Describe(const ClickLogFile& file, const WrittenClickLog& written, std::ost
 }  // namespace
 
 Status RunGenCommand(std::span<const std::string> words, std::ostream& out) {
-  ASSIGN_OR_RETURN(const CommandWords taken, TakeApart("gen", FlagNames(), words));
+  const auto is_simulator = [](const std::string& word) { return word.starts_with("--simulator"); };
+  if (std::ranges::any_of(words, is_simulator)) return RunSimulatorCommand(words, out);
+  ASSIGN_OR_RETURN(const CommandWords taken, TakeApart("gen", FlagNames(Flags()), words));
   if (!taken.paths.empty()) return Status::Invalid("gen takes flags alone: --output=" + taken.paths[0] + "?");
   ASSIGN_OR_RETURN(const ClickLogFile file, FileOf(taken));
   ASSIGN_OR_RETURN(const ClickLogOptions options, OptionsOf(taken));
@@ -126,14 +120,6 @@ Status RunGenCommand(std::span<const std::string> words, std::ostream& out) {
   return {};
 }
 
-std::string GenHelp() {
-  std::string text = "Flags of gen:\n";
-  for (const auto& [flag, help] : Flags()) {
-    std::string line = "  --" + flag.name + (flag.value.empty() ? "" : "=" + flag.value);
-    line.resize(std::max<std::size_t>(line.size() + 2, 36), ' ');
-    text += line + help + "\n";
-  }
-  return text;
-}
+std::string GenHelp() { return HelpOf("Flags of gen:", Flags()) + SimulatorHelp(); }
 
 }  // namespace sherd

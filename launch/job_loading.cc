@@ -212,6 +212,33 @@ Problems PrivacyProblems(const proto::Job& job) {
   return problems;
 }
 
+// leave_one_out gives one only where worker/data/interactions.cc takes it out of the training rows.
+bool HasEvalSet(const proto::Job& job) {
+  const proto::Data& data = job.data();
+  if (data.eval_size() > 0 || data.eval_fraction() > 0) return true;
+  return data.user_item().leave_one_out() && data.test().empty() && job.has_evaluation() &&
+         !job.evaluation().test_each_epoch();
+}
+bool HasTestSet(const proto::Data& data) { return data.test_size() > 0 || data.user_item().leave_one_out(); }
+
+// What is to come of showing an item is no figure of its row.
+Problems RewardProblems(const proto::Job& job, Command command) {
+  const bool q_learning = job.model().loss() == proto::Model::Q_LEARNING;
+  if (!q_learning && job.model().loss() != proto::Model::POLICY_GRADIENT) return {};
+  Problems problems;
+  const bool predicts = command == Command::kPredict;  // its input is a test set
+  if (!predicts && (HasEvalSet(job) || HasTestSet(job.data()))) {
+    problems.push_back(
+        "data: model.loss " + proto::Model::Loss_Name(job.model().loss()) +
+        " has no eval or test set, as what a policy is worth is no mean over rows; predict the scores of all "
+        "choices and play them");
+  }
+  if (q_learning && job.train().has_dp()) {
+    problems.push_back("train.dp: the target network of model.loss Q_LEARNING can not follow through noise");
+  }
+  return problems;
+}
+
 Problems FollowProblems(const proto::Job& job) {
   Problems problems;
   if (!job.data().has_follow()) return problems;
@@ -223,15 +250,6 @@ Problems FollowProblems(const proto::Job& job) {
   }
   return problems;
 }
-
-// leave_one_out gives one only where worker/data/interactions.cc takes it out of the training rows.
-bool HasEvalSet(const proto::Job& job) {
-  const proto::Data& data = job.data();
-  if (data.eval_size() > 0 || data.eval_fraction() > 0) return true;
-  return data.user_item().leave_one_out() && data.test().empty() && job.has_evaluation() &&
-         !job.evaluation().test_each_epoch();
-}
-bool HasTestSet(const proto::Data& data) { return data.test_size() > 0 || data.user_item().leave_one_out(); }
 
 Problems EvaluationProblems(const proto::Job& job) {
   const proto::Evaluation& evaluation = job.evaluation();
@@ -419,6 +437,7 @@ std::vector<std::string> FindContradictions(const proto::Job& job, Command comma
   Append(LabelRangeProblems(job), "", &problems);
   Append(MetricProblems(job), "", &problems);
   Append(RankingProblems(job), "", &problems);
+  Append(RewardProblems(job, command), "", &problems);
   Append(ConsistencyProblems(job.train()), "", &problems);
   if (command == Command::kTrain || command == Command::kCheck) {
     if (job.data().train_size() == 0 && !job.data().has_follow()) {

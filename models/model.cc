@@ -48,6 +48,19 @@ Status CheckJob(const proto::Job& job, const FeatureLayout& layout) {
   if (model.has_bpr() && model.loss() != proto::Model::BPR) {
     return Status::Invalid("model.bpr: goes with loss BPR, and not with " + proto::Model::Loss_Name(model.loss()));
   }
+  for (const auto& [loss, name] :
+       {std::pair{proto::Model::Q_LEARNING, "dqn"}, std::pair{proto::Model::POLICY_GRADIENT, "reinforce"}}) {
+    if (model.loss() == loss && model.name() != name) {
+      return Status::Invalid("model.loss: " + proto::Model::Loss_Name(loss) + " is that of " + name + ", and not of " +
+                             model.name());
+    }
+  }
+  if (model.has_q_learning() && model.name() != "dqn") {
+    return Status::Invalid("model.q_learning: is for dqn, and not for " + model.name());
+  }
+  if (model.has_policy_gradient() && model.name() != "reinforce") {
+    return Status::Invalid("model.policy_gradient: is for reinforce, and not for " + model.name());
+  }
   for (const auto& [name, optimizer] : {std::pair{"embedding_optimizer", &model.embedding_optimizer()},
                                         std::pair{"linear_optimizer", &model.linear_optimizer()},
                                         std::pair{"dense_optimizer", &model.dense_optimizer()}}) {

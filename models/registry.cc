@@ -25,7 +25,9 @@
   MODEL("caser", BuildCaser)        \
   MODEL("cdae", BuildCdae)          \
   MODEL("contrast", BuildContrast)  \
-  MODEL("cnn", BuildCnn)
+  MODEL("cnn", BuildCnn)            \
+  MODEL("dqn", BuildDqn)            \
+  MODEL("reinforce", BuildReinforce)
 
 namespace sherd {
 

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -127,7 +128,9 @@ void Trainer::CountLogits(std::span<const float> logits, Work* work) const {
   work->positive.fill(0);
   work->negative.fill(0);
   if (job_->model().loss() == proto::Model::SQUARED_ERROR) return SumErrors(logits, work);
-  if (job_->model().loss() == proto::Model::CROSS_ENTROPY) return;  // these are classes
+  constexpr std::array kNoLogits = {proto::Model::CROSS_ENTROPY, proto::Model::Q_LEARNING,
+                                    proto::Model::POLICY_GRADIENT};
+  if (std::ranges::count(kNoLogits, job_->model().loss()) > 0) return;  // these are classes, or what is to come
   constexpr float kBinsAUnit = kLogitBins / 16.0f;
   for (std::uint32_t row = 0; row < work->minibatch.examples(); ++row) {
     const float place = (std::clamp(logits[row], -8.0f, 8.0f) + 8) * kBinsAUnit;

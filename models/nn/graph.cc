@@ -106,6 +106,12 @@ Activation<T>* Graph<T>::AddIn(const Domain* domain, std::unique_ptr<Layer<T>> l
 }
 
 template <typename T>
+void Graph<T>::AddFirst(std::unique_ptr<Layer<T>> layer) {
+  CHECK(layer->inputs_.empty());
+  layers_.insert(layers_.begin(), std::move(layer));
+}
+
+template <typename T>
 Activation<T>* Graph<T>::Concat(const std::string& name, const std::vector<Activation<T>*>& inputs) {
   if (inputs.size() == 1) return inputs[0];
   Activation<T>* whole = NewActivation(name, 0);

@@ -137,11 +137,14 @@ class Graph {
   Activation<T>* NewScratch(std::uint32_t cols, const Domain* domain = nullptr);
   // In the flat array in the order of these calls. One layer owns a parameter.
   Parameter<T>* NewParameter(const proto::TensorSpec& tensor);
+  Parameter<T>* parameter(int tensor) { return tensors_[tensor].get(); }
   // Layers run in the order they are added, each after those that make its inputs. Returns its output, which has the
   // rows of the first input, or of the batch …
   Activation<T>* Add(std::unique_ptr<Layer<T>> layer);
   // … or of a domain.
   Activation<T>* AddIn(const Domain* domain, std::unique_ptr<Layer<T>> layer);
+  // Before all layers that are there: it has no input, its output is read by none, and its Backward comes last.
+  void AddFirst(std::unique_ptr<Layer<T>> layer);
   // The inputs side by side, [rows, sum of their cols].
   Activation<T>* Concat(const std::string& name, const std::vector<Activation<T>*>& inputs);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/integration/job_run.h"
+#include "worker/data/simulator/session_rows.h"
 
 namespace sherd {
 namespace {
@@ -98,6 +99,12 @@ void MakeWords(TestJob* test) {
   job.clear_evaluation();
 }
 
+// Sessions of users to whom items are shown at random.
+void MakeSessions(TestJob* test) {
+  WriteOrDie(test->Path("sessions"), PlaySessions(UserSimulator(1), RandomPolicy(), 1, 0, 300).text);
+  test->job().mutable_data()->set_train(0, test->Path("sessions"));
+}
+
 class BspModelTest : public ::testing::TestWithParam<ModelCase> {};
 
 TEST_P(BspModelTest, GivesTheSameBitsOnOneAndThreeServers) {
@@ -105,6 +112,7 @@ TEST_P(BspModelTest, GivesTheSameBitsOnOneAndThreeServers) {
   if (std::string(GetParam().name) == "din") MakeHistories(&test);
   if (std::string(GetParam().name) == "cnn") MakeImages(&test);
   if (std::string(GetParam().name) == "contrast") MakeWords(&test);
+  if (std::string(GetParam().job).starts_with("simulator")) MakeSessions(&test);
   MakeBsp(&test);
   test.Shorten(1500);
   proto::Model* model = test.job().mutable_model();
@@ -171,7 +179,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "train { batch_size: 2 }"},
         ModelCase{"cdae", "movielens_sasrec", false, "model { tower { dropout: 0.4 } } train { batch_size: 2 }"},
         ModelCase{"contrast", "movielens_bpr_mf", false, "model { tower { dropout: 0.4 } loss: IN_BATCH_SOFTMAX }"},
-        ModelCase{"caser", "movielens_sasrec", false, "train { batch_size: 2 }"}),
+        ModelCase{"caser", "movielens_sasrec", false, "train { batch_size: 2 }"},
+        ModelCase{"dqn", "simulator_dqn", false, "model { tower { hidden: 12 } }"},
+        ModelCase{"reinforce", "simulator_reinforce", false, "model { tower { hidden: 12 } }"}),
     [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Jobs, BspIntegrationTest,
                          ::testing::Values("adult_wide_deep", "adult_deepfm", "movielens_neumf"));

@@ -53,6 +53,32 @@ TEST(GenCommand, WritesRowsAndTellsTheBestFigures) {
                                         HasSubstr("best      AUC"), HasSubstr("expected  AUC")));
 }
 
+TEST(GenCommand, ItsSimulatorSaysWhatIsWrong) {
+  EXPECT_EQ(Problem({"--simulator", "--rows=5"}), "gen --simulator has no flag --rows");
+  EXPECT_THAT(Problem({"--simulator", "--sessions=0"}), HasSubstr("--sessions: 0 is not a number from 1"));
+  EXPECT_THAT(Problem({"--simulator", "--explore=.1"}), HasSubstr("--explore: without --scores"));
+  EXPECT_THAT(Problem({"--explore=2", "--simulator"}), HasSubstr("--explore: 2 is not a share"));
+  EXPECT_EQ(Problem({"--simulator", "sessions.csv"}), "gen takes flags alone: --output=sessions.csv?");
+}
+
+// Scores that are all alike are the random policy.
+TEST(GenCommand, TellsWhatPoliciesOfSimulatedUsersAreWorth) {
+  const auto dir = TemporaryDir::Make().value();
+  const std::string path = dir->path() + "/sessions.csv", scores = dir->path() + "/scores.txt";
+  std::string lines;
+  for (int choice = 0; choice < 720; ++choice) lines += "0\n";
+  ASSERT_TRUE(WriteFileAtomically(scores, lines).ok());
+  std::ostringstream out;
+  const std::vector<std::string> words = {"--simulator", "--output=" + path, "--sessions=3", "--scores=" + scores};
+  ASSERT_TRUE(RunGenCommand(words, out).ok());
+  EXPECT_THAT(ReadFile(path).value(),
+              testing::StartsWith("state,item,propensity,click,return,next_state,stays,items\n"));
+  const std::string told = out.str();
+  EXPECT_THAT(told, testing::AllOf(HasSubstr("best      5.9972, 1.0000 of the best: by value iteration\n"),
+                                   HasSubstr("random    2.6884, 0.4483 of the best"),
+                                   HasSubstr("softmax   2.6884, 0.4483 of the best"), HasSubstr("3 from 0 on, ")));
+}
+
 TEST(GenCommand, AFolderThatIsMissingIsNamed) {
   std::ostringstream out;
   const Status status = RunGenCommand(std::vector<std::string>{"--output=/no/such/log.tsv", "--rows=3"}, out);

@@ -93,6 +93,17 @@ TEST(FindContradictions, PrivateRowsStandAlone) {
                                    HasSubstr("train.dp: model.tower.batch_norm mixes the rows")));
 }
 
+TEST(FindContradictions, WhatAPolicyIsWorthIsNoFigureOfRows) {
+  proto::Job job = Job();
+  job.mutable_model()->set_loss(proto::Model::Q_LEARNING);
+  job.mutable_train()->mutable_dp()->set_noise_multiplier(1);
+  job.mutable_data()->add_test("rows");
+  const auto no_set = HasSubstr("data: model.loss Q_LEARNING has no eval or test set");
+  const auto no_noise = HasSubstr("train.dp: the target network");
+  EXPECT_THAT(FindContradictions(job, Command::kTrain), testing::IsSupersetOf({no_set, no_noise}));
+  EXPECT_THAT(FindContradictions(job, Command::kPredict), testing::Not(testing::Contains(no_set)));
+}
+
 TEST(FindContradictions, RangesAndMeanErrorsAreOfNumbers) {
   proto::Job job = Job();
   job.mutable_data()->mutable_label_range()->set_min(5);

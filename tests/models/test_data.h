@@ -61,6 +61,18 @@ inline constexpr char kReversedSequences[] = R"(
   feature { column: "history" table: "item" }
   feature { column: "item" table: "item" })";
 
+// Of dqn, and of reinforce, which does not look ahead.
+inline constexpr char kChoices[] = R"(
+  data { format: CRITEO_TSV }
+  feature { column: "C1..C2" table: "state" }
+  feature { column: "C3..C4" table: "item" }
+  feature { column: "I1" number { } })";
+inline constexpr char kStatesAndChoices[] = R"(
+  data { format: CRITEO_TSV }
+  feature { column: "C1" table: "state" }
+  feature { column: "C3..C4" table: "item" }
+  feature { column: "I1" number { } })";
+
 inline constexpr char kImages[] = R"(
   data { format: DELIMITED delimited { column { name: "y" } column { name: "p0..p15" type: FLOAT } label: "y" } }
   feature { column: "p0..p15" number { } })";
@@ -106,6 +118,7 @@ class TestData {
         weights_.push_back(static_cast<float>(id % 4) * 0.5f + 0.25f);
       }
       for (std::size_t n = 0; n < layout.numbers.size(); ++n) numbers_.push_back(static_cast<float>(nn::Value(id, n)));
+      if (job.model().name() == "reinforce") numbers_.back() = 0.5f + 0.4f * numbers_.back();  // a probability
     }
   }
 
