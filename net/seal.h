@@ -12,7 +12,7 @@ namespace sherd {
 
 // What every transport does alike with a message on its way out and in: docs/wire_format.md, "Transports and security".
 
-inline constexpr std::uint32_t kWireVersion = 5;
+inline constexpr std::uint32_t kWireVersion = 6;
 inline constexpr std::size_t kMaxFrames = 4096;          // of one message
 inline constexpr std::size_t kMaxHeaderBytes = 1 << 20;  // of a serialized header
 

@@ -9,7 +9,7 @@ namespace sherd {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kAhead = 24;  // rows between a prefetch and its use
+constexpr std::size_t kAhead = 24;        // rows between a prefetch and its use
 constexpr std::size_t kReadsAtOnce = 96;  // of a pull
 
 // Beyond a few lines the processor's own prefetcher has seen the pattern. Always inline, as is what calls it: GCC 12
