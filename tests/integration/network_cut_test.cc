@@ -68,7 +68,6 @@ TEST(Faults, AHostThatIsCutOffAndComesBackCostsNothing) {
   EXPECT_EQ(counting.WrongCounts(3), "");
   EXPECT_EQ(AccountsOf(metrics, 3).trained, counting.good_rows());
   EXPECT_THAT(hosts.Call("left").out, IsEmpty()) << "nobody stays behind on any host";
-  std::printf("%s%s", run.out.c_str(), run.err.c_str());
 }
 
 }  // namespace
